@@ -1,0 +1,98 @@
+"""Durable functions: ordinary `async def` code that survives the death of its process.
+
+Everything that a user needs is importable from here. Names are loaded on first use (PEP 562), so that a process that
+only asks does not load what runs code.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from . import errors as errors
+    from .author import ActivityInfo as ActivityInfo
+    from .author import Query as Query
+    from .author import RunInfo as RunInfo
+    from .author import Signal as Signal
+    from .author import activity as activity
+    from .author import activity_info as activity_info
+    from .author import heartbeat as heartbeat
+    from .author import info as info
+    from .author import local as local
+    from .author import logger as logger
+    from .author import now as now
+    from .author import patched as patched
+    from .author import proxy as proxy
+    from .author import random as random
+    from .author import side_effect as side_effect
+    from .author import sleep as sleep
+    from .author import uuid4 as uuid4
+    from .author import wait_condition as wait_condition
+    from .author import workflow as workflow
+    from .client import Client as Client
+    from .client import Handle as Handle
+    from .client import RunDescription as RunDescription
+    from .codec import JsonCodec as JsonCodec
+    from .codec import PickleCodec as PickleCodec
+    from .retry import RetryPolicy as RetryPolicy
+    from .worker import Worker as Worker
+
+__all__ = [
+    "ActivityInfo",
+    "Client",
+    "Handle",
+    "JsonCodec",
+    "PickleCodec",
+    "Query",
+    "RetryPolicy",
+    "RunDescription",
+    "RunInfo",
+    "Signal",
+    "Worker",
+    "activity",
+    "activity_info",
+    "errors",
+    "heartbeat",
+    "info",
+    "local",
+    "logger",
+    "now",
+    "patched",
+    "proxy",
+    "random",
+    "side_effect",
+    "sleep",
+    "uuid4",
+    "wait_condition",
+    "workflow",
+]
+
+_MODULES = {
+    "author": (
+        "ActivityInfo", "Query", "RunInfo", "Signal", "activity", "activity_info", "heartbeat", "info", "local", "logger",
+        "now", "patched", "proxy", "random", "side_effect", "sleep", "uuid4", "wait_condition", "workflow",
+    ),
+    "client": ("Client", "Handle", "RunDescription"),
+    "codec": ("JsonCodec", "PickleCodec"),
+    "retry": ("RetryPolicy",),
+    "worker": ("Worker",),
+}  # fmt: skip
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module, once."""
+    if name == "errors":
+        return import_module(f"{__name__}.errors")  # which also binds it here
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

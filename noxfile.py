@@ -1,0 +1,121 @@
+"""What CI runs: `nox` alone is the whole of it, with the interpreter that runs nox. `nox -s matrix` takes every one it finds."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["lint", "types", "tests", "properties", "crash", "docs", "samples", "wheel"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+GROUPS = nox.project.load_toml("pyproject.toml")
+PARALLEL = ("-n", "2")
+ASIDE = ["tests/properties", "tests/crash", "tests/benchmarks"]  # each has a session of its own, or is run by hand
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install this checkout with all its extras, and the tools of `group`."""
+    session.install("-e", ".[all]", *nox.project.dependency_groups(GROUPS, group))
+
+
+def run_tests(session: nox.Session, *args: str, none_is_fine: bool = False, env: dict[str, str] | None = None) -> None:
+    """Run pytest on `args`. To find no test is an error unless `none_is_fine`."""
+    settings = {"HYPOTHESIS_PROFILE": os.environ.get("HYPOTHESIS_PROFILE", "ci"), **(env or {})}
+    session.run("python", "-m", "pytest", "-q", *args, env=settings, success_codes=[0, 5] if none_is_fine else [0])
+
+
+def suite(session: nox.Session) -> None:
+    """Run the suite twice: as it is, and with an execution cache of size 0, where every step replays its run."""
+    install(session, "test")
+    aside = [f"--ignore={folder}" for folder in ASIDE]
+    if session.posargs:
+        run_tests(session, *session.posargs)
+        return
+    for cache in ("", "0"):
+        session.log("execution cache: %s", "of size 0" if cache else "as it is by default")
+        env = {"DURABLE_TEST_CACHE": cache} if cache else {}
+        run_tests(session, *PARALLEL, "-m", "not serial", *aside, "tests", env=env)
+        run_tests(session, "-m", "serial", *aside, "tests", none_is_fine=True, env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style and the format."""
+    session.install(*nox.project.dependency_groups(GROUPS, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly, with both checkers."""
+    install(session, "types")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the suite with the interpreter that runs nox."""
+    suite(session)
+
+
+@nox.session(python=PYTHONS)
+def matrix(session: nox.Session) -> None:
+    """Run the suite with each interpreter that is found."""
+    suite(session)
+
+
+@nox.session
+def properties(session: nox.Session) -> None:
+    """Run the property tests: the laws that hold for any program, history and crash."""
+    install(session, "test")
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/properties"]))
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Kill and stop real worker processes, and count the effects outside."""
+    install(session, "test")
+    run_tests(session, *(session.posargs or ["tests/crash"]))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every Python block of the README and the docs."""
+    install(session, "test")
+    run_tests(session, *(session.posargs or ["README.md", "docs"]))
+
+
+@nox.session
+def samples(session: nox.Session) -> None:
+    """Run the samples and their tests."""
+    install(session, "test")
+    run_tests(session, *(session.posargs or ["samples"]))
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it elsewhere, and hold the stores inside it to the conformance suite."""
+    out = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(out, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(out), silent=True)
+    (built,) = out.glob("*.whl")
+
+    elsewhere = Path(session.create_tmp()) / "elsewhere"
+    shutil.rmtree(elsewhere, ignore_errors=True)
+    shutil.copytree("tests/wheel", elsewhere)
+    session.run("python", "-m", "venv", str(elsewhere / "venv"))
+    scripts = elsewhere / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+    python = str(scripts / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", f"{built}[cli,testing]", external=True)
+    with session.chdir(elsewhere):
+        session.run(python, "-m", "pytest", "-q", "-c", "pytest.ini", ".", "--ignore=venv", external=True)
+        session.run(str(scripts / "durable"), "--version", external=True)
+        session.run(str(scripts / "durable"), "demo", "--help", external=True)
