@@ -1,0 +1,52 @@
+"""What every store of this package decides in the same way."""
+
+from .. import _limits
+from ._protocol import Document, DocumentFilter, DocumentUpdate
+
+PARTITIONS_DEFAULT = 8  # enough for eight busy workers; a worker polls all of its partitions, so more would cost the idle ones
+PARTITIONS_MAX = 1_024  # one claim or poll may look at all of them
+SESSION_KEPT_MS = 24 * 3_600_000  # an expired session can be renewed for as long (a laptop that slept over night), then it is forgotten
+PARKED = f"claimed {_limits.TASK_DELIVERIES_MAX} times without an outcome; the last holder vanished"
+
+
+def check_partition(partition: int, partitions: int) -> None:
+    """Raise `ValueError` unless the store has this partition."""
+    if not 0 <= partition < partitions:
+        raise ValueError(f"expected a partition from 0 to {partitions - 1}, got {partition!r}")
+
+
+def check_new(document: Document) -> None:
+    """Raise `ValueError` unless `document` may be created."""
+    if not document.open:
+        raise ValueError(f"expected an open document to create, got {document!r}")
+
+
+def updated(document: Document, update: DocumentUpdate) -> Document:
+    """Return `document` with the values of `update`."""
+    return Document(
+        document.id,
+        document.name,
+        document.inbox,
+        document.request,
+        document.kind,
+        document.state if update.state is None else update.state,
+        document.created_ms,
+        document.body if update.body is None else update.body,
+        (document.open or update.opens) and not update.closes,
+        document.note if update.note is None else update.note,
+        update.closed_ms if update.closed_ms is not None else None if update.opens else document.closed_ms,
+    )
+
+
+def matches(document: Document, wanted: DocumentFilter) -> bool:
+    """Return whether `document` is one that `wanted` asks for."""
+    return (
+        (wanted.name is None or document.name == wanted.name)
+        and (wanted.name_prefix is None or document.name.startswith(wanted.name_prefix))
+        and (not wanted.kinds or document.kind in wanted.kinds)
+        and (not wanted.states or document.state in wanted.states)
+        and (wanted.noted is None or bool(document.note) == wanted.noted)
+        and (wanted.created_after_ms is None or document.created_ms >= wanted.created_after_ms)
+        and (wanted.created_before_ms is None or document.created_ms < wanted.created_before_ms)
+        and (wanted.before_id is None or document.id < wanted.before_id)
+    )

@@ -1,0 +1,113 @@
+"""A commit on the memory store: look at everything first, write when nothing can be refused any more."""
+
+from ...errors import NameTakenError, StaleLeaseError, UnreadMessagesError, WrongSequenceError
+from .._protocol import Commit, Document, document_topic, reply_topic, tasks_topic
+from .._rules import updated
+from ._state import Dues, LeaseRow, Partition, State
+
+
+def apply(state: State, commit: Commit, now_ms: int, touched: set[str]) -> Exception | None:
+    """Apply `commit` whole and return None, or write nothing and return why."""
+    lease = commit.lease
+    row = _current(state, commit)
+    if row is None:
+        return StaleLeaseError(f"session {lease.session!r} does not hold epoch {lease.epoch} of {lease.inbox!r} in partition {lease.partition}")
+    if row.last_commit == commit.id:
+        return None
+    here = state.partitions[lease.partition]
+    refusal = _wrong_position(here, commit)
+    if refusal is not None:
+        return refusal
+    documents = _documents(here, commit)
+    if isinstance(documents, Exception):
+        return documents
+    row.last_commit = commit.id
+    _remove(state, here, commit)
+    _write(state, here, commit, documents, now_ms, touched)
+    return None
+
+
+def _current(state: State, commit: Commit) -> LeaseRow | None:
+    lease = commit.lease
+    if not 0 <= lease.partition < len(state.partitions):
+        return None
+    row = state.partitions[lease.partition].leases.get(lease.inbox)
+    return row if row is not None and (row.session, row.epoch) == (lease.session, lease.epoch) else None
+
+
+def _wrong_position(here: Partition, commit: Commit) -> WrongSequenceError | None:
+    heads: dict[str, int] = {}
+    for append in commit.appends:
+        head = heads.get(append.stream)
+        if head is None:
+            head = len(here.streams.get(append.stream, ()))
+        if head != append.expected:
+            return WrongSequenceError(f"stream {append.stream!r} holds {head} records, expected {append.expected}")
+        heads[append.stream] = head + len(append.records)
+    return None
+
+
+def _documents(here: Partition, commit: Commit) -> dict[str, Document] | Exception:
+    """Return the documents as they will be, or why one of the updates is refused."""
+    after: dict[str, Document] = {}
+    open_id: dict[str, str | None] = {}
+    for update in commit.documents:
+        document = after.get(update.id) or here.documents.get(update.id)
+        if document is None:
+            continue
+        name = document.name
+        if update.closes:
+            unread = here.unread.get((document.inbox, name), set())
+            if document.inbox == commit.lease.inbox:
+                unread = unread.difference(commit.consumed)
+            if unread:
+                return UnreadMessagesError(f"the inbox holds {len(unread)} unread entries for {name!r}", names=(name,))
+        after[update.id] = document = updated(document, update)
+        holder = open_id.get(name, here.open_id.get(name))
+        if document.open and holder not in (None, document.id):
+            return NameTakenError(f"another open document has the name {name!r}")
+        if document.open or holder == document.id:
+            open_id[name] = document.id if document.open else None
+    return after
+
+
+def _remove(state: State, here: Partition, commit: Commit) -> None:
+    inbox = commit.lease.inbox
+    for seq in commit.consumed:
+        here.consume(inbox, seq)
+    for id_ in commit.tasks_removed:
+        state.remove_task(id_)
+    if commit.dues_removed:
+        dues = here.dues.get(inbox) or Dues()
+        for key in commit.dues_removed:
+            dues.remove(key)
+    if commit.relayed:
+        outgoing = here.outgoing.get(inbox, {})
+        for id_ in commit.relayed:
+            outgoing.pop(id_, None)
+
+
+def _write(state: State, here: Partition, commit: Commit, documents: dict[str, Document], now_ms: int, touched: set[str]) -> None:
+    inbox = commit.lease.inbox
+    for append in commit.appends:
+        if append.records:
+            here.streams.setdefault(append.stream, []).extend(append.records)
+    for document in sorted(documents.values(), key=lambda each: each.open):  # closed ones first: they give up the name
+        here.put(document)
+    touched.update(document_topic(id_) for id_ in documents)
+    for task in commit.tasks:
+        state.put_task(commit.lease.partition, task)
+        if task.claimed_by is None:
+            touched.add(tasks_topic(task.queue))
+    for due in commit.dues:
+        here.dues.setdefault(inbox, Dues()).set(due)
+    outgoing = here.outgoing.setdefault(inbox, {})
+    for entry in commit.outgoing:
+        outgoing.pop(entry.id, None)
+        outgoing[entry.id] = entry
+    if commit.replies:
+        for id_ in [id_ for id_, (expires_ms, _) in here.replies.items() if expires_ms <= now_ms]:
+            del here.replies[id_]
+    for reply in commit.replies:
+        here.replies[reply.id] = (now_ms + reply.ttl_ms, reply.data)
+        touched.add(reply_topic(reply.id))
