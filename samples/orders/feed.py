@@ -1,0 +1,67 @@
+"""The shop's front: starts a run for each order, sends the customers' confirmations, collects how each order ended."""
+
+import asyncio
+import zlib
+from collections.abc import Iterable
+from typing import Protocol
+
+from orders import Order
+from shop import Outcome, checkout, confirmation
+
+from durable import Client
+from durable.errors import RunAlreadyOpenError, RunClosedError
+
+
+class Watcher(Protocol):
+    """Is told of what happens, for a display."""
+
+    def started(self, order: Order) -> None:
+        """The order's run is durably started."""
+        ...
+
+    def ended(self, order: Order, outcome: Outcome) -> None:
+        """The order came to its end."""
+        ...
+
+
+async def feed(client: Client, orders: Iterable[Order], watcher: Watcher, *, at_once: int = 80) -> dict[str, Outcome]:
+    """Take each order to its end, at most `at_once` at a time; return the outcomes by order id.
+
+    An order whose run is open already, started by another client, is joined, not started twice.
+    """
+    outcomes: dict[str, Outcome] = {}
+    queue = iter(orders)
+
+    async def take() -> None:
+        for order in queue:
+            outcomes[order.id] = await _one(client, order, watcher)
+            watcher.ended(order, outcomes[order.id])
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(take())
+    return outcomes
+
+
+async def _one(client: Client, order: Order, watcher: Watcher) -> Outcome:
+    try:
+        handle = await client.start(checkout, id=order.id)(order)
+    except RunAlreadyOpenError as error:
+        handle = error.handle
+    watcher.started(order)
+    if customer_returns(order):
+        await asyncio.sleep(_thinking_s(order))
+        try:
+            await handle.signal(confirmation, True)
+        except RunClosedError:
+            pass  # the order has ended without the customer: out of stock, declined, rejected
+    return await handle.result()
+
+
+def customer_returns(order: Order) -> bool:
+    """Whether the customer confirms. Goods of a flash sale are held for seconds, and whoever took one never comes back."""
+    return order.hold != "3 s"
+
+
+def _thinking_s(order: Order) -> float:
+    return 0.1 + zlib.crc32(order.id.encode()) % 500 / 1000
