@@ -4,11 +4,14 @@ If a codec makes something else than JSON of an argument, that one is base64 tex
 its position or name to the encoding: `[["gASV..."], {}, {"0": "pickle"}]`. So a history stays readable around it.
 """
 
+# Values are Any here, and a checker fills in unknown type arguments wherever such a value is narrowed to a generic class.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 import inspect
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import orjson
@@ -78,7 +81,7 @@ class Signature:
             raise _arguments_too_large(codec, compiled, args, kwargs, len(data), what)
         return Payload(data)
 
-    def decode_call(self, codec: Codec, payload: Payload, *, what: str = "") -> tuple[list[Any], dict[str, Any]]:
+    def decode_call(self, codec: Codec, payload: Payload, *, what: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return (args, kwargs), each argument converted to its declared type.
 
         Parameters that the caller did not know take their defaults. Raises `DecodeError` naming the argument if one does
@@ -92,7 +95,7 @@ class Signature:
                 pass
             else:
                 if not kwargs:
-                    return list(args), {}
+                    return args, {}
         return _decode_call(codec, compiled, payload, what or self.name)
 
     def encode_result(self, codec: Codec, value: Any, *, what: str = "") -> Payload:
@@ -107,6 +110,34 @@ class Signature:
 def signature_of(fn: Callable[..., Any], skip_self: bool = False) -> Signature:
     """Return the signature of `fn`; `skip_self` leaves out its first parameter. Call it where `fn` is decorated."""
     return Signature(fn, skip_self=skip_self)
+
+
+class UntypedSignature:
+    """Stands for a function that is known by its name only: any arguments, under `Any`; the result as declared by the caller."""
+
+    def __init__(self, result: Any = Any) -> None:
+        self.result = result
+
+    def encode_call(self, codec: Codec, args: Sequence[Any], kwargs: Mapping[str, Any], *, what: str) -> Payload:
+        """Return the arguments as a payload. Raises `EncodeError` naming the argument, `PayloadTooLargeError`."""
+        return _ANY_CALL.encode_call(codec, args, kwargs, what=what)
+
+    def decode_call(self, codec: Codec, payload: Payload, *, what: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return (args, kwargs) as JSON data."""
+        return _ANY_CALL.decode_call(codec, payload, what=what)
+
+    def encode_result(self, codec: Codec, value: Any, *, what: str = "") -> Payload:
+        """Return the result as a payload. Raises as `Codec.encode`."""
+        return codec.encode(value, self.result, what=what or "result")
+
+    def decode_result(self, codec: Codec, payload: Payload, *, what: str = "") -> Any:
+        """Return the result as the declared type. Raises as `Codec.decode`."""
+        return codec.decode(payload, self.result, what=what or "result")
+
+
+def untyped_signature(result: Any = Any) -> UntypedSignature:
+    """Return the signature for a function that is known by its name only, whose result is of type `result`."""
+    return UntypedSignature(result)
 
 
 class _Compiled:
@@ -137,8 +168,8 @@ class _Compiled:
             return None
         hints = [hint for hint, _ in self.by_position]
         try:
-            shape = tuple[tuple[tuple(hints)] if hints else tuple[()], dict[str, Any]]  # type: ignore[misc]
-            return msgspec.json.Decoder(shape).decode
+            make: Any = tuple  # subscribed at run time: no type for a checker
+            return msgspec.json.Decoder(make[make[tuple(hints)], dict[str, Any]]).decode
         except Exception:  # a type that msgspec cannot resolve by itself
             return None
 
@@ -216,7 +247,9 @@ def _arguments_too_large(
     return too_large(size, f"arguments of {what}{largest}")
 
 
-def _decode_call(codec: Codec, compiled: _Compiled, payload: Payload, what: str) -> tuple[list[Any], dict[str, Any]]:
+def _decode_call(
+    codec: Codec, compiled: _Compiled, payload: Payload, what: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if payload.encoding != "json":
         raise DecodeError(f"arguments of {what}: the payload's encoding is {payload.encoding!r}, expected 'json'")
     data = json_data(payload.data, f"arguments of {what}")
@@ -231,7 +264,7 @@ def _decode_call(codec: Codec, compiled: _Compiled, payload: Payload, what: str)
         else:
             converted.append(codec.decode(Payload(orjson.dumps(value)), hint, what=which))
     count = len(args)
-    result = converted[:count], dict(zip(kwargs, converted[count:], strict=True))
+    result = tuple(converted[:count]), dict(zip(kwargs, converted[count:], strict=True))
     try:
         compiled.signature.bind(*result[0], **result[1])
     except TypeError as error:
@@ -242,9 +275,10 @@ def _decode_call(codec: Codec, compiled: _Compiled, payload: Payload, what: str)
 
 
 def _checked_shape(data: Any, what: str) -> tuple[list[Any], dict[str, Any], dict[str, str]]:
-    if type(data) is list:
-        items = cast("list[Any]", data)
-        shape = [type(item) for item in items]
+    kind: type[Any] = type(data)
+    if kind is list:
+        items: list[Any] = data
+        shape: list[type[Any]] = [type(item) for item in items]
         if shape == [list, dict]:
             return items[0], items[1], {}
         if shape == [list, dict, dict] and all(type(encoding) is str for encoding in items[2].values()):
@@ -272,3 +306,9 @@ def _bytes(data: Any, what: str) -> bytes:
         return a2b_base64(data, strict_mode=True)
     except (Base64Error, TypeError, ValueError):
         raise DecodeError(f"{what}: expected base64 text") from None
+
+
+def _anything(*args: Any, **kwargs: Any) -> Any: ...
+
+
+_ANY_CALL = Signature(_anything)

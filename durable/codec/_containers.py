@@ -1,7 +1,10 @@
 """Plans for lists, tuples, sets and mappings."""
 
+# Values are Any here, and a checker fills in unknown type arguments wherever such a value is narrowed to a generic class.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 import math
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -9,6 +12,12 @@ import orjson
 
 from ._plan import Convert, Misfit, Plan, key_step, locate_item, refuse, type_name
 from ._scalars import INT_MAX, INT_MIN
+
+# As plain values: a type checker would fill in unknown type arguments after issubclass.
+_LISTS: tuple[type, ...] = (list, deque)
+_SETS: tuple[type, ...] = (set, frozenset)
+_DICT: type = dict
+_DEFAULTDICT: type = defaultdict
 
 
 def _bulk_check(item: Plan) -> Callable[[Collection[Any]], bool] | None:
@@ -42,22 +51,23 @@ def _dump_each(item: Plan) -> Callable[[Collection[Any]], list[Any]]:
 
 def _load_each(convert: Convert, name: str) -> Callable[[Any], list[Any]]:
     def load(data: Any) -> list[Any]:
-        if type(data) is not list:
+        kind: type[Any] = type(data)
+        if kind is not list:
             refuse(name, data)
-        items: list[Any] = data
         try:
-            return [convert(value) for value in items]
+            return [convert(value) for value in data]
         except Misfit as misfit:
-            locate_item(convert, items, misfit)
+            locate_item(convert, data, misfit)
 
     return load
 
 
-def list_plan(origin: type, item: Plan) -> Plan:
+def list_plan(origin: Any, item: Plan) -> Plan:
     """Lists, deques, and the abstract `Sequence`, `Iterable`, `Collection`: these take a tuple too, and come back as a list."""
     name, dump_each = f"{type_name(origin)}[{item.name}]", _dump_each(item)
     load_each = _load_each(item.load, name)
-    accepted: tuple[type, ...] = (origin,) if issubclass(origin, list | deque) else (list, tuple, deque)
+    is_own = issubclass(origin, _LISTS)
+    accepted: Any = (origin,) if is_own else (list, tuple, deque)
 
     def dump(value: Any) -> list[Any]:
         return dump_each(value) if isinstance(value, accepted) else refuse(name, value)
@@ -65,19 +75,19 @@ def list_plan(origin: type, item: Plan) -> Plan:
     def load(data: Any) -> Any:
         return origin(load_each(data))
 
-    make = origin is not list and issubclass(origin, list | deque)
-    classes = accepted if accepted == (origin,) else (list, tuple)
+    make = origin is not list and is_own
+    classes: tuple[type, ...] = (origin,) if is_own else (list, tuple)
     return Plan(
         name, dump, load if make else load_each, kinds=(list,), classes=classes, plain=item.plain and origin is list
     )
 
 
-def set_plan(origin: type, item: Plan) -> Plan:
+def set_plan(origin: Any, item: Plan) -> Plan:
     """Sets and frozensets, as a sorted list, so that the same set is the same text under any hash seed."""
-    make: Callable[[Iterable[Any]], Any] = origin if issubclass(origin, set | frozenset) else set
+    make: Any = origin if issubclass(origin, _SETS) else set
     name, dump_each = f"{type_name(origin)}[{item.name}]", _dump_each(item)
     load_each = _load_each(item.load, name)
-    accepted = (set, frozenset) if origin in (set, frozenset) else (origin,)  # set() == frozenset()
+    accepted: Any = _SETS if origin in _SETS else (origin,)  # set() == frozenset()
 
     def dump(value: Any) -> list[Any]:
         if not isinstance(value, accepted):
@@ -96,7 +106,7 @@ def set_plan(origin: type, item: Plan) -> Plan:
         except TypeError:
             raise Misfit(f"expected {name}, got elements that cannot be hashed") from None
 
-    return Plan(name, dump, load, kinds=(list,), classes=(make,) if isinstance(make, type) else ())
+    return Plan(name, dump, load, kinds=(list,), classes=(make,))
 
 
 def tuple_plan(items: Sequence[Plan]) -> Plan:
@@ -133,13 +143,14 @@ def tuple_of_plan(item: Plan) -> Plan:
     return Plan(name, dump, lambda data: tuple(load_each(data)), kinds=(list,), classes=(tuple,), plain=item.plain)
 
 
-def mapping_plan(origin: type, key: Plan, value: Plan, factory: type | None = None) -> Plan:
+def mapping_plan(origin: Any, key: Plan, value: Plan, factory: type | None = None) -> Plan:
     """Mappings: a JSON object if the keys are written as text (or are ints), else a list of pairs.
 
     `factory` is what a `defaultdict` makes. Key order is kept.
     """
     name, make = f"{type_name(origin)}[{key.name}, {value.name}]", _maker(origin, factory)
-    accepted = (origin,) if issubclass(origin, dict) else (Mapping,)
+    is_own = issubclass(origin, _DICT)
+    accepted: Any = (origin,) if is_own else (Mapping,)
     if key.text:
         writes, reads = key.dump, key.load
     elif key.classes == (int,) and key.plain:
@@ -163,7 +174,7 @@ def mapping_plan(origin: type, key: Plan, value: Plan, factory: type | None = No
         return entries if make is None else make(entries)
 
     plain = keys_are_str and value.plain and make is None
-    return Plan(name, dump, load, kinds=(dict,), classes=(origin,) if accepted == (origin,) else (dict,), plain=plain)
+    return Plan(name, dump, load, kinds=(dict,), classes=(origin,) if is_own else (dict,), plain=plain)
 
 
 def _entries(data: Mapping[Any, Any], convert_key: Convert, convert_value: Convert) -> dict[Any, Any]:
@@ -183,7 +194,7 @@ def _entries(data: Mapping[Any, Any], convert_key: Convert, convert_value: Conve
     return result
 
 
-def _pairs_plan(name: str, accepted: tuple[type, ...], make: Convert | None, pair: Plan) -> Plan:
+def _pairs_plan(name: str, accepted: Any, make: Convert | None, pair: Plan) -> Plan:
     dump_each, load_each = _dump_each(pair), _load_each(pair.load, name)
 
     def dump(data: Any) -> list[Any]:
@@ -213,15 +224,15 @@ def _read_int_key(data: Any) -> int:
     return value
 
 
-def _maker(origin: type, factory: type | None) -> Convert | None:
-    if origin is dict or not issubclass(origin, dict):
+def _maker(origin: Any, factory: type | None) -> Convert | None:
+    if origin is dict or not issubclass(origin, _DICT):
         return None
-    if issubclass(origin, defaultdict):
+    if issubclass(origin, _DEFAULTDICT):
         return lambda entries: origin(factory, entries)
-    return origin
+    return lambda entries: origin(entries)
 
 
-def known_container(origin: type) -> str | None:
+def known_container(origin: Any) -> str | None:
     """Return "list", "set" or "mapping" for a class that one of these plans serves; None for any other."""
     if (
         issubclass(origin, list | deque)
@@ -229,8 +240,8 @@ def known_container(origin: type) -> str | None:
         or origin.__name__ == "MutableSequence"
     ):
         return "list"
-    if issubclass(origin, set | frozenset) or origin is Set or origin.__name__ == "MutableSet":
+    if issubclass(origin, _SETS) or origin is Set or origin.__name__ == "MutableSet":
         return "set"
-    if issubclass(origin, dict | Counter | OrderedDict) or origin is Mapping or origin.__name__ == "MutableMapping":
+    if issubclass(origin, _DICT) or origin is Mapping or origin.__name__ == "MutableMapping":
         return "mapping"
     return None

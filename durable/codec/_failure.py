@@ -5,7 +5,7 @@ Converting never raises, whatever the exception does. All texts are bounded, so 
 
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, cast
 
@@ -146,7 +146,7 @@ def _message(exc: BaseException) -> str:
         # str() of a group adds "(2 sub-exceptions)": the constructor's message is what makes it again.
         text: Any = exc.message if isinstance(exc, BaseExceptionGroup) else str(exc)  # pyright: ignore[reportUnknownMemberType]
         return _text(text, _MESSAGE_CHARS_MAX)
-    except BaseException as error:  # noqa: BLE001 - str() runs the user's code, which may raise anything
+    except BaseException as error:  # str() runs the user's code, which may raise anything
         return f"<str() of it raised {type(error).__name__}>"
 
 
@@ -154,14 +154,14 @@ def _notes(exc: BaseException) -> tuple[str, ...]:
     try:
         notes: Any = getattr(exc, "__notes__", ())
         return tuple(_text(note, _NOTE_CHARS_MAX) for note in list(notes)[:_NOTES_MAX] if isinstance(note, str))
-    except BaseException:  # noqa: BLE001 - a class may define its own attribute access
+    except BaseException:  # a class may define its own attribute access
         return ()
 
 
 def _flag(exc: BaseException) -> bool | None:
     try:
         value: Any = getattr(exc, "retryable", None)
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         return None
     return value if value is True or value is False else None
 
@@ -170,7 +170,7 @@ def _retry_after_ms(exc: BaseException) -> int | None:
     try:
         value: Any = getattr(exc, "retry_after", None)
         return None if value is None else milliseconds(value)
-    except BaseException:  # noqa: BLE001 - libraries put all kinds of things under this name: no duration, no wish
+    except BaseException:  # libraries put all kinds of things under this name: no duration, no wish
         return None
 
 
@@ -184,7 +184,7 @@ def _traceback_text(start: TracebackType | None) -> str:
         if left_out > 0:
             lines.insert(0, f"  ... {left_out} outer frames left out\n")
         return _text("".join(lines)[-_TRACEBACK_CHARS_MAX:], _TRACEBACK_CHARS_MAX)
-    except BaseException:  # noqa: BLE001 - source of generated code may be anything
+    except BaseException:  # source of generated code may be anything
         return ""
 
 
@@ -210,7 +210,7 @@ def _from_wire(data: Any, depth: int) -> Failure:
 
 
 def _items(data: Any) -> list[Any]:
-    return cast("list[Any]", data) if type(data) is list else []
+    return data if isinstance(data, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
 def _texts(data: Any) -> tuple[str, ...]:
@@ -221,7 +221,7 @@ def _made(failure: Failure, known: Mapping[str, type[BaseException]], codec: Cod
     members = [_made(member, known, codec, depth + 1) for member in failure.group]
     try:
         exc = rebuilt(failure.type, failure.bases, failure.message, failure.payload, members, known, codec)
-    except BaseException:  # noqa: BLE001 - constructors of known classes are the user's code
+    except BaseException:  # constructors of known classes are the user's code
         exc = None
     if exc is None:
         exc = RemoteError(failure.message, type=failure.type, traceback=failure.traceback)
@@ -231,6 +231,6 @@ def _made(failure: Failure, known: Mapping[str, type[BaseException]], codec: Cod
                 exc.add_note(note)
         if failure.cause is not None and depth < 2 * _DEPTH_MAX:
             exc.__cause__ = _made(failure.cause, known, codec, depth + 1)
-    except BaseException:  # noqa: BLE001 - a class may refuse attributes
+    except BaseException:  # a class may refuse attributes
         return exc
     return exc

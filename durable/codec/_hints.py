@@ -1,5 +1,8 @@
 """Declared types, resolved: from the annotations of a function or class to types that can be compiled."""
 
+# Values are Any here, and a checker fills in unknown type arguments wherever such a value is narrowed to a generic class.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 import inspect
 import sys
 import types
@@ -92,12 +95,10 @@ def substituted(hint: Any, arguments: Mapping[Any, Any]) -> Any:
     """Return `hint` with type variables replaced; one that is not in `arguments` stays."""
     if isinstance(hint, typing.TypeVar):
         return arguments.get(hint, hint)
-    parameters: tuple[Any, ...] = (
-        () if isinstance(hint, type) and not hasattr(hint, "__args__") else getattr(hint, "__parameters__", ())
-    )
-    if not parameters or hasattr(hint, "__value__"):
+    alias: Any = hint
+    if not hasattr(hint, "__args__") or not getattr(hint, "__parameters__", ()):  # a bare class keeps its own variables
         return hint
-    return hint[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
+    return alias[tuple(arguments.get(parameter, parameter) for parameter in alias.__parameters__)]
 
 
 def _has_variables(hint: Any) -> bool:

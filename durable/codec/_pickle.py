@@ -28,7 +28,8 @@ class PickleCodec:
     """
 
     def __init__(self, key: bytes) -> None:
-        if not isinstance(key, bytes | bytearray) or len(key) < _KEY_BYTES_MIN:  # pyright: ignore[reportUnnecessaryIsInstance]
+        given: Any = key
+        if not isinstance(given, bytes | bytearray) or len(given) < _KEY_BYTES_MIN:
             raise InvalidCallError(f"PickleCodec: expected a key of at least {_KEY_BYTES_MIN} bytes")
         self._key = bytes(key)
         self._cloudpickle = _cloudpickle()
@@ -80,7 +81,7 @@ class PickleCodec:
 
 def _cloudpickle() -> ModuleType:
     try:
-        import cloudpickle  # type: ignore[import-untyped, unused-ignore]  # noqa: PLC0415 - an extra, for those who opt in
+        import cloudpickle  # type: ignore[import-untyped, unused-ignore]  # an extra, for those who opt in
     except ImportError:
         raise InvalidCallError("PickleCodec needs cloudpickle: install durable-sdk[pickle]") from None
     return sys.modules[cloudpickle.__name__]

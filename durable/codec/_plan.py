@@ -16,7 +16,7 @@ ALL_KINDS: frozenset[type] = SCALARS | {list, dict}
 _SHOWN_KEY_CHARS_MAX = 30  # keys of mappings are data: only what looks like a field's name appears in an error
 
 
-class Misfit(Exception):
+class Misfit(Exception):  # noqa: N818 - never leaves this package
     """A value does not fit its declared type. Never holds a value: types and the path to the place only.
 
     `unsupported` says that the value may well be of the declared type, but JSON cannot hold it.
@@ -52,7 +52,7 @@ class Plan:
     ) -> None:  # fmt: skip
         self.name, self.dump, self.load, self.plain = name, dump, load, plain
         self.kinds, self.classes = frozenset(kinds), tuple(classes)
-        self.text = self.kinds == {str}
+        self.text = self.kinds == frozenset[type]({str})
 
     def late(self) -> "Plan":
         """Return a plan that looks this one up at each call: for types that contain themselves, while this one is built."""

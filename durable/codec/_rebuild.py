@@ -3,10 +3,12 @@
 Nothing is imported, unpickled or looked up by a name from the data: a name is compared with those of classes at hand.
 """
 
+# Values are Any here, and a checker fills in unknown type arguments wherever such a value is narrowed to a generic class.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 import builtins
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import is_dataclass
 from typing import Any, cast
 
 import orjson
@@ -27,7 +29,7 @@ def qualified_name(cls: type) -> str:
 
 def _always_known() -> dict[str, type[BaseException]]:
     """Built-in exceptions and ours. Those that end a process or a generator (`SystemExit` ...) are never made from data."""
-    classes = [value for module in (builtins, errors) for value in vars(module).values()]
+    classes: list[Any] = [value for module in (builtins, errors) for value in vars(module).values()]
     found: dict[str, type[BaseException]] = {}
     for cls in classes:
         if isinstance(cls, type) and issubclass(cls, Exception | BaseExceptionGroup):
@@ -67,7 +69,7 @@ def payload_of(exc: BaseException, codec: Codec) -> Any:
             if data is not None and _same(exc, _MAKE[how](type(exc), data, codec)):
                 wire = {"how": how, "data": data}
                 return wire if len(orjson.dumps(wire)) <= _PAYLOAD_BYTES_MAX else None
-        except BaseException:  # noqa: BLE001, S112 - all of this runs the user's code; the next way may do
+        except BaseException:  # noqa: S112 - all of this runs the user's code; the next way may do
             continue
     return None
 
@@ -115,14 +117,16 @@ def _nearest(bases: Sequence[str], known: Mapping[str, type[BaseException]]) -> 
 def _group(cls: type[BaseException] | None, message: str, members: Sequence[BaseException]) -> BaseException:
     if cls is not None and cls not in (ExceptionGroup, BaseExceptionGroup):
         try:
-            return cast("Any", cls)(message, members)
+            make: Any = cls
+            own: BaseException = make(message, members)
+            return own
         except Exception:  # noqa: S110 - a constructor of its own: a plain group then
             pass
     return BaseExceptionGroup(message, members)  # an ExceptionGroup if all members are Exceptions
 
 
 def _take_fields(exc: BaseException, codec: Codec) -> Any:
-    return _encoded(exc, type(exc), codec) if is_dataclass(exc) else None
+    return _encoded(exc, type(exc), codec) if hasattr(type(exc), "__dataclass_fields__") else None
 
 
 def _make_fields(cls: type[BaseException], data: Any, codec: Codec) -> BaseException:
@@ -152,7 +156,7 @@ def _make_init(cls: type[BaseException], data: Any, codec: Codec) -> BaseExcepti
 def _take_args(exc: BaseException, codec: Codec) -> Any:
     # OSError keeps its file name out of args; what it gives to copy and pickle is complete.
     reduced: Any = exc.__reduce__()
-    args = reduced[1]
+    args: tuple[Any, ...] = reduced[1]
     data = [_encoded(value, hint, codec) for value, hint in zip(args, _args_hints(type(exc), len(args)), strict=True)]
     made = _make_args(type(exc), data, codec)
     same = made.args == exc.args and {**vars(made)} == {k: v for k, v in vars(exc).items() if k != "__notes__"}

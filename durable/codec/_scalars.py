@@ -53,7 +53,7 @@ def _load_int(data: Any) -> int:
         value = int(data)
         if not INT_MIN <= value <= INT_MAX and str(value) == data:
             return value
-    refuse("int", data)
+    return refuse("int", data)
 
 
 def _dump_float(value: Any) -> Any:
@@ -79,7 +79,7 @@ def _load_float(data: Any) -> float:
         return float(data)
     if type(data) is str and data in _NOT_FINITE:
         return _NOT_FINITE[data]
-    refuse("float", data)
+    return refuse("float", data)
 
 
 def _dump_str(value: Any) -> str:
@@ -195,7 +195,7 @@ EXACT: dict[Any, Plan] = {
 }  # fmt: skip
 
 
-def scalar_plan(cls: type) -> Plan | None:
+def scalar_plan(cls: Any) -> Plan | None:
     """Return the plan of a class that holds one value, a subclass of one included; None for any other class.
 
     A hint that is a subclass (`class Sku(str)`) is read by calling the class with the plain value.
@@ -212,7 +212,7 @@ def scalar_plan(cls: type) -> Plan | None:
     return None
 
 
-def _path_plan(cls: type[PurePath]) -> Plan:
+def _path_plan(cls: Any) -> Plan:
     plan = text_plan(cls, str, cls)
     # Path("a") makes a PosixPath or WindowsPath: that is the class a union meets.
     plan.classes = (cls, type(cls())) if cls in (Path, PurePath) else (cls,)
@@ -235,7 +235,7 @@ def _subclass_plan(cls: type, base: Plan) -> Plan:
     return Plan(name, dump, load, kinds=base.kinds, classes=(cls,))
 
 
-def _enum_plan(cls: type[enum.Enum]) -> Plan:
+def _enum_plan(cls: Any) -> Plan:
     """By value if all values are plain text or ints (they are what a database or an API knows), else by name."""
     name = type_name(cls)
     if issubclass(cls, enum.Flag):
@@ -243,7 +243,7 @@ def _enum_plan(cls: type[enum.Enum]) -> Plan:
     members: list[Any] = list(cls.__members__.values())  # aliases included: they lead to their member
     by_value = all(type(m.value) is str or (type(m.value) is int and INT_MIN <= m.value <= INT_MAX) for m in members)
     table: dict[Any, Any] = {m.value: m for m in members} if by_value else dict(cls.__members__)
-    kinds = {type(key) for key in table} or {str}
+    kinds: set[type] = {type(key) for key in table} or {str}
 
     def dump(value: Any) -> Any:
         if not isinstance(value, cls):
@@ -260,7 +260,7 @@ def _enum_plan(cls: type[enum.Enum]) -> Plan:
     return Plan(name, dump, load, kinds=kinds, classes=(cls,))
 
 
-def _flag_plan(cls: type[enum.Flag]) -> Plan:
+def _flag_plan(cls: Any) -> Plan:
     name = type_name(cls)
 
     def dump(value: Any) -> int:

@@ -4,6 +4,9 @@ All are JSON objects by field name. A field that is missing takes its default; a
 field can be added or removed while runs are open. Objects are made by calling their class: its own checks hold.
 """
 
+# Values are Any here, and a checker fills in unknown type arguments wherever such a value is narrowed to a generic class.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +16,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from ._plan import Convert, Misfit, Plan, refuse, type_name
+from ._plan import ALL_KINDS, Convert, Misfit, Plan, refuse, type_name
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,9 +33,9 @@ Hints = Mapping[str, Any]
 PlanOf = Callable[[Any], Plan]
 
 
-def dataclass_fields(cls: type, hints: Hints, plan_of: PlanOf) -> list[Field]:
+def dataclass_fields(cls: Any, hints: Hints, plan_of: PlanOf) -> list[Field]:
     """Return the fields of a dataclass. Raises `Misfit` if it cannot be made again from them."""
-    for name, field in cls.__dataclass_fields__.items():  # type: ignore[attr-defined]
+    for name, field in cls.__dataclass_fields__.items():
         if field._field_type.name == "_FIELD_INITVAR":
             raise Misfit(f"{type_name(cls)} cannot be made again: its InitVar '{name}' is not kept", unsupported=True)
     nothing = dataclasses.MISSING
@@ -45,7 +48,7 @@ def dataclass_fields(cls: type, hints: Hints, plan_of: PlanOf) -> list[Field]:
     ]  # fmt: skip
 
 
-def is_plain_dataclass(cls: type, fields: Sequence[Field]) -> bool:
+def is_plain_dataclass(cls: Any, fields: Sequence[Field]) -> bool:
     """Return whether msgspec, which does not call `__init__`, makes the same objects as a call of the class."""
     params = vars(cls).get("__dataclass_params__")
     return (
@@ -54,12 +57,12 @@ def is_plain_dataclass(cls: type, fields: Sequence[Field]) -> bool:
     )  # fmt: skip
 
 
-def attrs_fields(cls: type, hints: Hints, plan_of: PlanOf) -> list[Field]:
+def attrs_fields(cls: Any, hints: Hints, plan_of: PlanOf) -> list[Field]:
     """Return the fields of an attrs class."""
     nothing = sys.modules["attr"].NOTHING
     return [
         Field(f.name, plan_of(hints.get(f.name, Any)), f.alias if f.init else None, f.init and f.default is nothing)
-        for f in cls.__attrs_attrs__  # type: ignore[attr-defined]
+        for f in cls.__attrs_attrs__
     ]
 
 
@@ -172,9 +175,9 @@ def typed_dict_converters(name: str, fields: Sequence[Field]) -> tuple[Convert, 
     def dump(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             refuse(name, value)
-        if not known >= value.keys():  # pyright: ignore[reportUnknownMemberType]
+        if not known >= value.keys():
             raise Misfit(f"expected {name}, got keys that it does not declare")
-        return _loaded(dict(value), name, dumps)  # pyright: ignore[reportUnknownArgumentType]
+        return _loaded(dict(value), name, dumps)
 
     return dump, lambda data: _loaded(data, name, rows)
 
@@ -215,10 +218,10 @@ def pydantic_plan(cls: Any) -> Plan:
     def load(data: Any) -> Any:
         return read(orjson.dumps(data))
 
-    return Plan(name, dump, load, **({} if root else {"kinds": (dict,)}), classes=(cls,))
+    return Plan(name, dump, load, kinds=ALL_KINDS if root else {dict}, classes=(cls,))
 
 
-def msgspec_plan(hint: Any, cls: type, dump_any: Convert) -> Plan:
+def msgspec_plan(hint: Any, cls: Any, dump_any: Convert) -> Plan:
     """Return the plan of a `msgspec.Struct`: msgspec converts it, strictly; what was written is checked at once."""
     name = type_name(cls)
 
@@ -235,4 +238,4 @@ def msgspec_plan(hint: Any, cls: type, dump_any: Convert) -> Plan:
         load(data)
         return data
 
-    return Plan(name, dump, load, kinds=(list if cls.__struct_config__.array_like else dict,), classes=(cls,))  # type: ignore[attr-defined]
+    return Plan(name, dump, load, kinds=(list if cls.__struct_config__.array_like else dict,), classes=(cls,))

@@ -1,6 +1,8 @@
 """From a declared type to its plan: the one place that knows all kinds of hints."""
 
-import dataclasses
+# Values are Any here, and a checker fills in unknown type arguments wherever such a value is narrowed to a generic class.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 import inspect
 import math
 import sys
@@ -85,7 +87,7 @@ class _Builder:
         if isinstance(hint, str | typing.ForwardRef):
             raise DefinitionError(f"the type {hint_name(hint)!r} is written as text and was not resolved")
         if hasattr(hint, "__supertype__"):  # NewType
-            return self.plan(hint.__supertype__)
+            return self.plan(getattr(hint, "__supertype__"))  # noqa: B009 - a checker thinks it may be None
         origin = typing.get_origin(hint)
         if hasattr(origin if origin is not None and hasattr(origin, "__value__") else hint, "__value__"):
             return self._alias(hint, origin)
@@ -128,7 +130,7 @@ class _Builder:
             return kept[0][1]
         return union_plan([plan for _, plan in kept], _tags([hint for hint, _ in kept]))
 
-    def _class(self, hint: Any, cls: type, arguments: tuple[Any, ...]) -> Plan:
+    def _class(self, hint: Any, cls: Any, arguments: tuple[Any, ...]) -> Plan:
         if cls is tuple:
             return self._tuple(arguments)
         container = known_container(cls) if not typing.is_typeddict(cls) else None
@@ -147,7 +149,7 @@ class _Builder:
             del self._under_way[hint]
         return plan
 
-    def _own_plan(self, hint: Any, cls: type) -> Plan | None:
+    def _own_plan(self, hint: Any, cls: Any) -> Plan | None:
         pydantic = sys.modules.get("pydantic")  # nothing of it is imported unless the user has
         if pydantic is not None and issubclass(cls, pydantic.BaseModel):
             return _structs.pydantic_plan(cls)
@@ -164,7 +166,7 @@ class _Builder:
             return tuple_of_plan(self.plan(arguments[0]))
         return tuple_plan([self.plan(argument) for argument in arguments])
 
-    def _container(self, cls: type, container: str, arguments: tuple[Any, ...]) -> Plan:
+    def _container(self, cls: Any, container: str, arguments: tuple[Any, ...]) -> Plan:
         if container == "mapping":
             key = self.plan(arguments[0]) if arguments else EXACT[str]
             hint = arguments[1] if len(arguments) > 1 else int if cls.__name__ == "Counter" else Any
@@ -172,12 +174,12 @@ class _Builder:
         item = self.plan(arguments[0]) if arguments else ANY
         return list_plan(cls, item) if container == "list" else set_plan(cls, item)
 
-    def _fill(self, plan: Plan, cls: type, arguments: tuple[Any, ...]) -> None:
+    def _fill(self, plan: Plan, cls: Any, arguments: tuple[Any, ...]) -> None:
         hints = class_hints(cls, self.namespace)
         if arguments:
             filled = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
             hints = {name: substituted(hint, filled) for name, hint in hints.items()}
-        if dataclasses.is_dataclass(cls):
+        if hasattr(cls, "__dataclass_fields__"):
             fields = _structs.dataclass_fields(cls, hints, self.plan)
             plan.plain = (
                 not arguments and not issubclass(cls, BaseException) and _structs.is_plain_dataclass(cls, fields)
@@ -192,17 +194,15 @@ class _Builder:
             plan.dump, plan.load = _structs.typed_dict_converters(plan.name, fields)
             plan.classes = (dict,)
         else:
-            named: Any = cls
             fields = [
-                _structs.Field(k, self.plan(hints.get(k, Any)), k, k not in named._field_defaults)
-                for k in named._fields
+                _structs.Field(k, self.plan(hints.get(k, Any)), k, k not in cls._field_defaults) for k in cls._fields
             ]
             plan.dump, plan.load = _structs.named_tuple_converters(cls, plan.name, fields)
 
 
-def _has_fields(cls: type) -> bool:
+def _has_fields(cls: Any) -> bool:
     return (
-        dataclasses.is_dataclass(cls) or hasattr(cls, "__attrs_attrs__") or typing.is_typeddict(cls)
+        hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__attrs_attrs__") or typing.is_typeddict(cls)
         or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
     )  # fmt: skip
 

@@ -1,5 +1,8 @@
 """Plans for unions, optional values and literals."""
 
+# Values are Any here, and a checker fills in unknown type arguments wherever such a value is narrowed to a generic class.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 import enum
 from collections.abc import Sequence
 from typing import Any
@@ -18,10 +21,9 @@ def union_plan(members: Sequence[Plan], tags: Sequence[str]) -> Plan:
     that kind of JSON data belongs to this member alone. Reading: by the tag; untagged by the kind of data; and where that
     leaves a choice (a declared type that became a union later, a renamed class), the first member that takes it.
     """
-    if len(members) == 2 and any(m.kinds == {NoneType} for m in members):
-        other = next((m for m in members if m.kinds != {NoneType}), members[0])
-        if NoneType not in other.kinds:
-            return _optional_plan(other)
+    others = [member for member in members if member is not EXACT[NoneType]]
+    if len(members) == 2 and len(others) == 1 and NoneType not in others[0].kinds:
+        return _optional_plan(others[0])
     name = " | ".join(member.name for member in members)
     by_class, owner = _only(members, "classes"), _only(members, "kinds")
     by_tag, tag_of = dict(zip(tags, members, strict=True)), {id(m): tag for tag, m in zip(tags, members, strict=True)}
@@ -29,15 +31,16 @@ def union_plan(members: Sequence[Plan], tags: Sequence[str]) -> Plan:
     def dump(value: Any) -> Any:
         member = by_class.get(type(value))
         if member is not None:
-            data = member.dump(value)
+            data: Any = member.dump(value)
         else:
             member, data = _first_fit(members, [m.dump for m in members], value, name)
-        if owner.get(type(data)) is member and not (type(data) is dict and TAG in data):
+        kind: type[Any] = type(data)
+        if owner.get(kind) is member and not (kind is dict and TAG in data):
             return data
         return {TAG: tag_of[id(member)], VALUE: data}
 
     def load(data: Any) -> Any:
-        if type(data) is dict and len(data) == 2 and TAG in data and VALUE in data:  # pyright: ignore[reportUnknownArgumentType]
+        if _is_tagged(data):
             tag, data = data[TAG], data[VALUE]
             if type(tag) is str and (member := by_tag.get(tag)) is not None:
                 return member.load(data)
@@ -50,6 +53,11 @@ def union_plan(members: Sequence[Plan], tags: Sequence[str]) -> Plan:
         kinds.add(dict)
     classes = [c for m in members for c in m.classes]
     return Plan(name, dump, load, kinds=kinds, classes=classes)
+
+
+def _is_tagged(data: Any) -> bool:
+    kind: type[Any] = type(data)
+    return kind is dict and len(data) == 2 and TAG in data and VALUE in data
 
 
 def _optional_plan(plan: Plan) -> Plan:
@@ -84,7 +92,7 @@ def _first_fit(members: Sequence[Plan], converts: Sequence[Convert], value: Any,
                 inner.append(misfit)
     if len(inner) == 1:  # one member was the right one but for something inside it: that is the news
         raise inner[0]
-    refuse(name, value)
+    return refuse(name, value)
 
 
 def literal_plan(values: Sequence[Any]) -> Plan:
@@ -92,15 +100,15 @@ def literal_plan(values: Sequence[Any]) -> Plan:
     out: dict[tuple[type, Any], Any] = {}
     back: dict[tuple[type, Any], Any] = {}
     for value in values:
-        plan = scalar_plan(type(value)) if isinstance(value, enum.Enum) else EXACT[type(value)]
-        assert plan is not None
+        cls: type[Any] = type(value)
+        plan = (scalar_plan(cls) if issubclass(cls, enum.Enum) else None) or EXACT[cls]
         data = plan.dump(value)
-        out[type(value), value] = data
+        out[cls, value] = data
         back.setdefault((type(data), data), value)
     if len(back) != len(out):  # Literal[Color.RED, "red"]: by position, as nothing else tells them apart
         out = {key: index for index, key in enumerate(out)}
         back = {(int, index): key[1] for key, index in out.items()}
-    kinds = {type(data) for data in out.values()}
+    kinds: set[type] = {type(data) for data in out.values()}
     name = "Literal of " + " or ".join(sorted({cls.__name__ for cls, _ in out}))
 
     def dump(value: Any) -> Any:
