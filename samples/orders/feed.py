@@ -1,12 +1,20 @@
-"""The shop's front: starts a run for each order, sends the customers' confirmations, collects how each order ended."""
+"""The shop's front: starts a run for each order, sends the customers' confirmations, collects how each order ended.
+
+    DURABLE_STORE=sqlite:///shop.db SHOP_LEDGER=ledger.db python samples/orders/feed.py
+
+takes all orders of the file to their end, while a worker runs elsewhere, and prints what the audit finds.
+"""
 
 import asyncio
+import os
 import zlib
 from collections.abc import Iterable
 from typing import Protocol
 
-from orders import Order
+from audit import audit
+from orders import Order, read_orders
 from shop import Outcome, checkout, confirmation
+from world import ledger
 
 from durable import Client
 from durable.errors import RunAlreadyOpenError, RunClosedError
@@ -65,3 +73,28 @@ def customer_returns(order: Order) -> bool:
 
 def _thinking_s(order: Order) -> float:
     return 0.1 + zlib.crc32(order.id.encode()) % 500 / 1000
+
+
+class _Printer:
+    """Prints each order as it ends."""
+
+    def started(self, order: Order) -> None:
+        pass
+
+    def ended(self, order: Order, outcome: Outcome) -> None:
+        print(order.id, outcome.status, outcome.reason)
+
+
+async def main() -> None:
+    """Feed all orders and print what the audit finds."""
+    entries = list(read_orders())
+    async with Client.connect(os.environ.get("DURABLE_STORE", "sqlite:///shop.db")) as client:
+        outcomes = await feed(client, (entry for entry in entries if isinstance(entry, Order)), _Printer())
+    found = audit(ledger(), entries, outcomes)
+    print(f"{found.ended_once:,} orders ended exactly once, {found.charged_twice} were charged twice")
+    for problem in found.problems:
+        print(problem)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -27,7 +27,7 @@ INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 @click.pass_context
-def demo(ctx: click.Context, lines: int | None, keep: Path | None, kills: int, as_json: bool) -> None:
+def demo_command(ctx: click.Context, lines: int | None, keep: Path | None, kills: int, as_json: bool) -> None:
     """Watch a shop survive the death of its worker.
 
     Takes 1,200 orders of a shop, some with bad data, through reserve, charge, confirm, ship and notify on an embedded
