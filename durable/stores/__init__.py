@@ -21,11 +21,60 @@ from typing import Protocol
 from .._clock import Clock, SystemClock
 from ..errors import StoreUrlError
 from . import _url
-from ._protocol import Inspect as Inspect
-from ._protocol import Store as Store
+from ._protocol import (
+    Append,
+    ClaimedTask,
+    Commit,
+    Document,
+    DocumentFilter,
+    DocumentUpdate,
+    Due,
+    Entry,
+    InboxEntry,
+    Inspect,
+    Lease,
+    Outgoing,
+    Renewal,
+    Reply,
+    SessionInfo,
+    Store,
+    Task,
+    TaskInfo,
+    Watch,
+    document_topic,
+    inbox_topic,
+    reply_topic,
+    tasks_topic,
+)
 from ._rules import PARTITIONS_DEFAULT
 
-__all__ = ["Inspect", "Opening", "Store", "open_store"]
+__all__ = [
+    "Append",
+    "ClaimedTask",
+    "Commit",
+    "Document",
+    "DocumentFilter",
+    "DocumentUpdate",
+    "Due",
+    "Entry",
+    "InboxEntry",
+    "Inspect",
+    "Lease",
+    "Opening",
+    "Outgoing",
+    "Renewal",
+    "Reply",
+    "SessionInfo",
+    "Store",
+    "Task",
+    "TaskInfo",
+    "Watch",
+    "document_topic",
+    "inbox_topic",
+    "open_store",
+    "reply_topic",
+    "tasks_topic",
+]
 
 ENTRY_POINTS = "durable.stores"
 
@@ -55,7 +104,9 @@ class Opening:
         self._store = await self._open_it()
         return self._store
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._store is not None:
             await self._store.close()
 
@@ -88,7 +139,9 @@ async def _open_memory(url: str, *, clock: Clock, partitions: int | None) -> Sto
     name, asked = parsed.rest.strip("/"), parsed.partitions(partitions)
     state = shared_state(name, asked) if name else MemoryState(asked or PARTITIONS_DEFAULT)
     if asked is not None and len(state.partitions) != asked:
-        raise parsed.refuse(f"the store has {len(state.partitions)} partitions, not {asked}; their number cannot change")
+        raise parsed.refuse(
+            f"the store has {len(state.partitions)} partitions, not {asked}; their number cannot change"
+        )
     return MemoryStore(state, clock, parsed.shown)
 
 
@@ -99,7 +152,16 @@ async def _open_sqlite(url: str, *, clock: Clock, partitions: int | None) -> Sto
 
 
 _OURS: dict[str, OpenStore] = {"memory": _open_memory, "sqlite": _open_sqlite}
-_LATER = {"redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel", "valkey", "valkeys"}
+_LATER = {
+    "redis",
+    "rediss",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "valkey",
+    "valkeys",
+}
 
 
 def _opener(parsed: _url.StoreUrl) -> OpenStore:
@@ -107,7 +169,9 @@ def _opener(parsed: _url.StoreUrl) -> OpenStore:
     if found is not None:
         return found
     if parsed.scheme in _LATER:
-        raise parsed.refuse(f"Redis and Valkey are not part of this version, which carries memory and SQLite only; {_url.EXPECTED}")
+        raise parsed.refuse(
+            f"Redis and Valkey are not part of this version, which carries memory and SQLite only; {_url.EXPECTED}"
+        )
     raise parsed.refuse(f"unknown scheme {parsed.scheme!r}; {_url.EXPECTED}")
 
 

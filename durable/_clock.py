@@ -1,0 +1,75 @@
+"""The one seam to what cannot be replayed: time, waiting, ids and chance. Nothing else in the package reads a clock.
+
+A `Clock` is handed to the store, and from there to the engine, the worker and the client; tests hand in one of their own.
+"""
+
+import asyncio
+import os
+import random
+import time
+from typing import Protocol
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, as in ULID: sorts like the number it writes
+
+
+class Clock(Protocol):
+    """Time in whole milliseconds since 1970 (UTC), waiting by that time, ids, and jitter."""
+
+    def now_ms(self) -> int:
+        """Return the wall-clock time in milliseconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring durations."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+        ...
+
+    async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
+        """Wait until `event` is set; False if `timeout_s` passed first (None: for ever)."""
+        ...
+
+    def new_id(self) -> str:
+        """Return a new unique id of 26 characters that sorts by time of creation (the form of a ULID)."""
+        ...
+
+    def jitter(self) -> float:
+        """Return a number in [0, 1), to spread what would otherwise happen at once."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock and randomness."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
+        if event.is_set():
+            return True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+        except TimeoutError:
+            return event.is_set()
+        return True
+
+    def new_id(self) -> str:
+        return ulid(self.now_ms(), os.urandom(10))
+
+    def jitter(self) -> float:
+        return random.random()  # noqa: S311 - spreads retries, guards nothing
+
+
+def ulid(now_ms: int, entropy: bytes) -> str:
+    """Return 48 bits of time and 80 of `entropy` as 26 lower-case characters (github.com/ulid/spec)."""
+    number = (now_ms << 80) | int.from_bytes(entropy, "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,26 @@
+"""What the engine asks of the worker in its own process: slots for tasks that it commits as claimed, and local activities."""
+
+from typing import Protocol
+
+from .._log import ActivityEnded, ActivityTask
+from ..stores import ClaimedTask
+
+
+class LocalTasks(Protocol):
+    """The short cut of a process that is both owner and worker. What is written is the same as without it."""
+
+    def reserve(self, queue: str, activity: str) -> bool:
+        """Keep a slot for a task that is about to be committed as claimed; False if there is none, or no such activity."""
+        ...
+
+    def unreserve(self) -> None:
+        """The commit was refused: give one slot back."""
+        ...
+
+    def run(self, claimed: ClaimedTask, task: ActivityTask) -> None:
+        """The commit is applied: run the task in its reserved slot. Never blocks."""
+        ...
+
+    async def run_local(self, task: ActivityTask) -> ActivityEnded:
+        """Run one attempt of a local activity and return how it ended. Takes no slot and no claim."""
+        ...

@@ -1,0 +1,149 @@
+"""Decisions into commits, and commits into the store: one for each partition, sent again while their outcome is unknown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .._log import ActivityTask, QueueTimeoutDue, RetryDue, write_due, write_reply, write_task
+from ..errors import StoreError
+from ..history import WIRE
+from ..stores import Append, ClaimedTask, Commit, DocumentUpdate, Due, Reply, Store, Task
+from ._local import LocalTasks
+from .decision import Decision, Delivery
+from .execution import Execution
+from .owned import Mailbox, Owned
+
+_log = logging.getLogger("durable.engine")
+
+RESEND_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # pauses while the store is away; the last one repeats
+
+
+@dataclass(slots=True)
+class Stepped:
+    """One run's part of a commit."""
+
+    mailbox: Mailbox
+    deliveries: list[Delivery]
+    decision: Decision
+    execution: Execution | None = None
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A partition's commit, and what to do when it is applied."""
+
+    owned: Owned
+    commit: Commit
+    stepped: list[Stepped] = field(default_factory=list)
+    claims: list[tuple[Task, ActivityTask]] = field(default_factory=list)
+    dues: list[Due] = field(default_factory=list)
+
+
+class Committer:
+    """Builds and sends commits."""
+
+    def __init__(self, store: Store, local: LocalTasks, session: str, queue: str) -> None:
+        self._store, self._local, self._session, self._queue = store, local, session, queue
+
+    def prepare(self, owned: Owned) -> Prepared:
+        """Return an empty commit for a partition."""
+        return Prepared(owned, Commit(owned.lease, self._store.clock.new_id()))
+
+    def add(self, prepared: Prepared, stepped: Stepped) -> None:
+        """Add a run's decision to a commit."""
+        prepared.stepped.append(stepped)
+        commit, decision, execution = prepared.commit, stepped.decision, stepped.execution
+        for delivery in stepped.deliveries:
+            if delivery.seq:
+                commit.consumed.append(delivery.seq)
+            if isinstance(delivery.claimed, ClaimedTask):
+                commit.tasks_removed.append(delivery.claimed.task.id)
+        if decision.events and execution is not None:
+            records = [WIRE.encode(event) for event in decision.events]
+            commit.appends.append(Append(execution.run_id, execution.seq - len(records), records))
+        commit.tasks_removed.extend(decision.tasks_removed)
+        commit.dues_removed.extend(decision.dues_removed)
+        for task, queue in decision.tasks.values():
+            self.add_task(prepared, task, queue)
+        for item, due_ms in decision.dues.values():
+            due = write_due(item, due_ms)
+            commit.dues.append(due)
+            prepared.dues.append(due)
+        commit.replies.extend(Reply(reply_id, write_reply(reply)) for reply_id, reply in decision.replies)
+        self._add_document(commit, stepped)
+
+    def add_task(self, prepared: Prepared, task: ActivityTask, queue: str) -> None:
+        """Add a task, claimed for the worker of this process if that has a slot for it."""
+        claimed = self._local.reserve(queue, task.activity)
+        stored = write_task(task, queue=queue, inbox=self._queue, claimed_by=self._session if claimed else None)
+        prepared.commit.tasks.append(stored)
+        if claimed:
+            prepared.claims.append((stored, task))
+
+    def add_retry(self, prepared: Prepared, item: RetryDue) -> None:
+        """Put the next attempt of an activity on its queue: the due's key goes, the task comes; the run need not be asked."""
+        prepared.commit.dues_removed.append(item.key)
+        self.add_task(prepared, item.task, item.queue)
+        if item.queue_timeout_ms is not None:
+            limit = QueueTimeoutDue(
+                workflow_id=item.workflow_id, run_id=item.run_id, id=item.id, attempt=item.task.attempt
+            )
+            due = write_due(limit, self._store.now_ms() + item.queue_timeout_ms)
+            prepared.commit.dues.append(due)
+            prepared.dues.append(due)
+
+    def add_note(self, prepared: Prepared, run_id: str, workflow_id: str, note: str) -> None:
+        """Write into a run's record why it is stuck."""
+        prepared.commit.documents.append(DocumentUpdate(run_id, workflow_id, note=note))
+
+    def _add_document(self, commit: Commit, stepped: Stepped) -> None:
+        decision, execution = stepped.decision, stepped.execution
+        if execution is None:
+            return
+        clears = bool(execution.note)
+        if not (decision.closed or decision.reopened or clears):
+            return
+        update = DocumentUpdate(
+            execution.run_id,
+            execution.workflow_id,
+            state=decision.closed or ("running" if decision.reopened else None),
+            note="" if clears else None,
+            opens=decision.reopened and not decision.closed,
+            closes=bool(decision.closed) and not decision.reopened,
+            closed_ms=decision.events[-1].at if decision.closed else None,
+        )
+        commit.documents.append(update)
+        execution.note = ""
+
+    async def send(self, batch: Sequence[Prepared]) -> list[Exception | None]:
+        """Send the commits and return the answer for each; sends them again, with the same ids, while the outcome is unknown."""
+        commits = [prepared.commit for prepared in batch]
+        attempt = 0
+        while True:
+            try:
+                return await self._store.commit(commits)
+            except StoreError as error:
+                if not error.retryable:
+                    return [error] * len(commits)
+                pause = RESEND_S[min(attempt, len(RESEND_S) - 1)]
+                attempt += 1
+                _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
+                await self._store.clock.sleep(pause)
+
+    def applied(self, prepared: Prepared) -> None:
+        """The commit is durable: run the tasks that it claimed for this process, and remember its dues."""
+        owned, commit = prepared.owned, prepared.commit
+        for key in commit.dues_removed:
+            owned.drop_due(key)
+        for due in prepared.dues:
+            owned.set_due(due)
+        partition = owned.lease.partition
+        for stored, task in prepared.claims:
+            self._local.run(ClaimedTask(partition, stored, 1), task)
+
+    def refused(self, prepared: Prepared) -> None:
+        """Nothing of the commit was written: give back the slots that were kept for it."""
+        for _ in prepared.claims:
+            self._local.unreserve()

@@ -1,0 +1,82 @@
+"""What happens when the store has answered a commit: go on from it, or forget what it was derived from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from .. import _limits
+from ..errors import NameTakenError, StaleLeaseError, UnreadMessagesError, WrongSequenceError
+from ..stores import Store
+from .cache import ExecutionCache
+from .commits import Committer, Prepared, Stepped
+from .owned import Owned
+
+_log = logging.getLogger("durable.engine")
+
+
+class Completion:
+    """Settles commits."""
+
+    def __init__(
+        self,
+        store: Store,
+        committer: Committer,
+        cache: ExecutionCache,
+        is_owned: Callable[[Owned], bool],
+        drop: Callable[[Owned], None],
+    ) -> None:
+        self._store, self._committer, self._cache = store, committer, cache
+        self._is_owned, self._drop = is_owned, drop
+
+    def settle(self, prepared: Prepared, refusal: Exception | None) -> None:
+        """The store has applied the commit (`refusal` is None) or refused it; nothing was written then."""
+        owned = prepared.owned
+        if refusal is None:
+            self._committer.applied(prepared)
+            for stepped in prepared.stepped:
+                self._applied(owned, stepped)
+            return
+        self._committer.refused(prepared)
+        if isinstance(refusal, StaleLeaseError):
+            _log.warning("partition %d belongs to another worker now: %s", owned.lease.partition, refusal)
+            for stepped in prepared.stepped:
+                self._forget(stepped)
+            self._drop(owned)
+            return
+        expected = isinstance(refusal, UnreadMessagesError | NameTakenError)
+        log = _log.debug if expected else _log.error
+        log("a commit to partition %d was refused, its runs are loaded anew: %s", owned.lease.partition, refusal)
+        for stepped in prepared.stepped:
+            self._refused(owned, stepped, refusal)
+        owned.unread = True
+        # Dues that were to be removed without a run are read again with the next horizon.
+        owned.horizon_ms = 0
+
+    def _applied(self, owned: Owned, stepped: Stepped) -> None:
+        mailbox, execution = stepped.mailbox, stepped.execution
+        if execution is not None:
+            mailbox.failures = 0
+            mailbox.noted = ""
+            if execution.closed or not self._is_owned(owned) or execution.run is None:
+                execution.dispose()
+            else:
+                self._cache.put(mailbox.name, owned.lease.partition, execution)
+        owned.settle(mailbox)
+
+    def _forget(self, stepped: Stepped) -> None:
+        if stepped.execution is not None:
+            stepped.execution.dispose()
+        stepped.mailbox.deliveries[:0] = stepped.deliveries
+
+    def _refused(self, owned: Owned, stepped: Stepped, refusal: Exception) -> None:
+        mailbox = stepped.mailbox
+        self._forget(stepped)
+        mailbox.reload = True
+        if not isinstance(refusal, UnreadMessagesError | NameTakenError):
+            mailbox.failures += 1
+            if isinstance(refusal, WrongSequenceError) and mailbox.failures < 2:
+                pass  # read anew at once; if that does not help, not in a hot loop
+            else:
+                owned.delay(mailbox, self._store.now_ms() + _limits.STUCK_RETRY_MS_MIN)
+        owned.settle(mailbox)

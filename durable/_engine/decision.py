@@ -1,0 +1,46 @@
+"""What a step decides: the events of a run and all that follows from them, before it is encoded into a commit."""
+
+from dataclasses import dataclass, field
+
+from .._log import ActivityTask, AnyDue, QueryReply
+from ..history import Event
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Something for a run, and what to remove from the log once its effects are recorded."""
+
+    name: str
+    message: object  # a `Message` or a `DueItem`
+    seq: int = 0  # of its inbox entry
+    due_key: str = ""
+    claimed: object = None  # the `ClaimedTask` of a local result
+
+
+@dataclass(slots=True)
+class Decision:
+    """The outcome of one step of one run. Tasks and dues that were made and given up in the same step are in neither list."""
+
+    events: list[Event] = field(default_factory=list)
+    tasks: dict[str, tuple[ActivityTask, str]] = field(default_factory=dict)  # by task id: the task and its queue
+    tasks_removed: list[str] = field(default_factory=list)
+    dues: dict[str, tuple[AnyDue, int]] = field(default_factory=dict)  # by key: the item and when it is due
+    dues_removed: list[str] = field(default_factory=list)
+    replies: list[tuple[str, QueryReply]] = field(default_factory=list)
+    closed: str = ""  # the status the run is closed with
+    reopened: bool = False
+    retry_reply: str = ""  # whom to tell if the reopening is refused
+
+    def add_due(self, item: AnyDue, due_ms: int) -> None:
+        """Set a due."""
+        self.dues[item.key] = (item, due_ms)
+
+    def drop_due(self, key: str) -> None:
+        """Take a due back."""
+        if self.dues.pop(key, None) is None:
+            self.dues_removed.append(key)
+
+    def drop_task(self, task_id: str) -> None:
+        """Take a task back."""
+        if self.tasks.pop(task_id, None) is None:
+            self.tasks_removed.append(task_id)

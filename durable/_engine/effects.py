@@ -1,0 +1,112 @@
+"""What follows from commands: tasks, dues, and their removal. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .._log import (
+    ActivityTask,
+    QueueTimeoutDue,
+    RunTimeoutDue,
+    TimerDue,
+    TotalTimeoutDue,
+    task_id,
+)
+from .._runtime.commands import ActivityCommand, Command, TimerCommand
+from .._runtime.run import Run
+from ..history import ActivityScheduled, Event, RunStarted, TimerStarted
+from .decision import Decision
+
+
+def add_effects(run: Run, commands: list[Event], decision: Decision) -> None:
+    """Add to `decision` what the `commands` that `run` issued in a live step, and those it gave up, lead to."""
+    for event in commands:
+        kind = type(event)
+        if kind is ActivityScheduled:
+            add_activity(run, event, 1, decision)  # type: ignore[arg-type]
+        elif kind is TimerStarted:
+            add_timer(run, event, decision)  # type: ignore[arg-type]
+    if run.given_up:
+        for command in run.given_up:
+            drop_command(run, command, decision)
+        run.given_up.clear()
+
+
+def add_activity(run: Run, event: ActivityScheduled, attempt: int, decision: Decision) -> None:
+    """Put an attempt on its queue, with its time limits."""
+    task = activity_task(run, event, attempt)
+    decision.tasks[task.task_id] = (task, event.queue)
+    ids = {"workflow_id": run.workflow_id, "run_id": run.run_id, "id": event.id}
+    if event.total_timeout_ms is not None:
+        decision.add_due(TotalTimeoutDue(**ids), event.at + event.total_timeout_ms)  # type: ignore[arg-type]
+    if event.queue_timeout_ms is not None:
+        decision.add_due(QueueTimeoutDue(attempt=attempt, **ids), run.now_ms + event.queue_timeout_ms)  # type: ignore[arg-type]
+
+
+def activity_task(
+    run: Run, event: ActivityScheduled, attempt: int, *, details: msgspec.Raw | None = None
+) -> ActivityTask:
+    """Return the task for `attempt` of the activity that `event` scheduled."""
+    return ActivityTask(
+        workflow=run.spec.name,
+        workflow_id=run.workflow_id,
+        run_id=run.run_id,
+        id=event.id,
+        activity=event.activity,
+        args=event.args,
+        attempt=attempt,
+        scheduled_ms=event.at,
+        timeout_ms=event.timeout_ms,
+        heartbeat_timeout_ms=event.heartbeat_timeout_ms,
+        details=details,
+    )
+
+
+def add_timer(run: Run, event: TimerStarted, decision: Decision) -> None:
+    """Set the due of a timer."""
+    decision.add_due(TimerDue(workflow_id=run.workflow_id, run_id=run.run_id, id=event.id), event.due_ms)
+
+
+def add_run_timeout(started: RunStarted, at: int, decision: Decision) -> None:
+    """Set the due of the run's time limit, counted from `at`."""
+    if started.timeout_ms is not None:
+        item = RunTimeoutDue(workflow_id=started.workflow_id, run_id=started.run_id, timeout_ms=started.timeout_ms)
+        decision.add_due(item, at + started.timeout_ms)
+
+
+def drop_command(run: Run, command: Command, decision: Decision) -> None:
+    """Take back what a pending command led to."""
+    if isinstance(command, ActivityCommand):
+        decision.drop_task(task_id(run.run_id, command.id, command.attempt))
+        drop_limits(run, command, decision)
+    elif isinstance(command, TimerCommand):
+        decision.drop_due(f"{run.run_id}/{command.id}/timer")
+
+
+def drop_limits(run: Run, command: ActivityCommand, decision: Decision) -> None:
+    """Take back the dues of an activity that has ended: its limits and its retry."""
+    key = f"{run.run_id}/{command.id}"
+    if command.attempt > 1:
+        decision.drop_due(f"{key}/retry")
+    if command.event.total_timeout_ms is not None:
+        decision.drop_due(f"{key}/total")
+    if command.event.queue_timeout_ms is not None:
+        decision.drop_due(f"{key}/queue")
+
+
+def drop_all(run: Run, decision: Decision) -> None:
+    """The run closes: take back all that is pending, and its time limit."""
+    for command in run.commands.values():
+        drop_command(run, command, decision)
+    if run.started.timeout_ms is not None:
+        decision.drop_due(f"{run.run_id}/timeout")
+
+
+def add_all(run: Run, decision: Decision) -> None:
+    """The run was reopened: put back all that is pending, and its time limit."""
+    for command in run.commands.values():
+        if isinstance(command, ActivityCommand):
+            add_activity(run, command.event, command.attempt, decision)
+        elif isinstance(command, TimerCommand):
+            add_timer(run, command.event, decision)
+    add_run_timeout(run.started, run.now_ms, decision)

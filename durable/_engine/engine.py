@@ -1,0 +1,359 @@
+"""The driver: the only place that reads the log, steps what was read, and commits. One per worker and task queue.
+
+Loop: read the inboxes of the owned partitions, add the dues that are due, step each run that has something waiting, and
+send one commit per partition. While a commit is under way the next batch, of other runs, is stepped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from .. import _limits
+from .._log import ActivityEnded, QueueTimeoutDue, RetryDue, read_due, read_message
+from .._runtime import guard
+from .._runtime.options import WorkflowSpec
+from ..codec import Codec
+from ..errors import ClaimLostError, DurableError, StoreError
+from ..stores import ClaimedTask, Due, Lease, Store, inbox_topic
+from . import balance
+from ._local import LocalTasks
+from ._watchdog import Watchdog
+from .cache import ExecutionCache
+from .commits import Committer, Prepared
+from .completion import Completion
+from .decision import Delivery
+from .owned import HORIZON_MS, REFRESH_MS, Owned
+from .stepping import Stepper
+from .stuck import hand_over
+
+_log = logging.getLogger("durable.engine")
+
+COMMITS_MAX = (
+    2  # commits under way at once: one being written while the next is stepped; more would only make them smaller
+)
+POLL_S = 2.0  # notifications are hints: the inboxes are read at least this often
+DUES_PAGE = 10_000  # dues read at once
+BACKLOG_MAX = 4 * _limits.BATCH_MESSAGES_MAX  # runs ready to step; beyond it, the inboxes are left for later
+
+
+class Engine:
+    """Owns partitions of one task queue and moves their runs. See the module's docstring."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        session: str,
+        queue: str,
+        workflows: Mapping[str, WorkflowSpec],
+        codec: Codec,
+        local: LocalTasks,
+        cache_runs: int = _limits.CACHE_RUNS_MAX,
+        lease_ttl_ms: int = _limits.LEASE_TTL_MS,
+    ) -> None:
+        self._store, self._session, self._queue = store, session, queue
+        self._interval_s = lease_ttl_ms / 5000
+        self._owned: dict[int, Owned] = {}
+        self._leases: tuple[Lease, ...] = ()  # replaced, never changed: other threads read it
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._rebalance = asyncio.Event()
+        self._relisten = asyncio.Event()
+        self._stopping = False
+        self._commits = 0
+        self._watchdog = Watchdog()
+        committer = Committer(store, local, session, queue)
+        self._committer = committer
+        self._cache = ExecutionCache(cache_runs)
+        self._completion = Completion(store, committer, self._cache, self._is_owned, self._drop)
+        self._stepper = Stepper(
+            store, workflows, codec, local, committer, self._cache, self._watchdog, self._submit, self._spawn
+        )
+
+    # --- what the worker calls
+
+    def leases(self) -> Sequence[Lease]:
+        """Return the leases that it holds, to be renewed. Thread-safe."""
+        return self._leases
+
+    def lost(self, leases: Sequence[Lease]) -> None:
+        """The keeper found that other sessions hold `leases` by now."""
+        for lease in leases:
+            owned = self._owned.get(lease.partition)
+            if owned is not None and owned.lease == lease:
+                _log.warning("the lease of partition %d was lost to another worker", lease.partition)
+                self._drop(owned)
+
+    def accept(self, claimed: ClaimedTask, ended: ActivityEnded) -> bool:
+        """Take a local result; False if its partition is not owned (then report it through the store).
+
+        Its task stays claimed in the store until the commit that records the result removes it.
+        """
+        owned = self._owned.get(claimed.partition)
+        if owned is None or owned.leaving or claimed.task.inbox != self._queue:
+            return False
+        owned.post(Delivery(claimed.task.name, ended, claimed=claimed))
+        self._wake.set()
+        return True
+
+    async def run(self) -> None:
+        """Own a fair share of the partitions and move their runs, until `stop`."""
+        guard.install()
+        self._watchdog.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._balance_forever())
+                group.create_task(self._listen_forever())
+                await self._step_forever()
+                self._rebalance.set()
+                self._relisten.set()
+        finally:
+            for task in list(self._tasks):
+                task.cancel()
+            self._cache.clear()
+            self._watchdog.stop()
+
+    async def stop(self) -> None:
+        """Take no more steps, wait for the commits under way, and give up all leases."""
+        self._stopping = True
+        self._wake.set()
+        self._rebalance.set()
+        self._relisten.set()
+        while self._commits:
+            await asyncio.wait(set(self._tasks), return_when=asyncio.FIRST_COMPLETED)
+        owned = list(self._owned.values())
+        for item in owned:
+            await self._reroute(item)
+            self._drop(item)
+        try:
+            await self._store.release([item.lease for item in owned])
+        except StoreError as error:
+            _log.warning("the leases could not be given up (they expire by themselves): %s", error)
+
+    # --- the loop
+
+    async def _step_forever(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._read()
+            except StoreError as error:
+                _log.warning("the store cannot be read, trying again: %s", error)
+                await self._store.clock.sleep(self._interval_s)
+                continue
+            if self._step_all():
+                await asyncio.sleep(0)  # let activities begin, results come and commits go out
+                continue
+            if not self._stopping:
+                await self._store.clock.wait(self._wake, self._pause_s())
+
+    def _step_all(self) -> bool:
+        """Step what is ready, as far as the commits under way allow; return whether there was anything."""
+        if self._commits >= COMMITS_MAX:
+            return False
+        batch: list[Prepared] = []
+        left = _limits.BATCH_MESSAGES_MAX
+        for owned in list(self._owned.values()):
+            if owned.leaving:
+                continue
+            prepared = self._committer.prepare(owned)
+            self._fire_dues(owned, prepared)
+            stepped = False
+            while left > 0 and self._stepper.step_next(owned, prepared):
+                left -= 1
+                stepped = True
+            if prepared.stepped or prepared.commit.tasks or prepared.commit.dues_removed:
+                batch.append(prepared)
+            if stepped and left == 0:
+                break
+        if batch:
+            self._submit(batch)
+        return bool(batch) or left < _limits.BATCH_MESSAGES_MAX
+
+    def _fire_dues(self, owned: Owned, prepared: Prepared) -> None:
+        now_ms = self._store.now_ms()
+        owned.wake_delayed(now_ms)
+        fired = 0
+        while fired < _limits.BATCH_MESSAGES_MAX and (due := owned.pop_due(now_ms)) is not None:
+            fired += 1
+            try:
+                item = read_due(due)
+            except DurableError as error:
+                _log.error("a due entry is dropped: %s", error)
+                prepared.commit.dues_removed.append(due.key)
+                continue
+            if isinstance(item, RetryDue):
+                self._committer.add_retry(prepared, item)
+            elif isinstance(item, QueueTimeoutDue):
+                self._spawn(self._check_waiting(owned, due, item))
+            else:
+                owned.post(Delivery(item.workflow_id, item, due_key=due.key))
+
+    async def _check_waiting(self, owned: Owned, due: Due, item: QueueTimeoutDue) -> None:
+        """An attempt's time in its queue is over: that matters only if no worker holds it."""
+        waiting = await self._store.inspect.tasks(name=item.workflow_id, limit=100_000)
+        task_id = f"{item.run_id}/{item.id}/{item.attempt}"
+        if any(info.task.id == task_id and info.claimed_by is None for info in waiting):
+            owned.post(Delivery(item.workflow_id, item, due_key=due.key))
+            self._wake.set()
+            return
+        prepared = self._committer.prepare(owned)
+        prepared.commit.dues_removed.append(due.key)
+        self._submit([prepared])
+
+    async def _read(self) -> None:
+        """Read the inboxes that may have something new, and the dues that come near."""
+        now_ms = self._store.now_ms()
+        reading = []
+        for owned in list(self._owned.values()):
+            if owned.unread and not owned.leaving and owned.backlog() < BACKLOG_MAX:
+                owned.unread = False
+                reading.append(owned)
+            if owned.horizon_ms - now_ms < REFRESH_MS:
+                await self._read_dues(owned, now_ms)
+        if not reading:
+            return
+        limit = _limits.BATCH_MESSAGES_MAX
+        try:
+            answers = await self._store.read_inboxes([(owned.lease, owned.cursor) for owned in reading], limit)
+        except StoreError:
+            for owned in reading:
+                owned.unread = True
+            raise
+        for owned, entries in zip(reading, answers, strict=True):
+            owned.unread = owned.unread or len(entries) >= limit
+            for entry in entries:
+                owned.cursor = entry.seq
+                try:
+                    message = read_message(entry.data)
+                except DurableError as error:
+                    _log.error("the inbox entry %s for %r stays unread: %s", entry.id, entry.name, error)
+                    continue
+                owned.post(Delivery(entry.name, message, seq=entry.seq))
+
+    async def _read_dues(self, owned: Owned, now_ms: int) -> None:
+        until_ms = now_ms + HORIZON_MS
+        dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=DUES_PAGE)
+        complete = len(dues) < DUES_PAGE
+        owned.learn_dues(dues, until_ms if complete else dues[-1].due_ms)
+
+    def _pause_s(self) -> float:
+        """Return how long there is nothing to do if nobody wakes the loop."""
+        if self._commits >= COMMITS_MAX or not self._owned:
+            return POLL_S
+        next_ms = min(owned.next_ms() for owned in self._owned.values())
+        return min(POLL_S, max(0.0, (next_ms - self._store.now_ms()) / 1000))
+
+    async def _listen_forever(self) -> None:
+        while not self._stopping:
+            self._relisten.clear()
+            topics = [inbox_topic(partition, self._queue) for partition in range(self._store.partitions)]
+            watch = self._store.watch(topics)
+            try:
+                while not self._stopping:
+                    await watch.wait(POLL_S)
+                    for owned in self._owned.values():
+                        owned.unread = True
+                    self._wake.set()
+            finally:
+                watch.close()
+
+    # --- commits
+
+    def _submit(self, batch: list[Prepared]) -> None:
+        self._commits += 1
+        for prepared in batch:
+            prepared.owned.in_flight += 1
+        self._spawn(self._send(batch))
+
+    async def _send(self, batch: list[Prepared]) -> None:
+        try:
+            answers = await self._committer.send(batch)
+        finally:
+            self._commits -= 1
+            for prepared in batch:
+                prepared.owned.in_flight -= 1
+        for prepared, refusal in zip(batch, answers, strict=True):
+            self._completion.settle(prepared, refusal)
+        self._wake.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("an engine task failed; its runs are loaded anew: %s", error, exc_info=error)
+            for owned in list(self._owned.values()):
+                self._drop(owned)
+            self._rebalance.set()
+
+    # --- ownership
+
+    def _is_owned(self, owned: Owned) -> bool:
+        return self._owned.get(owned.lease.partition) is owned
+
+    def _drop(self, owned: Owned) -> None:
+        """Forget a partition: what was derived from its log is void."""
+        if self._is_owned(owned):
+            del self._owned[owned.lease.partition]
+            self._leases = tuple(item.lease for item in self._owned.values())
+            self._cache.drop_partition(owned.lease.partition)
+            self._spawn(self._reroute(owned))
+
+    async def _reroute(self, owned: Owned) -> None:
+        """Report the local results that wait for a partition that is not ours any more through the store."""
+        for mailbox in list(owned.mailboxes.values()):
+            deliveries, mailbox.deliveries = mailbox.deliveries, []
+            for delivery in deliveries:
+                if isinstance(delivery.claimed, ClaimedTask) and isinstance(delivery.message, ActivityEnded):
+                    try:
+                        await hand_over(self._store, self._session, delivery.claimed, delivery.name, delivery.message)
+                    except (ClaimLostError, StoreError) as error:
+                        _log.info(
+                            "the result of task %s is left to its next attempt: %s", delivery.claimed.task.id, error
+                        )
+
+    async def _balance_forever(self) -> None:
+        while not self._stopping:
+            self._rebalance.clear()
+            try:
+                await self._balance()
+            except StoreError as error:
+                _log.warning("partitions cannot be shared out, trying again: %s", error)
+            await self._store.clock.wait(self._rebalance, self._interval_s)
+
+    async def _balance(self) -> None:
+        store, partitions = self._store, self._store.partitions
+        members = [session.id for session in await store.sessions(f"engine/{self._queue}")]
+        if self._session not in members:
+            return  # expired: the keeper makes it anew, or the worker is about to end
+        share = balance.fair_share(members, self._session, partitions)
+        surplus = balance.to_release(list(self._owned), share)
+        for partition in surplus:
+            await self._leave(self._owned[partition])
+        if len(self._owned) >= share or self._stopping:
+            return
+        holders = await store.holders(self._queue)
+        offset = sorted(members).index(self._session) * partitions // len(members)
+        wanted = balance.to_acquire(list(self._owned), holders, share, partitions, offset)
+        for lease in await store.acquire(self._session, self._queue, wanted):
+            self._owned[lease.partition] = Owned(lease)
+        self._leases = tuple(item.lease for item in self._owned.values())
+        self._wake.set()
+
+    async def _leave(self, owned: Owned) -> None:
+        """Hand a partition over: no new steps, wait for its commits, then release the lease."""
+        owned.leaving = True
+        while owned.in_flight and self._is_owned(owned):
+            self._rebalance.clear()
+            await asyncio.wait(set(self._tasks), return_when=asyncio.FIRST_COMPLETED)
+        await self._reroute(owned)
+        self._drop(owned)
+        await self._store.release([owned.lease])

@@ -1,0 +1,64 @@
+"""A run in its place: the code in memory, and where its history stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._runtime.run import Run, replayed
+from .._runtime.options import WorkflowSpec
+from ..codec import Codec
+from ..errors import DamagedRecordError
+from ..history import Close, Event, RecordedEvent, RunReopened, RunStarted
+
+
+@dataclass(slots=True)
+class Execution:
+    """A run's live state: a cache of its history up to event `seq`. `run` is None before its first event.
+
+    `note` is what its record says of why it is stuck; `closed` the status that its history ends with; `failed_at` the number of
+    the event at whose delivery the code ended.
+    """
+
+    workflow_id: str
+    run_id: str
+    spec: WorkflowSpec
+    codec: Codec
+    seq: int = 0
+    run: Run | None = None
+    note: str = ""
+    closed: str = ""
+    failed_at: int = 0
+
+    def dispose(self) -> None:
+        """Drop the code's state."""
+        if self.run is not None:
+            self.run.dispose()
+            self.run = None
+
+
+def effective(history: list[RecordedEvent]) -> list[RecordedEvent]:
+    """Return the events of `history` that count: without those that a reopening voided.
+
+    Raises `DamagedRecordError` if it does not begin with `RunStarted`.
+    """
+    result: list[RecordedEvent] = []
+    for recorded in history:
+        event = recorded.event
+        if isinstance(event, RunReopened):
+            while result and result[-1].seq >= event.voids_from:
+                result.pop()
+        result.append(recorded)
+    first = next((r.event for r in result if r.event.role != "note"), None)
+    if result and not isinstance(first, RunStarted):
+        raise DamagedRecordError(f"the history does not begin with RunStarted but with {type(first).__name__}")
+    return result
+
+
+def rebuild(execution: Execution, history: list[RecordedEvent]) -> None:
+    """Replay `history`, the whole of it, into `execution`. Raises what `durable._runtime.run.replayed` raises."""
+    events: list[Event] = [recorded.event for recorded in effective(history)]
+    execution.seq = len(history)
+    if events:
+        execution.run = replayed(execution.spec, execution.codec, events)
+        last = events[-1]
+        execution.closed = last.status if isinstance(last, Close) else ""

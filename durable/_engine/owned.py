@@ -1,0 +1,142 @@
+"""A partition that this engine owns: its lease, what was read of its inbox and dues, and what waits for each run."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+
+from ..stores import Due, Lease
+from .decision import Delivery
+from .execution import Execution
+
+HORIZON_MS = 60_000  # dues further away stay in the store: a sleeping run costs the worker nothing
+REFRESH_MS = 30_000  # the horizon is moved on when less than this is left of it
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """What waits for one run. `busy`: a step of it is under way or being committed, and the rest waits."""
+
+    name: str
+    deliveries: list[Delivery] = field(default_factory=list)
+    busy: bool = False
+    queued: bool = False
+    reload: bool = False  # its first step must look at the store: the fast path was refused once
+    failures: int = 0  # in a row
+    not_before_ms: int = 0
+    noted: str = ""  # what the run's record says of why it is stuck, as far as this engine wrote it
+    execution: Execution | None = None  # loaded for the next step, which takes it from here
+
+
+class Owned:
+    """One (partition, inbox) under a lease."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.cursor = 0  # the last inbox entry read
+        self.unread = True  # there may be more in the inbox
+        self.leaving = False  # to be released: no new steps
+        self.in_flight = 0  # commits under way
+        self.mailboxes: dict[str, Mailbox] = {}
+        self.ready: deque[Mailbox] = deque()
+        self.delayed: list[tuple[int, str]] = []  # heap of (not_before_ms, name) of stuck runs
+        self.horizon_ms = 0
+        self._dues: dict[str, Due] = {}
+        self._heap: list[tuple[int, str]] = []
+
+    # --- deliveries
+
+    def post(self, delivery: Delivery) -> None:
+        """Queue something for a run."""
+        mailbox = self.mailboxes.get(delivery.name)
+        if mailbox is None:
+            mailbox = self.mailboxes[delivery.name] = Mailbox(delivery.name)
+        mailbox.deliveries.append(delivery)
+        self.enqueue(mailbox)
+
+    def enqueue(self, mailbox: Mailbox) -> None:
+        """Make `mailbox` ready if it has something to do and may do it now."""
+        if mailbox.deliveries and not mailbox.busy and not mailbox.queued and not mailbox.not_before_ms:
+            mailbox.queued = True
+            self.ready.append(mailbox)
+
+    def take_ready(self) -> Mailbox | None:
+        """Return the next ready mailbox, marked busy."""
+        while self.ready:
+            mailbox = self.ready.popleft()
+            mailbox.queued = False
+            if mailbox.busy or not mailbox.deliveries or mailbox.not_before_ms:
+                continue
+            mailbox.busy = True
+            return mailbox
+        return None
+
+    def settle(self, mailbox: Mailbox) -> None:
+        """A step of `mailbox` is over: let the next one come, or forget the mailbox."""
+        mailbox.busy = False
+        if mailbox.deliveries:
+            self.enqueue(mailbox)
+        elif self.mailboxes.get(mailbox.name) is mailbox and not mailbox.noted:
+            del self.mailboxes[mailbox.name]
+
+    def delay(self, mailbox: Mailbox, until_ms: int) -> None:
+        """Leave `mailbox` alone until `until_ms`."""
+        mailbox.not_before_ms = until_ms
+        heapq.heappush(self.delayed, (until_ms, mailbox.name))
+
+    def wake_delayed(self, now_ms: int) -> None:
+        """Make those ready whose delay is over."""
+        while self.delayed and self.delayed[0][0] <= now_ms:
+            until_ms, name = heapq.heappop(self.delayed)
+            mailbox = self.mailboxes.get(name)
+            if mailbox is not None and mailbox.not_before_ms == until_ms:
+                mailbox.not_before_ms = 0
+                self.enqueue(mailbox)
+
+    def backlog(self) -> int:
+        """Return how many runs are ready."""
+        return len(self.ready)
+
+    # --- dues
+
+    def learn_dues(self, dues: list[Due], until_ms: int) -> None:
+        """Take the dues read from the store; all up to `until_ms` are known now."""
+        for due in dues:
+            self._keep(due)
+        self.horizon_ms = max(self.horizon_ms, until_ms)
+
+    def set_due(self, due: Due) -> None:
+        """A commit has set `due`."""
+        if due.due_ms <= self.horizon_ms:
+            self._keep(due)
+        else:
+            self._dues.pop(due.key, None)
+
+    def drop_due(self, key: str) -> None:
+        """A commit has removed the due `key`."""
+        self._dues.pop(key, None)
+
+    def pop_due(self, now_ms: int) -> Due | None:
+        """Return and forget the earliest due at or before `now_ms`. It stays in the store until a commit removes it."""
+        while self._heap and self._heap[0][0] <= now_ms:
+            due_ms, key = heapq.heappop(self._heap)
+            due = self._dues.get(key)
+            if due is not None and due.due_ms == due_ms:
+                del self._dues[key]
+                return due
+        return None
+
+    def next_ms(self) -> int:
+        """Return when something is to be done next if nothing arrives: a due, a delayed run, or a look past the horizon."""
+        times = [self.horizon_ms - REFRESH_MS]
+        if self._heap:
+            times.append(self._heap[0][0])
+        if self.delayed:
+            times.append(self.delayed[0][0])
+        return min(times)
+
+    def _keep(self, due: Due) -> None:
+        if self._dues.get(due.key) != due:
+            self._dues[due.key] = due
+            heapq.heappush(self._heap, (due.due_ms, due.key))

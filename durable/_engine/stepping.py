@@ -1,0 +1,194 @@
+"""Steps the runs of owned partitions: takes what waits for a run, finds its execution, decides, and hands the decision to a commit.
+
+Stepping a run whose execution is in memory is synchronous. Everything else (loading, local activities, what a run without
+working code can still do) goes on beside it, while other runs are stepped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from .._log import ActivityEnded, AskQuery, RetryRun
+from .._runtime.options import WorkflowSpec
+from ..codec import Codec
+from ..stores import Document, Store
+from ._local import LocalTasks
+from ._watchdog import Watchdog
+from .cache import ExecutionCache
+from .commits import Committer, Prepared, Stepped
+from .decision import Decision, Delivery
+from .execution import Execution
+from .loading import load_execution, started_execution
+from .local import run_local_activity
+from .owned import Mailbox, Owned
+from .reopen import reopen
+from .step import deliver_local, finish, pending_local, step
+from .stuck import Stuck
+
+_log = logging.getLogger("durable.engine")
+
+LOADS_MAX = 16  # replays prepared at once: bounds memory while a new owner takes over many runs
+
+
+class Stepper:
+    """Steps runs. `submit` sends what was prepared; `spawn` runs a coroutine beside the loop, for a partition."""
+
+    def __init__(
+        self,
+        store: Store,
+        specs: Mapping[str, WorkflowSpec],
+        codec: Codec,
+        local: LocalTasks,
+        committer: Committer,
+        cache: ExecutionCache,
+        watchdog: Watchdog,
+        submit: Callable[[list[Prepared]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._store, self._specs, self._codec, self._local = store, specs, codec, local
+        self._committer, self._cache, self._watchdog = committer, cache, watchdog
+        self._submit, self._spawn = submit, spawn
+        self._loads = asyncio.Semaphore(LOADS_MAX)
+        self.stuck = Stuck(store, committer, submit)
+
+    def step_next(self, owned: Owned, prepared: Prepared) -> bool:
+        """Step the next ready run of `owned` into `prepared`; False if none is ready."""
+        mailbox = owned.take_ready()
+        if mailbox is None:
+            return False
+        execution = mailbox.execution or self._cache.take(mailbox.name)
+        mailbox.execution = None
+        if execution is None and not mailbox.reload:
+            try:
+                execution = started_execution(self._specs, self._codec, mailbox.deliveries[0])
+            except Exception as error:
+                self._spawn(self.stuck.report(owned, mailbox, mailbox.deliveries, error))
+                mailbox.deliveries = []
+                return True
+        if execution is None:
+            self._spawn(self._load(owned, mailbox))
+        else:
+            self._step(owned, mailbox, execution, prepared)
+        return True
+
+    def _step(self, owned: Owned, mailbox: Mailbox, execution: Execution, prepared: Prepared) -> None:
+        deliveries, mailbox.deliveries = mailbox.deliveries, []
+        run_id = execution.run_id
+        mine = [d for d in deliveries if d.message.run_id in (None, run_id)]  # type: ignore[attr-defined]
+        if any(type(d.message) is RetryRun or (d not in mine and type(d.message) is AskQuery) for d in deliveries):
+            self._spawn(self._special(owned, mailbox, execution, deliveries))
+            return
+        decision = Decision()
+        try:
+            self._watched(execution, lambda: step(execution, mine, self._store.now_ms(), decision))
+        except Exception as error:
+            execution.dispose()
+            self._spawn(self.stuck.report(owned, mailbox, deliveries, error, execution))
+            return
+        for delivery in deliveries:
+            if delivery.due_key and delivery not in mine:
+                decision.dues_removed.append(delivery.due_key)
+        stepped = Stepped(mailbox, deliveries, decision, execution)
+        if pending_local(execution):
+            self._spawn(self._run_local(owned, stepped))
+        else:
+            self._committer.add(prepared, stepped)
+
+    def _watched(self, execution: Execution, function: Callable[[], None]) -> None:
+        self._watchdog.begin(execution.workflow_id)
+        try:
+            function()
+        finally:
+            self._watchdog.end()
+
+    def _commit(self, owned: Owned, stepped: Stepped) -> None:
+        prepared = self._committer.prepare(owned)
+        self._committer.add(prepared, stepped)
+        self._submit([prepared])
+
+    async def _load(self, owned: Owned, mailbox: Mailbox) -> None:
+        """Load the run that `mailbox` is for, and make it ready again."""
+        document: Document | None = None
+        try:
+            async with self._loads:
+                document = await self._store.document(owned.lease.partition, name=mailbox.name)
+                if document is None:
+                    _log.warning("messages for workflow id %r are dropped: it has no run", mailbox.name)
+                    deliveries, mailbox.deliveries = mailbox.deliveries, []
+                    self._commit(owned, Stepped(mailbox, deliveries, _only_dues(deliveries)))
+                    return
+                mailbox.noted = document.note
+                mailbox.execution = await load_execution(
+                    self._store, self._specs, self._codec, owned.lease.partition, document
+                )
+                mailbox.reload = False
+        except Exception as error:
+            deliveries, mailbox.deliveries = mailbox.deliveries, []
+            await self.stuck.report(owned, mailbox, deliveries, error, document=document)
+            return
+        owned.settle(mailbox)
+
+    async def _run_local(self, owned: Owned, stepped: Stepped) -> None:
+        """Run the local activities of a step until it needs no more of them, then commit it."""
+        execution, decision = stepped.execution, stepped.decision
+        assert execution is not None
+        tasks: dict[int, asyncio.Task[ActivityEnded]] = {}
+        try:
+            while waiting := pending_local(execution):
+                for command in waiting:
+                    if command.id not in tasks:
+                        work = run_local_activity(self._local, self._store.clock, execution, command)
+                        tasks[command.id] = asyncio.create_task(work)
+                pending = [tasks[command.id] for command in waiting]
+                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda t: t.result().id):
+                    ended = task.result()
+                    now_ms = self._store.now_ms()
+                    self._watched(execution, lambda e=ended, n=now_ms: deliver_local(execution, e, n, decision))  # type: ignore[misc]
+            finish(execution, decision)
+        except Exception as error:
+            execution.dispose()
+            await self.stuck.report(owned, stepped.mailbox, stepped.deliveries, error, execution)
+            return
+        finally:
+            for task in tasks.values():
+                task.cancel()
+        self._commit(owned, stepped)
+
+    async def _special(self, owned: Owned, mailbox: Mailbox, execution: Execution, deliveries: list[Delivery]) -> None:
+        """Do what needs another look at the log: reopen a closed run, or ask one that is not the latest.
+
+        One such message at a time; what else came with it waits for the next step.
+        """
+        index = next(i for i, d in enumerate(deliveries) if isinstance(d.message, RetryRun | AskQuery) and (
+            isinstance(d.message, RetryRun) or d.message.run_id not in (None, execution.run_id)
+        ))  # fmt: skip
+        special = deliveries.pop(index)
+        mailbox.deliveries[:0] = deliveries
+        partition = owned.lease.partition
+        try:
+            if isinstance(special.message, RetryRun):
+                execution, decision = await reopen(self._store, partition, execution, special.message)
+            else:
+                self._cache.put(mailbox.name, partition, execution)
+                message = special.message
+                assert isinstance(message, AskQuery)
+                document = await self._store.document(partition, id=message.run_id)
+                decision = Decision()
+                if document is None or document.name != mailbox.name:
+                    self._commit(owned, Stepped(mailbox, [special], decision))
+                    return
+                execution = await load_execution(self._store, self._specs, self._codec, partition, document)
+                step(execution, [special], self._store.now_ms(), decision)
+        except Exception as error:
+            execution.dispose()
+            await self.stuck.report(owned, mailbox, [special], error, execution)
+            return
+        self._commit(owned, Stepped(mailbox, [special], decision, execution))
+
+
+def _only_dues(deliveries: list[Delivery]) -> Decision:
+    return Decision(dues_removed=[d.due_key for d in deliveries if d.due_key])

@@ -1,0 +1,171 @@
+"""Runs that cannot be stepped (invariant 8): they stay open, say why, and are tried again with backoff.
+
+What does not need their code still works: they can be terminated, run into their time limit, and a query is told why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from .. import _limits
+from .._log import (
+    ActivityEnded,
+    AskQuery,
+    QueryReply,
+    RetryRun,
+    RunTimeoutDue,
+    StartRun,
+    Terminate,
+    ended_entry_id,
+    message_entry,
+    task_id,
+)
+
+from ..codec import default_codec, failure_of
+from ..errors import RequestFailedError, StoreError
+from ..history import (
+    ActivityRetryScheduled,
+    ActivityScheduled,
+    Event,
+    RecordedEvent,
+    RunTerminated,
+    RunTimedOut,
+    TimerStarted,
+)
+from ..stores import ClaimedTask, Document, Store
+from .commits import Committer, Prepared, Stepped
+from .decision import Decision, Delivery
+from .execution import Execution
+from .owned import Mailbox, Owned
+
+_log = logging.getLogger("durable.engine")
+
+NOTE_CHARS_MAX = 4_000  # a nondeterminism report with both sides fits; a traceback does not belong there
+
+
+class Stuck:
+    """Reports stuck runs and ends those that are to end."""
+
+    def __init__(self, store: Store, committer: Committer, submit: Callable[[list[Prepared]], None]) -> None:
+        self._store, self._committer, self._submit = store, committer, submit
+        self._codec = default_codec()
+
+    async def report(
+        self,
+        owned: Owned,
+        mailbox: Mailbox,
+        deliveries: list[Delivery],
+        error: Exception,
+        execution: Execution | None = None,
+        document: Document | None = None,
+    ) -> None:
+        """The run of `mailbox` could not take `deliveries` because of `error`: keep them, say so, and try again later."""
+        run_id = _run_id(deliveries, execution, document)
+        note = f"{type(error).__name__}: {error}"[:NOTE_CHARS_MAX]
+        if isinstance(error, StoreError):
+            note = ""  # the store's trouble is not the run's: it is logged, and no record is written
+            _log.warning("workflow id %r could not be loaded, trying again: %s", mailbox.name, error)
+        elif mailbox.noted != note:
+            _log.error("workflow id %r is stuck: %s", mailbox.name, note, exc_info=error)
+        try:
+            deliveries = await self._into_the_log(owned, mailbox, deliveries)
+            if run_id and await self._close_without_code(owned, mailbox, deliveries, run_id):
+                return
+        except StoreError as problem:
+            _log.warning("the store is away while workflow id %r is stuck: %s", mailbox.name, problem)
+        asked = [d for d in deliveries if isinstance(d.message, AskQuery | RetryRun)]
+        kept = [d for d in deliveries if d not in asked]
+        mailbox.deliveries[:0] = kept
+        mailbox.failures += 1
+        if kept:
+            backoff = _limits.STUCK_RETRY_MS_MIN * 2 ** min(mailbox.failures - 1, 16)
+            owned.delay(mailbox, self._store.now_ms() + min(backoff, _limits.STUCK_RETRY_MS_MAX))
+        self._write(owned, mailbox, asked, note, run_id)
+
+    def _write(self, owned: Owned, mailbox: Mailbox, asked: list[Delivery], note: str, run_id: str) -> None:
+        new_note = bool(run_id) and bool(note) and mailbox.noted != note
+        if not asked and not new_note:
+            owned.settle(mailbox)
+            return
+        decision = Decision()
+        failure = failure_of(RequestFailedError(f"the run cannot answer, it is stuck: {note}"), self._codec).as_wire()
+        for delivery in asked:
+            decision.replies.append((delivery.message.reply, QueryReply(failure=failure)))  # type: ignore[attr-defined]
+        prepared = self._committer.prepare(owned)
+        self._committer.add(prepared, Stepped(mailbox, asked, decision))
+        if new_note:
+            self._committer.add_note(prepared, run_id, mailbox.name, note)
+            mailbox.noted = note
+        self._submit([prepared])
+
+    async def _into_the_log(self, owned: Owned, mailbox: Mailbox, deliveries: list[Delivery]) -> list[Delivery]:
+        """Put local results into the inbox, where they outlive this process; return the other deliveries."""
+        kept = []
+        for delivery in deliveries:
+            if isinstance(delivery.claimed, ClaimedTask) and isinstance(delivery.message, ActivityEnded):
+                await hand_over(self._store, owned.lease.session, delivery.claimed, mailbox.name, delivery.message)
+            else:
+                kept.append(delivery)
+        return kept
+
+    async def _close_without_code(
+        self, owned: Owned, mailbox: Mailbox, deliveries: list[Delivery], run_id: str
+    ) -> bool:
+        """Terminate or time out a run although its code is of no use; False if nobody asked for that."""
+        ends = (d.message for d in deliveries if isinstance(d.message, Terminate | RunTimeoutDue))
+        end = next((m for m in ends if m.run_id in (None, run_id)), None)
+        if end is None:
+            return False
+        partition, now_ms = owned.lease.partition, self._store.now_ms()
+        event: Event
+        if isinstance(end, Terminate):
+            event = RunTerminated(at=now_ms, request=end.request, reason=end.reason)
+        else:
+            event = RunTimedOut(at=now_ms, timeout_ms=end.timeout_ms)
+        decision = Decision(events=[event], closed=event.status)
+        decision.dues_removed += [d.due_key for d in deliveries if d.due_key]
+        seq = await self._drop_pending(partition, run_id, decision)
+        execution = Execution(mailbox.name, run_id, None, self._codec, seq=seq + 1, note=mailbox.noted)  # type: ignore[arg-type]
+        prepared = self._committer.prepare(owned)
+        self._committer.add(prepared, Stepped(mailbox, deliveries, decision, execution))
+        self._submit([prepared])
+        return True
+
+    async def _drop_pending(self, partition: int, run_id: str, decision: Decision) -> int:
+        """Take back every task and due that the run may have, as far as its history can be read; return its length."""
+        seq = 0
+        attempts: dict[int, int] = {}
+        while page := await self._store.read(partition, run_id, after=seq):
+            for record in page:
+                seq += 1
+                try:
+                    event = RecordedEvent.read(seq, record).event
+                except Exception:  # a damaged record: what it would have told is left to be dropped when it comes
+                    continue
+                if isinstance(event, ActivityScheduled):
+                    attempts[event.id] = 1
+                elif isinstance(event, ActivityRetryScheduled):
+                    attempts[event.id] = event.attempt + 1
+                elif isinstance(event, TimerStarted):
+                    decision.dues_removed.append(f"{run_id}/{event.id}/timer")
+        for command, attempt in attempts.items():
+            decision.tasks_removed.append(task_id(run_id, command, attempt))
+            decision.dues_removed += [f"{run_id}/{command}/{kind}" for kind in ("retry", "total", "queue")]
+        decision.dues_removed.append(f"{run_id}/timeout")
+        return seq
+
+
+async def hand_over(store: Store, session: str, claimed: ClaimedTask, name: str, ended: ActivityEnded) -> None:
+    """Report a local result through the inbox, as a worker elsewhere would. Raises `ClaimLostError` if another holds the task."""
+    entry = message_entry(ended_entry_id(ended.run_id or "", ended.id, ended.attempt), name, ended)
+    await store.complete(session, claimed, entry)
+
+
+def _run_id(deliveries: list[Delivery], execution: Execution | None, document: Document | None) -> str:
+    if execution is not None:
+        return execution.run_id
+    if document is not None:
+        return document.id
+    started = next((d.message for d in deliveries if isinstance(d.message, StartRun)), None)
+    return (started.run_id or "") if started is not None else ""

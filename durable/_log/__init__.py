@@ -1,0 +1,66 @@
+"""Messages, tasks, dues and run records, and the one translation between these and what a store keeps."""
+
+from ._dues import (
+    AnyDue,
+    QueueTimeoutDue,
+    RetryDue,
+    RunTimeoutDue,
+    TimerDue,
+    TotalTimeoutDue,
+    read_due,
+    write_due,
+)
+from ._messages import (
+    ActivityEnded,
+    AskQuery,
+    Message,
+    QueryReply,
+    RequestCancel,
+    RetryRun,
+    SendSignal,
+    StartRun,
+    Terminate,
+    ended_entry_id,
+    message_entry,
+    read_message,
+    read_reply,
+    write_reply,
+)
+from ._partitions import partition_of
+from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run
+from ._tasks import ActivityTask, read_task, task_id, write_task
+
+__all__ = [
+    "ActivityEnded",
+    "ActivityTask",
+    "AnyDue",
+    "AskQuery",
+    "Message",
+    "QueryReply",
+    "QueueTimeoutDue",
+    "RecordBody",
+    "RequestCancel",
+    "RetryDue",
+    "RetryRun",
+    "RunRecord",
+    "RunTimeoutDue",
+    "SendSignal",
+    "StartRun",
+    "Status",
+    "Terminate",
+    "TimerDue",
+    "TotalTimeoutDue",
+    "ended_entry_id",
+    "message_entry",
+    "new_run_document",
+    "partition_of",
+    "read_due",
+    "read_message",
+    "read_reply",
+    "read_run",
+    "read_task",
+    "task_id",
+    "write_due",
+    "write_reply",
+    "write_task",
+]

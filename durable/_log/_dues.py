@@ -1,0 +1,82 @@
+"""What becomes due in a partition: timers, retries and time limits, as dues of the store."""
+
+import msgspec
+
+from ..errors import DamagedRecordError
+from ..stores import Due
+from ._tasks import ActivityTask
+
+
+class DueItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Something that happens to a run at a time. `id` is the command's number (0: the run itself)."""
+
+    workflow_id: str
+    run_id: str
+    id: int = 0
+
+
+class TimerDue(DueItem, frozen=True, kw_only=True):
+    """A timer fires."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/timer"
+
+
+class RetryDue(DueItem, frozen=True, kw_only=True):
+    """The next attempt of an activity is put on its queue. It needs no step: the owner moves `task` there."""
+
+    queue: str
+    task: ActivityTask
+    queue_timeout_ms: int | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/retry"
+
+
+class TotalTimeoutDue(DueItem, frozen=True, kw_only=True):
+    """An activity has used up its total time, attempts and pauses together."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/total"
+
+
+class QueueTimeoutDue(DueItem, frozen=True, kw_only=True):
+    """An attempt has waited in its queue for as long as it may: it fails unless a worker holds it."""
+
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/queue"
+
+
+class RunTimeoutDue(DueItem, frozen=True, kw_only=True):
+    """The run has reached its time limit."""
+
+    timeout_ms: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/timeout"
+
+
+AnyDue = TimerDue | RetryDue | TotalTimeoutDue | QueueTimeoutDue | RunTimeoutDue
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyDue] = msgspec.json.Decoder(AnyDue)
+
+
+def write_due(item: AnyDue, due_ms: int) -> Due:
+    """Return `item` as a due of the store."""
+    return Due(item.key, due_ms, _encoder.encode(item))
+
+
+def read_due(due: Due) -> AnyDue:
+    """Return the item in a due. Raises `DamagedRecordError`."""
+    try:
+        return _decoder.decode(due.data)
+    except msgspec.MsgspecError as error:
+        raise DamagedRecordError(f"the due entry {due.key!r} cannot be read: {error}") from None

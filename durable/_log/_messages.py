@@ -1,0 +1,126 @@
+"""Messages: the entries of an inbox. Each is something that happened, on its way into a history.
+
+The entry's name is the workflow id. `run_id` is None where the sender means the open run, whichever that is.
+"""
+
+from functools import reduce
+
+import msgspec
+
+from ..errors import DamagedRecordError
+from ..history import FailureData, Parent
+from ..stores import Entry
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Something for a run. `request` is the id of the call or fact behind it: a repeat is dropped."""
+
+    run_id: str | None = None
+
+
+class StartRun(Message, frozen=True, kw_only=True):
+    """A run was created and is to take its first step."""
+
+    workflow: str
+    queue: str
+    args: msgspec.Raw
+    request: str
+    timeout_ms: int | None = None
+    parent: Parent | None = None
+
+
+class SendSignal(Message, frozen=True, kw_only=True):
+    """A signal for the open run."""
+
+    name: str
+    value: msgspec.Raw
+    request: str
+
+
+class RequestCancel(Message, frozen=True, kw_only=True):
+    """The run is asked to cancel."""
+
+    request: str
+    reason: str = ""
+
+
+class Terminate(Message, frozen=True, kw_only=True):
+    """The run is to end at once; its code is not asked."""
+
+    request: str
+    reason: str = ""
+
+
+class AskQuery(Message, frozen=True, kw_only=True):
+    """A question to the run's code. The answer is a `QueryReply` under the reply id `reply`; the history has no trace of it."""
+
+    name: str
+    args: msgspec.Raw
+    reply: str
+
+
+class RetryRun(Message, frozen=True, kw_only=True):
+    """A failed run is to go on at the point of failure. Answered by a `QueryReply` under `reply`."""
+
+    request: str
+    reply: str
+
+
+class ActivityEnded(Message, frozen=True, kw_only=True):
+    """An attempt of activity `id` ended: with `result`, or with `failure`.
+
+    `timeout` is "attempt" or "heartbeat" if that is why it failed; `details` is what it last said by `heartbeat`.
+    """
+
+    id: int
+    attempt: int
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    failure: FailureData | None = None
+    timeout: str = ""
+    details: msgspec.Raw | None = None
+
+
+class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to an `AskQuery` or `RetryRun`: a result, or why there is none."""
+
+    result: msgspec.Raw | None = None
+    failure: FailureData | None = None
+
+
+_CLASSES: tuple[type[Message], ...] = (
+    StartRun, SendSignal, RequestCancel, Terminate, AskQuery, RetryRun, ActivityEnded,
+)  # fmt: skip
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(reduce(lambda a, b: a | b, _CLASSES))  # type: ignore[arg-type, return-value]
+_reply_decoder = msgspec.json.Decoder(QueryReply)
+
+
+def message_entry(entry_id: str, workflow_id: str, message: Message) -> Entry:
+    """Return `message` as an entry for the inbox of `workflow_id`."""
+    return Entry(entry_id, workflow_id, _encoder.encode(message))
+
+
+def read_message(data: bytes) -> Message:
+    """Return the message in an entry. Raises `DamagedRecordError`."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise DamagedRecordError(f"an inbox entry cannot be read: {error}: {data[:60]!r}") from None
+
+
+def write_reply(reply: QueryReply) -> bytes:
+    """Return `reply` as bytes for the store."""
+    return _encoder.encode(reply)
+
+
+def read_reply(data: bytes) -> QueryReply:
+    """Return the reply in `data`. Raises `DamagedRecordError`."""
+    try:
+        return _reply_decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise DamagedRecordError(f"a reply cannot be read: {error}") from None
+
+
+def ended_entry_id(run_id: str, command: int, attempt: int) -> str:
+    """Return the id of the entry that reports an attempt's end: one per attempt, so that a repeat is dropped."""
+    return f"{run_id}/{command}/{attempt}/ended"

@@ -1,0 +1,62 @@
+"""The run record: what is known of a run without reading its history. It is a document of the store, named by the workflow id."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from ..errors import DamagedRecordError
+from ..stores import Document
+
+Status = Literal["running", "completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new"]
+
+
+class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The part of a run record that nobody searches by."""
+
+    timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run record, read."""
+
+    workflow_id: str
+    run_id: str
+    workflow: str
+    queue: str
+    status: Status
+    started_ms: int
+    closed_ms: int | None
+    stuck: str | None
+    body: RecordBody
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(RecordBody)
+
+
+def new_run_document(
+    *, workflow_id: str, run_id: str, workflow: str, queue: str, request: str, now_ms: int, body: RecordBody
+) -> Document:
+    """Return the document of a run that is about to be created."""
+    return Document(run_id, workflow_id, queue, request, workflow, "running", now_ms, _encoder.encode(body))
+
+
+def read_run(document: Document) -> RunRecord:
+    """Return the run record in `document`. Raises `DamagedRecordError`."""
+    try:
+        body = _decoder.decode(document.body)
+    except msgspec.MsgspecError as error:
+        raise DamagedRecordError(f"the record of run {document.id!r} cannot be read: {error}") from None
+    return RunRecord(
+        workflow_id=document.name,
+        run_id=document.id,
+        workflow=document.kind,
+        queue=document.inbox,
+        status=document.state,  # type: ignore[arg-type] - written by this package only
+        started_ms=document.created_ms,
+        closed_ms=document.closed_ms,
+        stuck=document.note or None,
+        body=body,
+    )

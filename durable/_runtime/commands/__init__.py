@@ -1,0 +1,21 @@
+"""The commands of workflow code, each with its own small state machine."""
+
+from ._command import Command, CommandFuture
+from .activity import ActivityCommand, schedule_activity
+from .local import LocalActivityCommand, schedule_local
+from .markers import is_patched, record_side_effect
+from .timer import TimerCommand, cancel_timer, start_timer
+
+__all__ = [
+    "ActivityCommand",
+    "Command",
+    "CommandFuture",
+    "LocalActivityCommand",
+    "TimerCommand",
+    "cancel_timer",
+    "is_patched",
+    "record_side_effect",
+    "schedule_activity",
+    "schedule_local",
+    "start_timer",
+]

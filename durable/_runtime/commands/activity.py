@@ -1,0 +1,113 @@
+"""The activity command: scheduled, perhaps retried, completed or failed or cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...codec import Failure, exception_of
+from ...errors import ActivityError, ActivityTimeoutError
+from ...history import (
+    ActivityCancelRequested,
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityScheduled,
+    Event,
+    from_raw,
+    to_raw,
+)
+from ._command import Command, CommandFuture
+
+if TYPE_CHECKING:
+    from ..options import ActivityCall
+    from ..run import Run
+
+
+class ActivityCommand(Command):
+    """A scheduled activity. `attempt` is the one that runs, waits in its queue or waits for its retry; `attempts_before`
+    were used up before the run was reopened, and do not count for the policy."""
+
+    __slots__ = ("attempt", "attempts_before", "call", "event", "future")
+
+    def __init__(self, run: Run, call: ActivityCall, event: ActivityScheduled) -> None:
+        super().__init__(run, event.id)
+        self.call, self.event = call, event
+        self.attempt = 1
+        self.attempts_before = 0
+        self.future = CommandFuture(self)
+
+    def resolve(self, event: Event) -> None:
+        future = self.future
+        if type(event) is ActivityCompleted:
+            del self.run.commands[self.id]
+            if not future.done():
+                call = self.call
+                what = f"the result of activity {call.name}"
+                future.set_result(call.signature.decode_result(self.run.codec, from_raw(event.result), what=what))
+        elif type(event) is ActivityFailed:
+            del self.run.commands[self.id]
+            if not future.done():
+                future.set_exception(_error(self.run, self.call, event))
+        else:
+            super().resolve(event)
+
+    def cancel(self) -> None:
+        run = self.run
+        if self.id not in run.commands or run.closing:
+            return
+        if not run.matcher.replaying:
+            run.emit(ActivityCancelRequested(at=run.now_ms, id=self.id))
+            run.given_up.append(self)
+        elif run.matcher.take(ActivityCancelRequested) is None:
+            run.diverge(f"cancellation of activity {self.call.name!r} (#{self.id})")
+        del run.commands[self.id]
+
+
+def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CommandFuture:
+    """Record the command and return the future of its result.
+
+    Raises `EncodeError` or `PayloadTooLargeError` for arguments that cannot go into the history; nothing is recorded then.
+    """
+    id = run.next_command_id()  # noqa: A001 - the field's name
+    matcher = run.matcher
+    if matcher.replaying:
+        event = matcher.take(ActivityScheduled)
+        if event is None or event.activity != call.name or event.id != id:
+            # The call may have failed to encode at the time, and so have left no event: then it fails now as it did then.
+            call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
+            run.diverge(f"activity {call.name!r} (#{id})", recorded=event)
+        return ActivityCommand(run, call, event).future
+    run.check_may_command(f"activity {call.name}")
+    payload = call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
+    options = call.options
+    event = ActivityScheduled(
+        at=run.now_ms,
+        id=id,
+        activity=call.name,
+        queue=options.queue or run.queue,
+        args=to_raw(payload),
+        retry=options.retry_wire,
+        timeout_ms=options.timeout_ms,
+        total_timeout_ms=options.total_timeout_ms,
+        queue_timeout_ms=options.queue_timeout_ms,
+        heartbeat_timeout_ms=options.heartbeat_timeout_ms,
+    )
+    run.emit(event)
+    return ActivityCommand(run, call, event).future
+
+
+def _error(run: Run, call: ActivityCall, event: ActivityFailed) -> BaseException:
+    """Return what the workflow's await raises: a declared error as itself, anything else as `ActivityError`."""
+    failure = Failure.from_wire(event.failure)
+    cause = exception_of(failure, call.options.raises, run.codec)
+    if call.options.raises and isinstance(cause, call.options.raises):
+        return cause
+    kind: type[ActivityError] = ActivityTimeoutError if event.timeout else ActivityError
+    error = kind(
+        f"activity {call.name!r} failed at attempt {event.attempt}: {failure.type}: {failure.message}",
+        activity=call.name,
+        attempt=event.attempt,
+    )
+    if isinstance(error, ActivityTimeoutError):
+        error.kind = event.timeout
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,65 @@
+"""The local activity command: runs in the engine's process, recorded with its outcome in one commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...history import (
+    ActivityFailed,
+    Event,
+    LocalActivityCompleted,
+    LocalActivityFailed,
+    LocalActivityScheduled,
+    from_raw,
+    to_raw,
+)
+from ._command import Command, CommandFuture
+from .activity import _error
+
+if TYPE_CHECKING:
+    from ..options import ActivityCall
+    from ..run import Run
+
+
+class LocalActivityCommand(Command):
+    """A local activity that runs while its step is held open."""
+
+    __slots__ = ("call", "event", "future")
+
+    def __init__(self, run: Run, call: ActivityCall, event: LocalActivityScheduled) -> None:
+        super().__init__(run, event.id)
+        self.call, self.event = call, event
+        self.future = CommandFuture(self)
+
+    def resolve(self, event: Event) -> None:
+        if type(event) is LocalActivityCompleted:
+            del self.run.commands[self.id]
+            if not self.future.done():
+                what = f"the result of activity {self.call.name}"
+                self.future.set_result(
+                    self.call.signature.decode_result(self.run.codec, from_raw(event.result), what=what)
+                )
+        elif type(event) is LocalActivityFailed:
+            del self.run.commands[self.id]
+            if not self.future.done():
+                failed = ActivityFailed(at=event.at, id=event.id, failure=event.failure, attempt=event.attempt)
+                self.future.set_exception(_error(self.run, self.call, failed))
+        else:
+            super().resolve(event)
+
+
+def schedule_local(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CommandFuture:
+    """Record the command and return the future of its result. Raises as `schedule_activity` does."""
+    id = run.next_command_id()  # noqa: A001 - the field's name
+    if run.matcher.replaying:
+        event = run.matcher.take(LocalActivityScheduled)
+        if event is None or event.activity != call.name or event.id != id:
+            call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
+            run.diverge(f"local activity {call.name!r} (#{id})", recorded=event)
+    else:
+        run.check_may_command(f"local activity {call.name}")
+        payload = call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
+        event = LocalActivityScheduled(at=run.now_ms, id=id, activity=call.name, args=to_raw(payload))
+        run.emit(event)
+    run.has_local = True
+    return LocalActivityCommand(run, call, event).future

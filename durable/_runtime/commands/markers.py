@@ -1,0 +1,63 @@
+"""Commands that are done as soon as they are recorded: side effects and patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...codec import Failure, exception_of, failure_of
+from ...history import PatchMarked, SideEffectRecorded, from_raw, null, to_raw
+from .. import guard
+
+if TYPE_CHECKING:
+    from ..run import Run
+
+
+def record_side_effect(run: Run, function: Callable[[], Any], hint: Any) -> Any:
+    """Return what `function` gave the first time; it runs once, and never on replay.
+
+    Raises what `function` raised (that is recorded as well), and `EncodeError` if its value cannot be recorded.
+    """
+    id = run.next_command_id()  # noqa: A001 - the field's name
+    what = f"the value of side effect {getattr(function, '__qualname__', function)!r}"
+    if run.matcher.replaying:
+        event = run.matcher.take(SideEffectRecorded)
+        if event is None or event.id != id:
+            run.diverge(f"side effect #{id}", recorded=event)
+    else:
+        run.check_may_command("a side effect")
+        event = _recorded(run, id, function, hint, what)
+        run.emit(event)
+    if event.failure is not None:
+        raise exception_of(Failure.from_wire(event.failure), (), run.codec)
+    return run.codec.decode(from_raw(event.value), hint, what=what)
+
+
+def _recorded(run: Run, id: int, function: Callable[[], Any], hint: Any, what: str) -> SideEffectRecorded:  # noqa: A002
+    try:
+        with guard.allowed():
+            value = function()
+        return SideEffectRecorded(at=run.now_ms, id=id, value=to_raw(run.codec.encode(value, hint, what=what)))
+    except Exception as error:  # recorded too: a replay must raise where the first run did
+        return SideEffectRecorded(at=run.now_ms, id=id, value=null(), failure=failure_of(error, run.codec).as_wire())
+
+
+def is_patched(run: Run, name: str) -> bool:
+    """Return whether this run goes the new way at the change `name`.
+
+    True when the change is first met live (recorded as `PatchMarked`) and on every replay of that; False for a run that
+    passed this point before the change was made. The first answer holds for the whole run.
+    """
+    known = run.patches.get(name)
+    if known is not None:
+        return known
+    if run.matcher.replaying:
+        answer = run.matcher.take_patch(name)
+        if answer:
+            run.next_command_id()
+    else:
+        run.check_may_command(f"patched({name!r})")
+        run.emit(PatchMarked(at=run.now_ms, id=run.next_command_id(), name=name))
+        answer = True
+    run.patches[name] = answer
+    return answer

@@ -1,0 +1,329 @@
+"""A run in memory: its workflow's code on a deterministic loop, moved by events, answering with commands.
+
+Pure: events go in, events come out; no clock, no store, no thread. A run is a cache of its history. When anything goes
+wrong with it that is not the user's exception, it is thrown away and rebuilt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context, copy_context
+from random import Random
+from typing import Any, NoReturn
+
+from .._ids import CommandId
+from ..codec import Codec, failure_of
+from ..errors import InvalidCallError, NonDeterminismError
+from ..history import (
+    ActivityRetryScheduled,
+    CancelRequested,
+    Close,
+    Event,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunReopened,
+    RunStarted,
+    SignalReceived,
+    from_raw,
+    to_raw,
+)
+from . import context, guard
+from .commands import ActivityCommand, Command, cancel_timer, start_timer
+from .entropy import run_random
+from .loop import DeterministicLoop
+from .matcher import Matcher, describe
+from .options import WorkflowSpec
+from .signals import SignalBox
+
+
+_log = logging.getLogger("durable")
+
+
+class StepAbortedError(BaseException):
+    """Unwinds workflow code after `Run.abort`. Not an `Exception`, so that no `except Exception` of the user takes it."""
+
+
+class Run:
+    """One execution of a workflow. See the module's docstring; `Execution` in the engine adds its place in the log."""
+
+    def __init__(self, spec: WorkflowSpec, codec: Codec, started: RunStarted) -> None:
+        self.spec, self.codec, self.started = spec, codec, started
+        self.run_id, self.workflow_id, self.queue = started.run_id, started.workflow_id, started.queue
+        self.now_ms = started.at
+        self.events_seen = 0
+        self.matcher = Matcher()
+        self.commands: dict[int, Command] = {}
+        self.given_up: list[Command] = []  # cancelled by the code in live steps; the engine takes them from here
+        self.patches: dict[str, bool] = {}
+        self.signals = SignalBox(self)
+        self.queries: dict[str, Callable[[Any], Any]] = {}
+        self.has_local = False  # whether a local activity was ever asked for
+        self.cancel_requested: CancelRequested | None = None
+        self.closing = False  # the code has ended or is being dropped: what it still asks for is ignored
+        self.read_only = ""  # what runs now may not command, and why
+        self.aborted: Exception | None = None
+        self._handler_error: Exception | None = None
+        self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None], Context]] = []
+        self._last_command = 0
+        self._random: Random | None = None
+        self._main: asyncio.Task[Any] | None = None
+        self.loop = DeterministicLoop(
+            start_timer=lambda delay, fire: start_timer(self, delay, fire),
+            cancel_timer=lambda timer: cancel_timer(self, timer),
+            on_unhandled=self._on_unhandled,
+        )
+        self.context = copy_context()
+        self.context.run(context.bind, self)
+
+    # --- what the engine calls
+
+    def deliver(self, event: Event) -> list[Event]:
+        """Deliver one new inbound event, run the code until nothing more can happen, and return the commands that it issued.
+
+        Raises what makes the run stuck: `NonDeterminismError`, `DecodeError`, `BlockedStepError` and errors of our own. The
+        run must be thrown away then.
+        """
+        self.matcher.emitted = emitted = []
+        self._step(event)
+        return emitted
+
+    def replay(self, event: Event, recorded: Sequence[Event]) -> None:
+        """Deliver an inbound event of the history, whose step issued the commands `recorded`. Raises as `deliver` does."""
+        self.matcher.begin_replay(recorded)
+        self._step(event)
+        left = self.matcher.end_replay()
+        if left is not None:
+            raise self.matcher.mismatch("nothing more in this step", recorded=left)
+
+    def note(self, event: Event) -> None:
+        """Take an event that the code does not see: it keeps what is known of a pending activity up to date."""
+        self.events_seen += 1
+        if isinstance(event, ActivityRetryScheduled):
+            command = self.commands.get(event.id)
+            if isinstance(command, ActivityCommand):
+                command.attempt = event.attempt + 1
+        elif isinstance(event, RunReopened) and event.activity is not None:
+            command = self.commands.get(event.activity)
+            if isinstance(command, ActivityCommand):
+                command.attempt, command.attempts_before = event.attempt, event.attempt - 1
+
+    @property
+    def finished(self) -> bool:
+        """Whether the code has ended, with all its handlers: the run may be closed."""
+        main = self._main
+        return main is not None and (self._handler_error is not None or (main.done() and not self.signals.busy))
+
+    def outcome(self) -> Close:
+        """Return the event that closes the finished run. Raises `EncodeError` (as a failed run's event) never: it is recorded."""
+        main = self._main
+        assert main is not None
+        if self._handler_error is not None:
+            return self._failed(self._handler_error)
+        if main.cancelled():
+            if self.cancel_requested is not None:
+                return RunCancelled(at=self.now_ms, reason=self.cancel_requested.reason)
+            return self._failed(asyncio.CancelledError("the workflow's code cancelled itself"))
+        error = main.exception()
+        if isinstance(error, NonDeterminismError):
+            raise error
+        if error is not None:
+            return self._failed(error)
+        what = f"the result of workflow {self.spec.name}"
+        try:
+            payload = self.spec.signature.encode_result(self.codec, main.result(), what=what)
+        except Exception as problem:  # the workflow returned what cannot be recorded: its own code is at fault
+            return self._failed(problem)
+        return RunCompleted(at=self.now_ms, result=to_raw(payload))
+
+    def query(self, name: str, args: Any) -> Any:
+        """Return the answer of the handler `name`. Raises `InvalidCallError` for an unknown one, or what the handler raises."""
+        handler = self.queries.get(name)
+        if handler is None:
+            known = ", ".join(sorted(self.queries)) or "none"
+            raise InvalidCallError(f"workflow {self.spec.name!r} has no query {name!r}; it has: {known}")
+        self.read_only = f"the query {name!r}"
+        try:
+            return self._guarded(lambda: self.context.copy().run(handler, args))
+        finally:
+            self.read_only = ""
+
+    def dispose(self) -> None:
+        """Drop the run: its code ends without another effect."""
+        self.closing = True
+        self.loop.dispose()
+
+    # --- what commands and the author's functions call
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the current step happened before: then nothing may be emitted (invariant 5)."""
+        return self.matcher.replaying or self.closing
+
+    def next_command_id(self) -> CommandId:
+        """Return the number of the next command."""
+        self._last_command += 1
+        return CommandId(self._last_command)
+
+    def check_may_command(self, what: str) -> None:
+        """Raise unless the code may ask for something now."""
+        if self.read_only:
+            raise InvalidCallError(f"{self.read_only} is read-only: it cannot start {what}")
+        if self.aborted is not None or self.closing:
+            raise StepAbortedError
+
+    def emit(self, event: Event) -> None:
+        """Write down a command of the live step."""
+        if self.read_only:
+            raise InvalidCallError(f"{self.read_only} is read-only")
+        self.matcher.emitted.append(event)
+
+    def diverge(self, asked: str, *, recorded: Event | None = None) -> NoReturn:
+        """The code asked for something else than the history has."""
+        if self.closing:
+            raise StepAbortedError
+        self.abort(self.matcher.mismatch(asked, recorded=recorded))
+
+    def abort(self, error: Exception) -> NoReturn:
+        """Stop this step: the run is stuck because of `error` (the first one counts)."""
+        if self.aborted is None:
+            self.aborted = error
+        raise StepAbortedError from error
+
+    def fail(self, error: Exception) -> None:
+        """A handler raised `error`: the run fails by it."""
+        if self._handler_error is None:
+            self._handler_error = error
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task of the run's own."""
+        return self.loop.create_task(coroutine, context=self.context.copy())
+
+    def wait_condition(self, predicate: Callable[[], Any]) -> asyncio.Future[None]:
+        """Return a future that is done once `predicate` holds; it is tried whenever the code has come to rest."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        self._conditions.append((predicate, future, copy_context()))
+        return future
+
+    def random(self) -> Random:
+        """Return the run's random numbers: the same on each replay."""
+        if self._random is None:
+            self._random = run_random(self.run_id)
+        return self._random
+
+    # --- one step
+
+    def _step(self, event: Event) -> None:
+        self.events_seen += 1
+        self.now_ms = event.at
+        self.loop.now = event.at / 1000
+        try:
+            self._apply(event)
+            self._guarded(self._run_to_quiescence)
+        except StepAbortedError:
+            pass  # what it was is in `aborted`
+        if self.aborted is not None:
+            raise self.aborted
+
+    def _apply(self, event: Event) -> None:
+        kind = type(event)
+        if kind is RunStarted:
+            self._start(event)  # type: ignore[arg-type]
+        elif kind is SignalReceived:
+            self.context.run(self.signals.deliver, event)  # type: ignore[arg-type]
+        elif kind is CancelRequested:
+            self.cancel_requested = event  # type: ignore[assignment]
+            if self._main is not None:
+                self._main.cancel()
+        else:
+            command = self.commands.get(event.id)  # type: ignore[attr-defined]
+            if command is None:
+                raise self.matcher.mismatch("nothing that this could end", recorded=event)
+            command.resolve(event)
+
+    def _start(self, event: RunStarted) -> None:
+        what = f"workflow {self.spec.name}"
+        args, kwargs = self.spec.signature.decode_call(self.codec, from_raw(event.args), what=what)
+        self._main = self.loop.create_task(self.spec.fn(*args, **kwargs), name="workflow", context=self.context)
+
+    def _run_to_quiescence(self) -> None:
+        loop = self.loop
+        loop.run_until_quiescent()
+        while self._conditions and self._met_conditions():
+            loop.run_until_quiescent()
+
+    def _met_conditions(self) -> bool:
+        met = False
+        for item in list(self._conditions):
+            predicate, future, where = item
+            if future.done():
+                self._conditions.remove(item)
+                continue
+            try:
+                holds = where.copy().run(predicate)
+            except Exception as error:
+                self._conditions.remove(item)
+                future.set_exception(error)
+                met = True
+                continue
+            if holds:
+                self._conditions.remove(item)
+                future.set_result(None)
+                met = True
+        return met
+
+    def _guarded(self, function: Callable[[], Any]) -> Any:
+        guard.enter()
+        try:
+            return function()
+        finally:
+            guard.leave()
+
+    def _failed(self, error: BaseException) -> RunFailed:
+        return RunFailed(at=self.now_ms, failure=failure_of(error, self.codec, known=self.spec.raises).as_wire())
+
+    def _on_unhandled(self, details: dict[str, Any]) -> None:
+        """A task that nobody awaits failed: as in asyncio, that is reported and changes nothing."""
+        if not self.replaying:
+            error = details.get("exception")
+            with guard.allowed():
+                _log.error("run %s: %s", self.run_id, details.get("message", "unhandled error"), exc_info=error)
+
+
+def replayed(spec: WorkflowSpec, codec: Codec, events: Sequence[Event]) -> Run:
+    """Return the run that `events`, its effective history, lead to. Raises as `Run.replay` does.
+
+    A close event is matched with the code's outcome by kind; a history that goes on after the code has ended is one whose
+    code has changed, unless what follows are messages that were acknowledged before the close.
+    """
+    run = Run(spec, codec, events[0])  # type: ignore[arg-type] - checked by `effective`
+    index, count = 0, len(events)
+    while index < count:
+        event = events[index]
+        index += 1
+        if event.role == "inbound":
+            first = index
+            while index < count and events[index].role == "command":
+                index += 1
+            run.replay(event, events[first:index])
+        elif event.role == "note":
+            run.note(event)
+        else:
+            _match_close(run, event)
+    if run.finished and events[-1].role != "close":
+        raise run.matcher.mismatch("the end of the workflow", recorded=None)
+    return run
+
+
+def _match_close(run: Run, event: Event) -> None:
+    run.events_seen += 1
+    asked = (RunCompleted, RunFailed, RunCancelled)
+    if not isinstance(event, asked):
+        return  # from outside: the code was not asked
+    if not run.finished:
+        raise run.matcher.mismatch("more work", recorded=event)
+    outcome = run.outcome()
+    if type(outcome) is not type(event):
+        raise run.matcher.mismatch(describe(outcome), recorded=event)

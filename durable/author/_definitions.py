@@ -1,0 +1,55 @@
+"""What a function must be to become a workflow, an activity or a handler."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from .._ids import checked_name
+from ..errors import DefinitionError
+
+
+def checked_function(fn: object, what: str) -> Callable[..., Any]:
+    """Return `fn` if it is a plain function or method with a name of its own.
+
+    Raises `DefinitionError` for a lambda, a generator, a class, a built-in or anything else, saying what to do.
+    """
+    target = inspect.unwrap(fn) if callable(fn) else fn
+    if isinstance(target, functools.partial):
+        raise DefinitionError(
+            f"@{what} needs a function with a name, got a partial of {target.func!r}; write a def for it"
+        )
+    if isinstance(target, staticmethod | classmethod):
+        raise DefinitionError(f"put @{what} below @{type(target).__name__}, not above it: {target!r}")
+    if not inspect.isfunction(target) and not inspect.ismethod(target):
+        raise DefinitionError(f"@{what} needs a function, got {fn!r} of type {type(fn).__name__}")
+    if target.__name__ == "<lambda>":
+        raise DefinitionError(
+            f"a lambda cannot be a {what}: it has no name to record; write a def ({describe(target)})"
+        )
+    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+        raise DefinitionError(f"a generator cannot be a {what}: {describe(target)}; return a list, or use signals")
+    assert callable(fn)
+    return fn
+
+
+def checked_workflow_function(fn: object) -> Callable[..., Any]:
+    """Return `fn` if it can be a workflow: an `async def`. Raises `DefinitionError`."""
+    function = checked_function(fn, "workflow")
+    if not inspect.iscoroutinefunction(function):
+        raise DefinitionError(
+            f"a workflow must be an async def: {describe(function)}; write `async def {function.__name__}(...)`"
+        )
+    return function
+
+
+def definition_name(fn: Callable[..., Any], name: str | None, what: str) -> str:
+    """Return the name to record: `name`, or the function's own. Raises `InvalidIdError`."""
+    return checked_name(fn.__name__ if name is None else name, f"{what} name")
+
+
+def describe(fn: Callable[..., Any]) -> str:
+    """Return where `fn` is defined, for error messages."""
+    code = getattr(fn, "__code__", None)
+    place = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"{getattr(fn, '__qualname__', fn)!s}{place}"

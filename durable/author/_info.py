@@ -1,0 +1,61 @@
+"""What a workflow knows of itself, and its log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .._runtime import guard
+from .._runtime.context import current_run, require_run
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run as its own code sees it. `history_length` counts the events that the code has seen: the same on each replay."""
+
+    workflow: str
+    workflow_id: str
+    run_id: str
+    queue: str
+    started_at: datetime
+    history_length: int
+
+
+def info() -> RunInfo:
+    """Return what the current run knows of itself. Works in workflow code only."""
+    run = require_run("info")
+    return RunInfo(
+        workflow=run.spec.name,
+        workflow_id=run.workflow_id,
+        run_id=run.run_id,
+        queue=run.queue,
+        started_at=datetime.fromtimestamp(run.started.at / 1000, UTC),
+        history_length=run.events_seen,
+    )
+
+
+class _RunLogger(logging.LoggerAdapter[logging.Logger]):
+    """Logs what a workflow says once: silent on replay (invariant 5), with the run's ids on every record."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the base class's name
+        run = current_run()
+        return (run is None or not run.replaying) and super().isEnabledFor(level)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        run = current_run()
+        if run is not None:
+            ids = {"workflow": run.spec.name, "workflow_id": run.workflow_id, "run_id": run.run_id}
+            kwargs["extra"] = {**kwargs.get("extra", {}), **ids}
+        return msg, kwargs
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if self.isEnabledFor(level):
+            with guard.allowed():
+                super().log(level, msg, *args, **kwargs)
+
+
+logger = _RunLogger(logging.getLogger("durable.workflow"), {})
+"""The log of workflow code: a standard logger that says nothing twice, named "durable.workflow"."""

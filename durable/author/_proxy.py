@@ -1,0 +1,167 @@
+"""`proxy` and `local`: activities with other options, from a function, a name, a module, a class or an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar, overload
+
+from .._duration import Duration
+from .._ids import checked_name
+from .._runtime.commands import schedule_activity, schedule_local
+from .._runtime.context import require_run
+from .._runtime.options import ActivityCall, ActivityOptions
+from ..codec import untyped_signature
+from ..errors import DefinitionError
+from ..retry import RetryPolicy
+from ._activity import Activity, activities_of, activity_options
+from ._definitions import describe
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ActivitiesProxy:
+    """The activities of a module, a class or an instance, each to be called as an attribute."""
+
+    def __init__(self, source: object, calls: dict[str, Callable[..., Awaitable[Any]]]) -> None:
+        self._source = source
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        call = self._calls.get(name)
+        if call is None:
+            known = ", ".join(sorted(self._calls))
+            raise AttributeError(f"{self._source!r} has no activity {name!r}; it has: {known}")
+        return call
+
+
+@overload
+def proxy(
+    target: Activity[P, Coroutine[Any, Any, R]],
+    *,
+    queue: str | None = None,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    queue_timeout: Duration | None = None,
+    heartbeat_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Callable[P, Awaitable[R]]: ...
+@overload
+def proxy(
+    target: Activity[P, R],
+    *,
+    queue: str | None = None,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    queue_timeout: Duration | None = None,
+    heartbeat_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Callable[P, Awaitable[R]]: ...
+@overload
+def proxy(
+    target: str,
+    *,
+    returns: Any = Any,
+    queue: str | None = None,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    queue_timeout: Duration | None = None,
+    heartbeat_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Callable[..., Awaitable[Any]]: ...
+@overload
+def proxy(
+    target: object,
+    *,
+    queue: str | None = None,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    queue_timeout: Duration | None = None,
+    heartbeat_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Any: ...
+def proxy(
+    target: Any,
+    *,
+    returns: Any = Any,
+    queue: str | None = None,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    queue_timeout: Duration | None = None,
+    heartbeat_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Any:
+    """Return a callable that runs `target` as an activity with these options; what is not given stays as declared.
+
+    `target` is an activity, a name (for code that lives elsewhere; `returns` is its result's type), or a module, class or
+    instance: then the result has each of its activities as an attribute. The options are those of `@activity`.
+
+    Raises `DefinitionError` for a plain function, `ValueError` for a limit out of range. The callable works in workflow
+    code only and answers as the activity itself does there.
+    """
+    given = activity_options(queue, timeout, total_timeout, queue_timeout, heartbeat_timeout, retry, raises)
+    if isinstance(target, str):
+        name = checked_name(target, "activity name")
+        return _caller(ActivityCall(name, untyped_signature(returns), given))
+    if isinstance(target, Activity):
+        return _caller(_with_options(target, given))
+    _refuse_plain_function(target, "proxy")
+    found = activities_of(target)
+    if not found:
+        raise DefinitionError(f"proxy: no activities in {target!r}; decorate its functions or methods with @activity")
+    return ActivitiesProxy(target, {name: _caller(_with_options(item, given)) for name, item in found.items()})
+
+
+def local(target: Activity[P, Any]) -> Callable[P, Awaitable[Any]]:
+    """Return a callable that runs the activity `target` in the engine's own process, without a task on a queue.
+
+    For short calls: the step is held open until it ends, and its outcome is recorded in the same commit. If the process
+    dies before that, it runs again. Retries follow the activity's policy within the step. Works in workflow code only.
+
+    Raises `DefinitionError` if `target` is no activity.
+    """
+    if not isinstance(target, Activity):
+        raise DefinitionError(f"local: expected an activity, got {target!r}; decorate the function with @activity")
+    call = target.call
+
+    def run_locally(*args: P.args, **kwargs: P.kwargs) -> Awaitable[Any]:
+        return schedule_local(require_run(f"local({call.name})"), call, args, kwargs)
+
+    return run_locally
+
+
+def _caller(call: ActivityCall) -> Callable[..., Awaitable[Any]]:
+    def call_activity(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+        return schedule_activity(require_run(f"proxy({call.name})"), call, args, kwargs)
+
+    return call_activity
+
+
+def _with_options(target: Activity[..., Any], given: ActivityOptions) -> ActivityCall:
+    declared = target.options
+    merged = replace(
+        declared,
+        queue=given.queue or declared.queue,
+        timeout_ms=_either(given.timeout_ms, declared.timeout_ms),
+        total_timeout_ms=_either(given.total_timeout_ms, declared.total_timeout_ms),
+        queue_timeout_ms=_either(given.queue_timeout_ms, declared.queue_timeout_ms),
+        heartbeat_timeout_ms=_either(given.heartbeat_timeout_ms, declared.heartbeat_timeout_ms),
+        retry=given.retry or declared.retry,
+        raises=given.raises or declared.raises,
+    )
+    return ActivityCall(target.name, target.signature, merged)
+
+
+def _either(given: int | None, declared: int | None) -> int | None:
+    return given if given is not None else declared
+
+
+def _refuse_plain_function(target: Any, what: str) -> None:
+    if callable(target) and hasattr(target, "__code__"):
+        raise DefinitionError(f"{what}: {describe(target)} is a plain function; decorate it with @activity")

@@ -1,0 +1,69 @@
+"""What happened to a run: its events, one family a file, and their wire form."""
+
+from ._activities import (
+    ActivityCancelRequested,
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityRetryScheduled,
+    ActivityScheduled,
+    LocalActivityCompleted,
+    LocalActivityFailed,
+    LocalActivityScheduled,
+)
+from ._event import CommandEvent, Event, FailureData, Inbound
+from ._markers import PatchMarked, SideEffectRecorded
+from ._messages import SignalReceived
+from ._payload import from_raw, null, to_raw
+from ._runs import (
+    CancelRequested,
+    Close,
+    Parent,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunReopened,
+    RunStarted,
+    RunTerminated,
+    RunTimedOut,
+)
+from ._timers import TimerCancelled, TimerFired, TimerStarted
+from ._wire import EVENTS, WIRE, RecordedEvent, Wire, tag_of
+
+__all__ = [
+    "EVENTS",
+    "WIRE",
+    "ActivityCancelRequested",
+    "ActivityCompleted",
+    "ActivityFailed",
+    "ActivityRetryScheduled",
+    "ActivityScheduled",
+    "CancelRequested",
+    "Close",
+    "CommandEvent",
+    "Event",
+    "FailureData",
+    "Inbound",
+    "LocalActivityCompleted",
+    "LocalActivityFailed",
+    "LocalActivityScheduled",
+    "Parent",
+    "PatchMarked",
+    "RecordedEvent",
+    "RunCancelled",
+    "RunCompleted",
+    "RunFailed",
+    "RunReopened",
+    "RunStarted",
+    "RunTerminated",
+    "RunTimedOut",
+    "SideEffectRecorded",
+    "SignalReceived",
+    "TimerCancelled",
+    "TimerFired",
+    "TimerStarted",
+    "Wire",
+    "from_raw",
+    "null",
+    "tag_of",
+    "to_raw",
+]

@@ -1,0 +1,24 @@
+"""What the code computed once and must find again: side effects and patches."""
+
+import msgspec
+
+from ._event import CommandEvent, FailureData
+
+
+class SideEffectRecorded(CommandEvent, frozen=True, kw_only=True):
+    """A side effect ran and gave `value`, or raised `failure`."""
+
+    value: msgspec.Raw
+    failure: FailureData | None = None
+
+    def summary(self) -> str:
+        return f"side effect #{self.id}"
+
+
+class PatchMarked(CommandEvent, frozen=True, kw_only=True):
+    """The code asked `patched(name)` here for the first time, and goes the new way."""
+
+    name: str
+
+    def summary(self) -> str:
+        return f"patch {self.name!r} (#{self.id})"

@@ -1,0 +1,99 @@
+"""The life of a run: started, reopened, asked to cancel, closed."""
+
+from typing import ClassVar
+
+import msgspec
+
+from ._event import Event, FailureData, Inbound, Role
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The run that started this one as its child; `command` is the number of its command."""
+
+    workflow_id: str
+    run_id: str
+    command: int
+    partition: int
+
+
+class RunStarted(Inbound, frozen=True, kw_only=True):
+    """The first event. `args` are the call's arguments, `flags` the engine behaviour that this run was begun under."""
+
+    workflow: str
+    workflow_id: str
+    run_id: str
+    queue: str
+    args: msgspec.Raw
+    request: str
+    flags: tuple[str, ...] = ()
+    timeout_ms: int | None = None
+    parent: Parent | None = None
+
+
+class CancelRequested(Inbound, frozen=True, kw_only=True):
+    """Someone asked the run to cancel: `CancelledError` is raised at its await."""
+
+    request: str
+    reason: str = ""
+
+
+class RunReopened(Event, frozen=True, kw_only=True):
+    """A failed run goes on: the events from number `voids_from` up to this one do not count any more.
+
+    They were the inbound event at which the code failed and all that followed. What was delivered then is delivered anew
+    after this event; if it was the failure of `activity`, that one is tried anew instead, from `attempt` on.
+    """
+
+    request: str
+    voids_from: int
+    activity: int | None = None
+    attempt: int = 1
+
+
+class Close(Event, frozen=True, kw_only=True):
+    """The last event of a run."""
+
+    role: ClassVar[Role] = "close"
+    status: ClassVar[str] = ""
+
+
+class RunCompleted(Close, frozen=True, kw_only=True):
+    """The workflow returned `result`."""
+
+    status: ClassVar[str] = "completed"
+
+    result: msgspec.Raw
+
+
+class RunFailed(Close, frozen=True, kw_only=True):
+    """An exception left the workflow's code, at the delivery of the event number `failed_at`."""
+
+    status: ClassVar[str] = "failed"
+
+    failure: FailureData
+    failed_at: int = 0
+
+
+class RunCancelled(Close, frozen=True, kw_only=True):
+    """The workflow ended by its cancellation."""
+
+    status: ClassVar[str] = "cancelled"
+
+    reason: str = ""
+
+
+class RunTerminated(Close, frozen=True, kw_only=True):
+    """The run was ended from outside; its code was not asked."""
+
+    status: ClassVar[str] = "terminated"
+
+    request: str
+    reason: str = ""
+
+
+class RunTimedOut(Close, frozen=True, kw_only=True):
+    """The run reached its time limit; its code was not asked."""
+
+    status: ClassVar[str] = "timed_out"
+
+    timeout_ms: int
