@@ -1,0 +1,7 @@
+"""`python -m durable.cli` is the same as `durable`."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,86 @@
+"""`durable list`: which runs there are."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._output import fields, print_json, print_table, short, when
+from ._settings import Settings, json_option, store_option
+from ._values import moment_of
+
+if TYPE_CHECKING:
+    from durable import Client, RunDescription
+
+STATUSES = ("running", "completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new")
+COLORS = {
+    "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "yellow",
+    "timed_out": "red", "continued_as_new": "blue", "stuck": "magenta",
+}  # fmt: skip
+
+
+def _moment(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    return None if value is None else moment_of(value)
+
+
+@click.command("list")
+@click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs in this state.")
+@click.option("--prefix", "id_prefix", metavar="TEXT", help="Only workflow ids that begin with this.")
+@click.option(
+    "--since", "started_after", metavar="WHEN", callback=_moment, help='A date, a time, or an age ("2 hours").'
+)
+@click.option("--until", "started_before", metavar="WHEN", callback=_moment, help="The same, for the latest start.")
+@click.option("--stuck/--not-stuck", default=None, help="Only runs that cannot go on, or only those that can.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many, newest first."
+)
+@click.option("--count", is_flag=True, help="Print how many there are of each status instead.")
+@store_option
+@json_option
+@click.pass_obj
+def list_command(settings: Settings, /, limit: int, count: bool, as_json: bool, **filters: Any) -> None:
+    """List runs, newest first."""
+    if count:
+        counts = settings.with_client(lambda client: client.count(**filters))
+        _print_counts(counts, as_json=as_json)
+        return
+    runs = settings.with_client(lambda client: _list(client, limit, filters))
+    if as_json:
+        print_json([fields(run) for run in runs])
+        return
+    columns = ("workflow id", "workflow", "status", "queue", "started", "closed")
+    print_table(columns, [_row(run) for run in runs], empty="no runs found")
+    if len(runs) == limit:
+        click.echo(f"only the newest {limit} are shown; --limit shows more", err=True)
+
+
+async def _list(client: "Client", limit: int, filters: dict[str, Any]) -> "list[RunDescription]":
+    return await client.list(limit=limit, **filters)
+
+
+def _row(run: "RunDescription") -> tuple[Any, ...]:
+    return (
+        short(run.workflow_id, 60),
+        run.workflow,
+        shown_status(run),
+        run.queue,
+        when(run.started_at),
+        when(run.closed_at),
+    )
+
+
+def shown_status(run: "RunDescription") -> Any:
+    """Return the status of a run in its color; a run that cannot go on says so."""
+    from rich.text import Text
+
+    text = f"{run.status} (stuck)" if run.stuck else run.status
+    return Text(text, style=COLORS.get("stuck" if run.stuck else run.status, ""))
+
+
+def _print_counts(counts: dict[str, int], *, as_json: bool) -> None:
+    if as_json:
+        print_json(counts)
+    else:
+        rows = [(status, str(counts[status])) for status in sorted(counts)]
+        print_table(("status", "runs"), rows, empty="no runs found")

@@ -1,0 +1,84 @@
+"""`durable signal`, `cancel`, `terminate` and `retry`: what one says to a run."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._output import print_json
+from ._settings import Settings, json_option, run_option, store_option
+from ._values import value_of
+
+if TYPE_CHECKING:
+    from durable import Client, Handle
+
+
+@click.command("signal")
+@click.argument("workflow_id", metavar="ID")
+@click.argument("name")
+@click.argument("value", required=False)
+@run_option
+@store_option
+@json_option
+@click.pass_obj
+def signal_command(
+    settings: Settings, workflow_id: str, name: str, value: str | None, run_id: str | None, as_json: bool
+) -> None:
+    """Send the signal NAME to the run ID, with VALUE: JSON if it is JSON, else text."""
+    values = [] if value is None else [value_of(value)]
+    _tell(
+        settings, workflow_id, run_id, lambda handle: handle.signal(name, *values), f"signalled {name}", as_json=as_json
+    )
+
+
+@click.command("cancel")
+@click.argument("workflow_id", metavar="ID")
+@run_option
+@store_option
+@json_option
+@click.pass_obj
+def cancel_command(settings: Settings, workflow_id: str, run_id: str | None, as_json: bool) -> None:
+    """Ask the run ID to stop: its code may clean up."""
+    _tell(settings, workflow_id, run_id, lambda handle: handle.cancel(), "cancellation requested", as_json=as_json)
+
+
+@click.command("terminate")
+@click.argument("workflow_id", metavar="ID")
+@click.option("--reason", default="", help="Why; it is kept in the history.")
+@run_option
+@store_option
+@json_option
+@click.pass_obj
+def terminate_command(settings: Settings, workflow_id: str, reason: str, run_id: str | None, as_json: bool) -> None:
+    """End the run ID at once: its code does not run any more."""
+    _tell(settings, workflow_id, run_id, lambda handle: handle.terminate(reason), "terminated", as_json=as_json)
+
+
+@click.command("retry")
+@click.argument("workflow_id", metavar="ID")
+@run_option
+@store_option
+@json_option
+@click.pass_obj
+def retry_command(settings: Settings, workflow_id: str, run_id: str | None, as_json: bool) -> None:
+    """Reopen the failed run ID at the point of failure, with the code as it is now."""
+    _tell(settings, workflow_id, run_id, lambda handle: handle.retry(), "reopened", as_json=as_json)
+
+
+def _tell(
+    settings: Settings,
+    workflow_id: str,
+    run_id: str | None,
+    say: "Callable[[Handle[Any]], Awaitable[Any]]",
+    done: str,
+    *,
+    as_json: bool,
+) -> None:
+    async def work(client: "Client") -> None:
+        await say(client.handle(workflow_id, run_id))
+
+    settings.with_client(work)
+    if as_json:
+        print_json({"workflow_id": workflow_id, "done": done})
+    else:
+        click.echo(f"{workflow_id}: {done}")

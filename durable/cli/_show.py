@@ -1,0 +1,114 @@
+"""`durable show`: one run as a readable timeline, with what is pending and why it waits."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._clock import SystemClock
+from ..errors import RunNotFoundError
+from ._output import console, fields, print_json, print_table, span, when, when_ms
+from ._settings import Settings, json_option, run_option, store_option
+from ._timeline import Pending, Timeline, timeline_of, why_waiting
+
+if TYPE_CHECKING:
+    from durable import Client, RunDescription
+
+_STYLES = {"good": "green", "bad": "red", "quiet": "dim"}
+
+
+@click.command("show")
+@click.argument("workflow_id", metavar="ID")
+@run_option
+@store_option
+@json_option
+@click.pass_obj
+def show_command(settings: Settings, workflow_id: str, run_id: str | None, as_json: bool) -> None:
+    """Show a run: its history, its pending activities, and why it waits."""
+    run, events, parked = settings.with_client(lambda client: _load(client, workflow_id, run_id))
+    timeline = timeline_of(events)
+    why = why_waiting(timeline, run.status, run.stuck, parked, now_ms=SystemClock().now_ms())
+    if as_json:
+        print_json(
+            {
+                "run": fields(run),
+                "why": why,
+                "pending": [fields(pending) for pending in timeline.pending],
+                "history": [{"seq": seq, **event} for seq, event in events],
+            }
+        )
+        return
+    _print_run(run, why)
+    _print_lines(timeline)
+    _print_pending(timeline.pending)
+
+
+async def _load(
+    client: "Client", workflow_id: str, run_id: str | None
+) -> "tuple[RunDescription, list[tuple[int, dict[str, Any]]], Sequence[str]]":
+    handle = client.handle(workflow_id, run_id)
+    run = await handle.describe()
+    events = [as_data(position, event) for position, event in enumerate(await handle.history(), start=1)]
+    parked: list[str] = []
+    if run.status == "running":
+        found = await client.parked.list()
+        parked = [task.activity for task in found if task.workflow_id == run.workflow_id]
+    return run, events, parked
+
+
+def as_data(position: int, event: Any) -> tuple[int, dict[str, Any]]:
+    """Return an event of a history as its number and JSON data. Raises `RunNotFoundError` for none."""
+    import msgspec
+
+    if event is None:
+        raise RunNotFoundError(f"event {position} is not there any more")
+    record = getattr(event, "record", None)  # as it was stored, with the fields that this version does not know
+    data: dict[str, Any] = msgspec.json.decode(record if record is not None else msgspec.json.encode(event))
+    return getattr(event, "seq", position), data
+
+
+def _print_run(run: "RunDescription", why: str) -> None:
+    from rich.text import Text
+
+    from ._list import shown_status
+
+    out = console()
+    out.print(Text.assemble((run.workflow_id, "bold"), f"  {run.workflow}  ", shown_status(run)))
+    closed = ""
+    if run.closed_at is not None:
+        took = round((run.closed_at - run.started_at).total_seconds() * 1000)
+        closed = f", closed {when(run.closed_at)} after {span(took)}"
+    out.print(Text(f"run {run.run_id} on queue {run.queue}, started {when(run.started_at)}{closed}", style="dim"))
+    if run.status == "running":
+        out.print(Text(why, style="magenta" if run.stuck else "cyan"))
+    out.print()
+
+
+def _print_lines(timeline: Timeline) -> None:
+    from rich.text import Text
+
+    previous = timeline.lines[0].at_ms if timeline.lines else 0
+    rows: list[tuple[Any, ...]] = []
+    for line in timeline.lines:
+        style = "strike dim" if line.voided else _STYLES.get(line.mood, "")
+        passed = f"+{span(line.at_ms - previous)}" if line.at_ms > previous else ""
+        rows.append((str(line.seq), when_ms(line.at_ms), passed, Text(line.what, style=style), line.detail))
+        previous = line.at_ms
+    print_table(("#", "time", "", "what", ""), rows, empty="no events yet")
+
+
+def _print_pending(pending: Sequence[Pending]) -> None:
+    activities = [one for one in pending if one.activity]
+    if not activities:
+        return
+    rows = [
+        (
+            f"{one.activity} #{one.id}",
+            one.queue,
+            str(one.attempt),
+            when_ms(one.due_ms) if one.due_ms else "",
+            one.last_failure,
+        )
+        for one in activities
+    ]
+    print_table(("pending activity", "queue", "attempt", "due", "last failure"), rows, empty="")

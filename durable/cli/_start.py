@@ -1,0 +1,56 @@
+"""`durable start`: start a run, and wait for it if asked."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._clock import SystemClock
+from ._find import workflow_of
+from ._output import as_json, print_json
+from ._settings import Settings, json_option, store_option
+from ._values import arguments_of, value_of
+
+if TYPE_CHECKING:
+    from durable import Client
+
+
+@click.command("start")
+@click.argument("workflow", metavar="MODULE:WORKFLOW")
+@click.argument("args", nargs=-1)
+@click.option("--id", "workflow_id", help="The workflow id. [default: the workflow's name and an id of its own]")
+@click.option("--queue", help="The task queue whose workers are to run it.")
+@click.option("--run-timeout", metavar="DURATION", help='End the run as timed out after this, like "2 days".')
+@click.option("--wait", is_flag=True, help="Wait for the result and print it; exit code 1 if the run fails.")
+@click.option("--timeout", metavar="DURATION", help="With --wait: give up waiting after this (the run goes on).")
+@store_option
+@json_option
+@click.pass_obj
+def start_command(settings: Settings, /, workflow: str, args: tuple[str, ...], **options: Any) -> None:
+    """Start a run of a workflow.
+
+    Each of ARGS is read as JSON if it is JSON and fits the declared type, else as text. Without a module, WORKFLOW is
+    the name that a worker somewhere knows.
+    """
+    target: Any = workflow_of(workflow) if ":" in workflow else workflow
+    values = [value_of(text) for text in args] if isinstance(target, str) else arguments_of(target, args)
+    settings.with_client(lambda client: _start(client, target, values, options), creates=True)
+
+
+async def _start(client: "Client", target: Any, values: list[Any], options: dict[str, Any]) -> None:
+    name = target if isinstance(target, str) else target.name
+    chosen: dict[str, Any] = {"id": options["workflow_id"] or f"{name}-{SystemClock().new_id()}"}
+    chosen |= {key: options[key] for key in ("queue", "run_timeout") if options[key] is not None}
+    handle = await client.start(target, **chosen)(*values)
+    shown = {"workflow_id": handle.workflow_id, "run_id": handle.run_id}
+    if not options["wait"]:
+        if options["as_json"]:
+            print_json(shown)
+        else:
+            click.echo(f"{handle.workflow_id} {handle.run_id}")
+        return
+    click.echo(f"started {handle.workflow_id} (run {handle.run_id})", err=True)
+    result = await handle.result(timeout=options["timeout"])
+    if options["as_json"]:
+        print_json({**shown, "result": result})
+    else:
+        click.echo(result if isinstance(result, str) else as_json(result))

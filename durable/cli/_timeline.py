@@ -1,0 +1,239 @@
+"""A history as people read it: one line an event, what is pending, and why a run waits. Pure: events as data in, text out.
+
+Events come as JSON data, so that one of a type that this code does not know is shown all the same, with its fields.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ._output import as_json, short, span, when_ms
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event: its number, its time (ms since the epoch), what happened and the rest; `mood` is for its color."""
+
+    seq: int
+    at_ms: int
+    what: str
+    detail: str = ""
+    mood: str = ""  # "good", "bad", "quiet" or nothing
+    voided: bool = False
+
+
+@dataclass(slots=True)
+class Pending:
+    """An activity that has not ended, or a timer that has not fired (`activity` is empty)."""
+
+    id: int
+    activity: str = ""
+    queue: str = ""
+    attempt: int = 1
+    since_ms: int = 0
+    due_ms: int | None = None  # of the next attempt, or of the timer
+    last_failure: str = ""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """What a history tells."""
+
+    lines: list[Line] = field(default_factory=list[Line])
+    pending: list[Pending] = field(default_factory=list[Pending])
+    closed: bool = False
+
+
+def timeline_of(events: Iterable[tuple[int, Data]]) -> Timeline:
+    """Return the timeline of numbered events."""
+    numbered = list(events)
+    voided = _voided(numbered)
+    names = {
+        event["id"]: event.get("activity", "") for _, event in numbered if _kind(event).endswith("ActivityScheduled")
+    }
+    timeline = Timeline()
+    for seq, event in numbered:
+        timeline.lines.append(_line(seq, event, names, voided=seq in voided))
+    timeline.pending = _pending(numbered, voided)
+    timeline.closed = any(_kind(event) in _CLOSES for seq, event in numbered if seq not in voided)
+    return timeline
+
+
+def why_waiting(timeline: Timeline, status: str, stuck: str | None, parked: Sequence[str] = (), *, now_ms: int) -> str:
+    """Return in a sentence why the run does not go on by itself, or how it ended. `parked`: activities that are parked."""
+    if stuck:
+        return f"stuck: {stuck}"
+    if status != "running":
+        return status.replace("_", " ")
+    if not timeline.lines:
+        return "waiting for a worker that serves its queue: nobody has begun it"
+    if parked:
+        return f"waiting for you: {', '.join(parked)} is parked, since it killed its worker each time; see `durable parked`"
+    reasons = [_reason(pending, now_ms) for pending in timeline.pending]
+    return "waiting for " + " and ".join(reasons or ["a signal, or for its worker to go on"])
+
+
+def failure_text(failure: Any) -> str:
+    """Return a recorded failure on one line, with its causes."""
+    parts: list[str] = []
+    while isinstance(failure, dict):
+        failure = cast("dict[str, Any]", failure)
+        message = short(str(failure.get("message", "")), 200)
+        parts.append(f"{failure.get('type', 'failure')}: {message}" if message else str(failure.get("type", "failure")))
+        failure = failure.get("cause")
+    return ", caused by ".join(parts)
+
+
+def value_text(value: Any) -> str:
+    """Return a recorded payload as short text; one that is not JSON is named by its encoding."""
+    match value:
+        case {"$codec": encoding}:
+            return f"<{encoding}>"
+    return short(as_json(value, indent=False))
+
+
+def call_text(args: Any) -> str:
+    """Return recorded arguments, `[[positional...], {keyword...}]`, as a call is written."""
+    match args:
+        case [[*positional], {**keyword}, *_]:
+            parts = [as_json(value, indent=False) for value in positional]
+            parts += [f"{name}={as_json(value, indent=False)}" for name, value in keyword.items()]
+            return f"({short(', '.join(parts))})"
+    return value_text(args)
+
+
+def _kind(event: Data) -> str:
+    """Return the type of an event without its version."""
+    return str(event.get("type", "?")).partition(".")[0]
+
+
+def _voided(numbered: Sequence[tuple[int, Data]]) -> set[int]:
+    """Return the numbers of the events that a later `RunReopened` made void."""
+    return {
+        n for seq, event in numbered if _kind(event) == "RunReopened" for n in range(event.get("voids_from", seq), seq)
+    }
+
+
+def _pending(numbered: Sequence[tuple[int, Data]], voided: set[int]) -> list[Pending]:
+    open_: dict[int, Pending] = {}
+    for seq, event in numbered:
+        if seq in voided:
+            continue
+        kind = _kind(event)
+        if kind in ("ActivityScheduled", "LocalActivityScheduled"):
+            queue = event.get("queue", "the engine")
+            open_[event["id"]] = Pending(event["id"], event["activity"], queue, since_ms=event["at"])
+        elif kind == "TimerStarted":
+            open_[event["id"]] = Pending(event["id"], since_ms=event["at"], due_ms=event.get("due_ms"))
+        elif kind == "ActivityRetryScheduled" and event["id"] in open_:
+            one = open_[event["id"]]
+            one.attempt, one.due_ms = event["attempt"] + 1, event.get("due_ms")
+            one.last_failure = failure_text(event.get("failure"))
+        elif kind == "RunReopened" and event.get("activity") in open_:
+            open_[event["activity"]].attempt = event.get("attempt", 1)
+        elif kind in _ENDS:
+            open_.pop(event.get("id", 0), None)
+        elif kind in _CLOSES:
+            open_.clear()
+    return list(open_.values())
+
+
+def _reason(pending: Pending, now_ms: int) -> str:
+    if not pending.activity:
+        left = (pending.due_ms or now_ms) - now_ms
+        return f"timer #{pending.id} ({f'due in {span(left)}' if left > 0 else 'due now'}), or a signal"
+    text = f"activity {pending.activity} #{pending.id} on queue {pending.queue}, attempt {pending.attempt}"
+    if pending.due_ms is not None and pending.due_ms > now_ms:
+        text += f" in {span(pending.due_ms - now_ms)}"
+    return text + (f" (the last one failed: {pending.last_failure})" if pending.last_failure else "")
+
+
+def _line(seq: int, event: Data, names: Mapping[int, str], *, voided: bool) -> Line:
+    kind = _kind(event)
+    describe = _DESCRIBE.get(kind)
+    if describe is None:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+        rest = {name: value for name, value in event.items() if name not in ("type", "at")}
+        what, detail, mood = words, value_text(rest) if rest else "", ""
+    else:
+        what, detail, mood = describe(event, names.get(event.get("id", 0), ""))
+    return Line(seq, event.get("at", 0), what, detail, mood, voided)
+
+
+_Described = tuple[str, str, str]
+
+
+def _started(event: Data, _name: str) -> _Described:
+    limit = f", at most {span(event['timeout_ms'])}" if event.get("timeout_ms") else ""
+    return (
+        f"run of {event.get('workflow')} started",
+        f"{call_text(event.get('args'))} on queue {event.get('queue')}{limit}",
+        "",
+    )
+
+
+def _activity_scheduled(event: Data, name: str) -> _Described:
+    queue = f" on queue {event['queue']}" if "queue" in event else ", local"
+    return f"{name} #{event['id']} scheduled", f"{call_text(event.get('args'))}{queue}", "quiet"
+
+
+def _activity_retried(event: Data, name: str) -> _Described:
+    detail = f"{failure_text(event.get('failure'))}; next attempt at {when_ms(event.get('due_ms', 0))}"
+    return f"{name} #{event['id']} failed, attempt {event['attempt']}", detail, "bad"
+
+
+def _activity_completed(event: Data, name: str) -> _Described:
+    attempt = f", attempt {event['attempt']}" if event.get("attempt", 1) > 1 else ""
+    return f"{name} #{event['id']} completed{attempt}", value_text(event.get("result")), "good"
+
+
+def _activity_failed(event: Data, name: str) -> _Described:
+    timeout = f", out of time ({event['timeout']})" if event.get("timeout") else ""
+    detail = failure_text(event.get("failure"))
+    return f"{name} #{event['id']} failed for good, attempt {event.get('attempt', 1)}{timeout}", detail, "bad"
+
+
+_DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
+    "RunStarted": _started,
+    "ActivityScheduled": _activity_scheduled,
+    "LocalActivityScheduled": _activity_scheduled,
+    "ActivityRetryScheduled": _activity_retried,
+    "ActivityCompleted": _activity_completed,
+    "LocalActivityCompleted": _activity_completed,
+    "ActivityFailed": _activity_failed,
+    "LocalActivityFailed": _activity_failed,
+    "ActivityCancelRequested": lambda event, name: (f"{name} #{event['id']} cancelled", "", "quiet"),
+    "TimerStarted": lambda event, _: (
+        f"timer #{event['id']} started",
+        f"due at {when_ms(event.get('due_ms', 0))}",
+        "quiet",
+    ),
+    "TimerFired": lambda event, _: (f"timer #{event['id']} fired", "", ""),
+    "TimerCancelled": lambda event, _: (f"timer #{event['id']} cancelled", "", "quiet"),
+    "SignalReceived": lambda event, _: (f"signal {event.get('name')} received", value_text(event.get("value")), ""),
+    "SideEffectRecorded": lambda event, _: (
+        f"side effect #{event['id']} recorded",
+        value_text(event.get("value")),
+        "quiet",
+    ),
+    "PatchMarked": lambda event, _: (f"patch {event.get('name')} marked", "", "quiet"),
+    "CancelRequested": lambda event, _: ("cancellation requested", event.get("reason", ""), "bad"),
+    "RunReopened": lambda event, _: (
+        "run reopened",
+        f"events from {event.get('voids_from')} on do not count any more",
+        "",
+    ),
+    "RunCompleted": lambda event, _: ("run completed", value_text(event.get("result")), "good"),
+    "RunFailed": lambda event, _: ("run failed", failure_text(event.get("failure")), "bad"),
+    "RunCancelled": lambda event, _: ("run cancelled", event.get("reason", ""), "bad"),
+    "RunTerminated": lambda event, _: ("run terminated", event.get("reason", ""), "bad"),
+    "RunTimedOut": lambda event, _: ("run timed out", f"after {span(event.get('timeout_ms', 0))}", "bad"),
+}
+_ENDS = {
+    "ActivityCompleted", "ActivityFailed", "ActivityCancelRequested", "LocalActivityCompleted", "LocalActivityFailed",
+    "TimerFired", "TimerCancelled",
+}  # fmt: skip
+_CLOSES = {"RunCompleted", "RunFailed", "RunCancelled", "RunTerminated", "RunTimedOut", "RunContinuedAsNew"}

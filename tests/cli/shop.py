@@ -1,0 +1,43 @@
+"""A module as users write it: what the command line's tests look for things in."""
+
+from dataclasses import dataclass
+
+from durable import activity, workflow
+
+
+@dataclass
+class Order:
+    id: str
+    amount: int
+
+
+@activity
+async def charge(order: Order) -> str:
+    """Charge an order."""
+    return f"paid {order.amount}"
+
+
+class Warehouse:
+    """Activities that are methods."""
+
+    @activity
+    def ship(self, order_id: str) -> str:
+        """Ship an order."""
+        return order_id
+
+
+@workflow
+async def checkout(order: Order, note: str = "", *, express: bool = False) -> str:
+    """Charge an order and say how it went."""
+    return f"{await charge(order)} {note}"
+
+
+@workflow(name="refund-order")
+async def refund(*order_ids: str) -> int:
+    """Count some orders."""
+    return len(order_ids)
+
+
+everything = [checkout, charge]
+warehouse = Warehouse()
+number = 7

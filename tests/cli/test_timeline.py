@@ -1,0 +1,100 @@
+"""A history as people read it: lines, pending work, and why a run waits."""
+
+from typing import Any
+
+import pytest
+
+from durable.cli._timeline import failure_text, timeline_of, value_text, why_waiting
+
+NOW = 1_800_000_000_000
+STARTED = {
+    "type": "RunStarted",
+    "at": NOW,
+    "workflow": "checkout",
+    "queue": "default",
+    "args": [["o-1", 3], {"fast": True}],
+}
+CHARGE = {"type": "ActivityScheduled", "at": NOW, "id": 1, "activity": "charge", "queue": "pay", "args": [["o-1"], {}]}
+DECLINED = {"type": "Declined", "message": "no money", "cause": {"type": "OSError", "message": "timed\nout"}}
+RETRY = {"type": "ActivityRetryScheduled", "at": NOW, "id": 1, "attempt": 2, "due_ms": NOW + 4000, "failure": DECLINED}
+CHARGED = {"type": "ActivityCompleted", "at": NOW, "id": 1, "result": {"ok": True}, "attempt": 3}
+TIMER = {"type": "TimerStarted", "at": NOW, "id": 2, "due_ms": NOW + 7_500_000}
+FAILED = {"type": "RunFailed", "at": NOW, "failure": DECLINED}
+
+
+def numbered(*events: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    return list(enumerate(events, start=1))
+
+
+def why(
+    *events: dict[str, Any], status: str = "running", stuck: str | None = None, parked: tuple[str, ...] = ()
+) -> str:
+    return why_waiting(timeline_of(numbered(*events)), status, stuck, parked, now_ms=NOW)
+
+
+def test_a_line_says_what_happened_to_what() -> None:
+    """An outcome names its activity, though the event holds a number only."""
+    lines = timeline_of(numbered(STARTED, CHARGE, RETRY, CHARGED)).lines
+    assert [line.what for line in lines] == [
+        "run of checkout started",
+        "charge #1 scheduled",
+        "charge #1 failed, attempt 2",
+        "charge #1 completed, attempt 3",
+    ]
+    assert lines[0].detail == '("o-1", 3, fast=true) on queue default'
+    assert lines[2].detail.startswith("Declined: no money, caused by OSError: timed out; next attempt at ")
+    assert lines[3].detail == '{"ok":true}'
+
+
+def test_an_event_of_a_later_version_is_shown_all_the_same() -> None:
+    """Nothing is hidden because this code does not know it."""
+    new = {"type": "ChildWorkflowStarted.2", "at": NOW, "id": 9, "child": "c-1"}
+    (line,) = timeline_of(numbered(new)).lines
+    assert (line.what, line.detail) == ("child workflow started", '{"id":9,"child":"c-1"}')
+
+
+def test_what_is_pending_is_told_with_its_attempt_and_last_failure() -> None:
+    """What has ended is not pending."""
+    timeline = timeline_of(numbered(STARTED, CHARGE, RETRY, TIMER))
+    charge, timer = timeline.pending
+    assert (charge.activity, charge.queue, charge.attempt, charge.due_ms) == ("charge", "pay", 3, NOW + 4000)
+    assert charge.last_failure == "Declined: no money, caused by OSError: timed out"
+    assert (timer.activity, timer.due_ms) == ("", NOW + 7_500_000)
+    assert timeline_of(numbered(STARTED, CHARGE, CHARGED)).pending == []
+    assert timeline_of(numbered(STARTED, CHARGE, FAILED)).pending == []
+
+
+def test_reopening_makes_the_end_void_and_the_activity_pending_again() -> None:
+    """After `retry` the run is open, and what failed is tried anew."""
+    gone = {"type": "ActivityFailed", "at": NOW, "id": 1, "failure": DECLINED}
+    reopened = {"type": "RunReopened", "at": NOW, "voids_from": 3, "activity": 1, "attempt": 11}
+    timeline = timeline_of(numbered(STARTED, CHARGE, gone, FAILED, reopened))
+    assert [line.voided for line in timeline.lines] == [False, False, True, True, False]
+    assert not timeline.closed
+    (charge,) = timeline.pending
+    assert (charge.activity, charge.attempt) == ("charge", 11)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        (why(STARTED, stuck="NonDeterminismError: x"), "stuck: NonDeterminismError: x"),
+        (why(status="timed_out"), "timed out"),
+        (why(), "nobody has begun it"),
+        (why(STARTED, CHARGE), "waiting for activity charge #1 on queue pay, attempt 1"),
+        (why(STARTED, CHARGE, RETRY), "attempt 3 in 4.0 s (the last one failed: Declined: no money"),
+        (why(STARTED, TIMER), "waiting for timer #2 (due in 2 h 5 min), or a signal"),
+        (why(STARTED), "waiting for a signal"),
+        (why(STARTED, CHARGE, parked=("charge",)), "charge is parked"),
+    ],
+)
+def test_why_it_waits_is_one_sentence(sentence: str, said: str) -> None:
+    """The first question that a person asks of a run has an answer."""
+    assert said in sentence
+
+
+def test_a_payload_of_another_codec_is_named_not_dumped() -> None:
+    """Base64 helps nobody."""
+    assert value_text({"$codec": "pickle", "data": "gASV"}) == "<pickle>"
+    assert len(value_text("x" * 1000)) == 100
+    assert failure_text(None) == ""
