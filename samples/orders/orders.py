@@ -113,7 +113,7 @@ def _order(order_id: str, data: Mapping[str, object]) -> Order:
     address = _mapping(customer.get("address"), "address")
     items = data.get("items")
     if not isinstance(items, list) or not items:
-        raise BadOrderError("no items", f"items is {cast(object, items)!r}")
+        raise BadOrderError("no items", f"items is {items!r}")
     return Order(
         id=order_id,
         created_at=_moment(data),

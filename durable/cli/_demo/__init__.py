@@ -96,11 +96,11 @@ def _introduce(console: Console, lines: int, kills: int) -> None:
 
 def _say_where(console: Console, stage: Stage, keep: Path | None) -> None:
     if keep is None:
-        console.print("[dim]All files are removed. To look around in them:[/] durable demo --keep DIR")
+        console.print(" [dim]All files are removed. To look around in them:[/] durable demo --keep DIR")
         return
-    console.print(f"Store and ledger are in {stage.folder}. Look around:", soft_wrap=True)
-    console.print(f"  durable list --store {stage.store_url}", soft_wrap=True)
-    console.print(f"  durable show A-100001 --store {stage.store_url}", soft_wrap=True)
+    console.print(f" Store and ledger are in {stage.folder}. Look around:", soft_wrap=True)
+    console.print(f"   durable list --store {stage.store_url}", soft_wrap=True)
+    console.print(f"   durable show A-100001 --store {stage.store_url}", soft_wrap=True)
 
 
 def _end_as_by_ctrl_c() -> None:

@@ -114,8 +114,8 @@ class Play:
         state.kills += 1
         state.waiting_for_takeover = True
         self._screen.event(
-            f"worker [bold]{pid}[/] [red]killed with SIGKILL[/] after {state.done:,} orders: no goodbye, nothing saved;"
-            f" {state.in_flight} orders were in flight"
+            f"worker [bold]{pid}[/] [red]killed with SIGKILL[/] after {state.done:,} orders, with {state.in_flight} in flight:"
+            " no goodbye, nothing saved"
         )
         self._start_worker("waits until the lease of the dead one runs out")
 
@@ -137,8 +137,8 @@ class Play:
         if last and last[0][0] == state.pid:
             state.waiting_for_takeover = False
             self._screen.event(
-                f"worker [bold]{state.pid}[/] [green]took over[/] {self._now() - self._killed_at:.1f} s after the kill:"
-                f" it replays each order from the log, and the {state.in_flight} in flight go on where they stood"
+                f"worker [bold]{state.pid}[/] [green]took over[/] after {self._now() - self._killed_at:.1f} s:"
+                f" it replays the log, and {state.in_flight} orders go on where they stood"
             )
 
     def _now(self) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -47,22 +48,26 @@ def as_data(audit: Audit, state: State) -> dict[str, object]:
 
 def show(console: Console, audit: Audit, state: State) -> None:
     """Print the report."""
-    console.print(_orders_table(audit, state))
-    console.print(_proof_table(audit, state))
+    for title, table in (
+        ("How the orders ended", _orders_table(audit)),
+        ("What the outside ledger proves", _proof_table(audit, state)),
+    ):
+        console.print(Text(f" {title}", style="bold"))
+        console.print(Padding(table, (0, 1, 1, 1)))
     for problem in audit.problems[:PROBLEMS_SHOWN]:
         console.print(Text(f"  {problem}", style="red"))
     if len(audit.problems) > PROBLEMS_SHOWN:
         console.print(Text(f"  ... and {len(audit.problems) - PROBLEMS_SHOWN} more", style="red"))
     if holds(audit, state):
-        verdict = f"{state.total:,} orders, {state.kills} kills, {state.seconds:.0f} s: each ended once, none was charged twice."
+        verdict = f" {state.total:,} orders, {state.kills} kills, {state.seconds:.0f} s: each ended once, none was charged twice."
         console.print(Text(verdict, style="bold green"), soft_wrap=True)
     else:
-        console.print(Text("The proof does not hold.", style="bold red"))
+        console.print(Text(" The proof does not hold.", style="bold red"))
     console.print()
 
 
-def _orders_table(audit: Audit, state: State) -> Table:
-    table = _table("How the orders ended")
+def _orders_table(audit: Audit) -> Table:
+    table = _table()
     table.add_column(justify="right")
     table.add_column(style="dim")
     bad = sum(audit.bad.values())
@@ -86,7 +91,7 @@ _LABELS = {
 
 
 def _proof_table(audit: Audit, state: State) -> Table:
-    table = _table("What the outside ledger proves")
+    table = _table()
     table.add_column(justify="right")
     table.add_column()
     rows = [
@@ -108,10 +113,8 @@ def _proof_table(audit: Audit, state: State) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2, 0, 0)
-    )
+def _table() -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(min_width=42)
     return table
 

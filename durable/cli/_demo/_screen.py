@@ -4,6 +4,7 @@ from collections import deque
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -15,7 +16,7 @@ from ._play import State
 
 STATUSES = {"shipped": "green", "refunded": "yellow", "cancelled": "magenta", "rejected": "red"}
 EVENTS_SHOWN = 8
-WIDTH_MAX = 110
+WIDTH_MAX = 116
 
 
 class LiveScreen:
@@ -48,12 +49,13 @@ class LiveScreen:
 
     def _picture(self) -> RenderableType:
         state = self._state
-        width = min(self._console.width, WIDTH_MAX) - 2
-        head = Table.grid(expand=False, padding=(0, 2, 0, 0))
+        width = min(self._console.width, WIDTH_MAX)
+        total = f"{state.total:,}"
+        head = Table.grid(padding=(0, 2, 0, 0))
         head.add_row(
-            ProgressBar(total=max(state.total, 1), completed=state.done, width=max(width - 30, 20)),
-            Text(f"{state.done:,} of {state.total:,} orders", style="bold"),
-            Text(f"{state.seconds:.0f} s", style="dim"),
+            ProgressBar(total=max(state.total, 1), completed=state.done, width=max(width - 36, 10)),
+            Text(f"{state.done:{len(total)},} of {total} orders", style="bold"),
+            Text(f"{state.seconds:2.0f} s", style="dim"),
         )
         facts = Table.grid(padding=(0, 3, 0, 0))
         facts.add_row("orders", self._counts())
@@ -61,17 +63,9 @@ class LiveScreen:
         events = Table.grid(padding=(0, 2, 0, 0))
         for seconds, text in self._events:
             events.add_row(Text(f"{seconds:4.1f} s", style="dim"), Text.from_markup(text))
-        parts: list[RenderableType] = [
-            Text(),
-            head,
-            Text(),
-            facts,
-            Text(),
-            Rule("what happens", align="left", style="dim"),
-            events,
-            Text(),
-        ]
-        return Padding(Group(*parts), (0, 1), expand=False) if width > 40 else Group(*parts)
+        rule = Rule(Text("what happens", style="dim"), align="left", style="dim")
+        parts: list[RenderableType] = [Text(), head, Text(), facts, Text(), rule, events, Text()]
+        return Constrain(Padding(Group(*parts), (0, 1)), width)
 
     def _counts(self) -> Text:
         state = self._state

@@ -1,0 +1,82 @@
+"""Each small sample runs as it stands, on each embedded store, and prints the result that it promises."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PRINTS = {
+    "hello": ["Hello, world!"],
+    "approval": [
+        "Ada's expense waits for: manager",
+        "Ada: approved (the manager)",
+        "Bo: approved (the director)",
+        "Cy: refused (nobody answered)",
+        "  to the director: may Cy have 40 euros back?",
+    ],
+    "reminder": [
+        "Reminder: the tea is ready!",
+        "The first worker is gone. Spring cleaning: running, calendar: ['spring cleaning']",
+        "Spring cleaning is called off, calendar: []",
+    ],
+    "parallel": [
+        "an album of 40 pictures, from 001.small.jpg to 040.small.jpg; at most 5 at a time",
+        "and a contact sheet: 001.small.jpg, 002.small.jpg, 003.small.jpg ...",
+    ],
+    "retries": [
+        "fetched https://example.com at attempt 3",
+        "posted hello at attempt 2",
+        "not paid: no cover for 1000 euros",
+        "not looked into, after 1 attempt: the cellar is locked",
+        "the second attempt copied pieces 5, 6, 7, 8, 9, 10",
+    ],
+}
+
+
+def test_every_sample_is_tested(samples: Path) -> None:
+    """A new sample joins this list, and the index."""
+    assert sorted(path.stem for path in samples.glob("*.py")) == sorted(PRINTS)
+    index = (samples / "README.md").read_text(encoding="utf-8")
+    assert all(f"({name}.py)" in index for name in PRINTS)
+
+
+def loaded(path: Path) -> ModuleType:
+    """Import a sample by its path, anew."""
+    spec = importlib.util.spec_from_file_location(f"sample_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+@pytest.mark.parametrize("name", PRINTS)
+async def test_a_sample_prints_its_result(
+    name: str, store: str, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sample's `main`, on a store of this test."""
+    url = os.environ.get("DURABLE_STORE_URL") or ("memory:" if store == "memory" else f"sqlite:///{tmp_path}/store.db")
+    await loaded(samples / f"{name}.py").main(url)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in PRINTS[name] if line not in printed] == []
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_a_sample_is_a_program_that_leaves_nothing_behind(name: str, samples: Path, tmp_path: Path) -> None:
+    """`python samples/NAME.py`, from any folder, without a setting: it works, says nothing on stderr and cleans up."""
+    (tmp_path / "tmp").mkdir()
+    environment = {key: value for key, value in os.environ.items() if key != "DURABLE_STORE_URL"}
+    environment |= {"PYTHONPATH": str(samples.parent), "TMPDIR": str(tmp_path / "tmp"), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", str(samples / f"{name}.py")],
+        capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=50,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert PRINTS[name][0] in done.stdout
+    assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
