@@ -1,0 +1,103 @@
+"""Claims tasks from the store, as many as there are free slots."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from ..errors import StoreError
+from ..stores import ClaimedTask, Store
+from ..stores._protocol import tasks_topic
+from ._slots import Mode, Slots
+
+logger = logging.getLogger("durable.worker")
+
+_POLL_S = 2.0  # a notification may be lost: then a task waits this long
+_BATCH_MAX = 50  # tasks of one claim: bounds what one call holds on to, and what is handed back if this worker stops just then
+_RETRY_S_MIN, _RETRY_S_MAX = 0.1, 10.0  # after an error of the store
+
+
+class Claimer:
+    """Claims tasks of one mode for one queue, while slots of that mode are free. `start` runs each; it must not block.
+
+    With an engine in the same process (`shares`), half of the free slots are left to its short cut while a claim is
+    under way: else each look into an empty queue would send its tasks the long way round.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        session: str,
+        queue: str,
+        mode: Mode,
+        kinds: Sequence[str],
+        slots: Slots,
+        start: Callable[[ClaimedTask], None],
+        *,
+        shares: bool,
+    ) -> None:
+        self._store, self._session, self._queue = store, session, queue
+        self._mode: Mode = mode
+        self._kinds, self._slots, self._start, self._shares = kinds, slots, start, shares
+        self._stopping = False
+        self._claiming = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Claim until stopped."""
+        self._task = asyncio.current_task()
+        watch = self._store.watch([tasks_topic(self._queue)])
+        pause_s = _RETRY_S_MIN
+        try:
+            while not self._stopping:
+                await self._wait_for_slot()
+                try:
+                    limit, got = await self._claim()
+                    pause_s = _RETRY_S_MIN
+                except StoreError as error:
+                    logger.warning("no tasks could be claimed from queue %s, next try in %g s: %s", self._queue, pause_s, error)
+                    await self._store.clock.sleep(pause_s)
+                    pause_s = min(2 * pause_s, _RETRY_S_MAX)
+                    continue
+                if got < limit and not self._stopping:
+                    await watch.wait(_POLL_S)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            watch.close()
+
+    def stop(self) -> None:
+        """Claim no more. A claim under way is let finish, so that it is known what was claimed; it is handed back then."""
+        self._stopping = True
+        if self._task is not None and not self._claiming:
+            self._task.cancel()
+
+    async def _wait_for_slot(self) -> None:
+        slots = self._slots
+        while slots.free_of(self._mode) <= 0:
+            slots.freed.clear()
+            await slots.freed.wait()
+
+    async def _claim(self) -> tuple[int, int]:
+        """Claim once; return how many tasks were asked for and how many came."""
+        free = self._slots.free_of(self._mode)
+        limit = min(max(1, free // 2) if self._shares else free, _BATCH_MAX)
+        self._slots.take(self._mode, limit)
+        unused, self._claiming = limit, True
+        try:
+            claimed = await self._store.claim(self._session, self._queue, self._kinds, limit)
+            if self._stopping:
+                await self._store.unclaim(self._session, [each.task.id for each in claimed])
+                return limit, 0
+            for each in claimed:
+                unused -= 1  # the slot is the task's from here on
+                self._start(each)
+            return limit, len(claimed)
+        finally:
+            self._claiming = False
+            if unused:
+                self._slots.give(self._mode, unused)
+
+

@@ -1,0 +1,87 @@
+"""Keeps a session alive: renews it, its leases and its long-running claims, whatever the event loop is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..stores import Lease, Renewal, Store
+
+logger = logging.getLogger("durable.worker")
+
+_RENEWALS_PER_TTL = 5  # four of them may fail or come late before anything is lost
+
+
+class Held(Protocol):
+    """What is to be renewed, and who is told what was found to be lost."""
+
+    def leases(self) -> Sequence[Lease]:
+        """Return the leases held. Thread-safe."""
+        ...
+
+    def long_running(self, longer_than_s: float) -> Sequence[str]:
+        """Return the ids of the tasks that have been held for longer than this. Thread-safe."""
+        ...
+
+    def lost(self, renewal: Renewal) -> None:
+        """Something is lost. Called in the event loop."""
+        ...
+
+
+class Keeper:
+    """Renews a session five times within its time to live, in a thread of its own or (`use_thread=False`) in the event loop.
+
+    The thread is what keeps a worker alive while user code blocks its loop. In the loop, time is the clock's: for tests.
+    An error of the store is logged, and the next renewal is tried at its time.
+    """
+
+    def __init__(self, store: Store, session: str, ttl_ms: int, held: Held, *, use_thread: bool) -> None:
+        self._store, self._session, self._ttl_ms, self._held = store, session, ttl_ms, held
+        self._interval_s = ttl_ms / 1000 / _RENEWALS_PER_TTL
+        self._use_thread = use_thread
+        self._stop = threading.Event()
+        self._ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> None:
+        """Renew until `stop`. Returns when no renewal is under way any more, so that the session can be ended for good."""
+        if self._use_thread:
+            threading.Thread(target=self._run_in_thread, name="durable-keeper", daemon=True).start()
+            await self._ended.wait()
+            return
+        while not self._stop.is_set():
+            await self._store.clock.wait(self._ended, self._interval_s)
+            if not self._stop.is_set():
+                self._renew(self._held.lost)
+
+    def stop(self) -> None:
+        """Renew no more; `run` returns soon."""
+        self._stop.set()
+        if not self._use_thread:
+            self._ended.set()
+
+    def _run_in_thread(self) -> None:
+        try:
+            while not self._stop.wait(self._interval_s):
+                self._renew(lambda renewal: self._call(lambda: self._held.lost(renewal)))
+        finally:
+            self._call(self._ended.set)
+
+    def _renew(self, report: Callable[[Renewal], None]) -> None:
+        try:
+            tasks = self._held.long_running(self._interval_s)
+            renewal = self._store.renew(self._session, self._ttl_ms, self._held.leases(), tasks)
+        except Exception as error:  # noqa: BLE001 - whatever it is, giving up would lose the session for sure
+            logger.warning("the session could not be renewed, next try in %g s: %s", self._interval_s, error)
+            return
+        if renewal.leases or renewal.tasks or renewal.session_expired:
+            report(renewal)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self._stop.set()

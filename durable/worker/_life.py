@@ -1,0 +1,198 @@
+"""The life of a worker: it begins a session, runs its parts, and hands everything back at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..codec import Codec
+from ..errors import StoreError
+from ..stores import Lease, Renewal, Store
+from ._background import Background
+from ._keeper import Keeper
+from ._runner import Runner
+from ._settings import Settings
+from ._slots import Slots
+from ._unknown import Offer, session_groups, watch_for_unknown
+
+if TYPE_CHECKING:
+    from .._engine import Engine
+
+logger = logging.getLogger("durable.worker")
+
+_CLOSE_S_MAX = 5.0  # for what must be orderly but may not hang: the last renewal, the end of the session
+
+
+class Life:
+    """One life of a worker, in the event loop that made it: `begin`, then `end`."""
+
+    def __init__(self, store: Store, codec: Codec, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._clock = store.clock
+        self.session = store.clock.new_id()
+        self._told = asyncio.Event()
+        self._hard = False
+        self._on_failure: Callable[[], None] | None = None
+        self._background = Background(self._failed)
+        slots = Slots(settings.activities_max, threads=settings.threads_max, processes=settings.processes_max)
+        self._runner = Runner(store, codec, self.session, settings.queue, settings.activities, slots)
+        self._engine: Engine | None = self._new_engine(codec) if settings.workflows else None
+        self._keeper = Keeper(store, self.session, settings.lease_ttl_ms, self, use_thread=settings.renew_in_thread)
+
+    def _new_engine(self, codec: Codec) -> Engine:
+        from .._engine import Engine  # a worker of activities only does not load what steps workflows
+
+        settings = self._settings
+        engine = Engine(
+            self._store,
+            session=self.session,
+            queue=settings.queue,
+            workflows=settings.workflows,
+            codec=codec,
+            local=self._runner,
+            cache_runs=settings.cache_runs,
+            lease_ttl_ms=settings.lease_ttl_ms,
+        )
+        self._runner.accept = engine.accept
+        return engine
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What made a part fail, if one did."""
+        return self._background.error
+
+    async def begin(self) -> None:
+        """Begin the session and start all parts. Raises `StoreError` if the store cannot be reached."""
+        await self._begin_session()
+        start, runner, settings = self._background.start, self._runner, self._settings
+        self._kept = start("keeper", self._keeper.run())
+        start("deadlines", runner.watch_deadlines())
+        if self._engine is not None:
+            start("engine", self._engine.run())
+        shares = self._engine is not None
+        for mode in ("async", "thread", "process"):
+            start(f"claims-{mode}", runner.claim(mode, shares=shares))
+        start("unknown", watch_for_unknown(self._store, settings.queue, runner.known))
+        logger.info(
+            "worker %s started on %s: queue %s, %d workflows, %d activities",
+            self.session, self._store.url, settings.queue, len(settings.workflows), len(settings.activities),
+        )  # fmt: skip
+
+    async def _begin_session(self) -> None:
+        settings = self._settings
+        offer = Offer(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            workflows=sorted(settings.workflows),
+            activities=sorted(settings.activities),
+        )
+        group = session_groups(settings.queue)[0 if settings.workflows else 1]
+        await self._store.begin_session(self.session, group, msgspec.json.encode(offer), settings.lease_ttl_ms)
+
+    # --- being told to stop
+
+    def on_failure(self, call: Callable[[], None]) -> None:
+        """Call this when a part fails; at once if one has failed already."""
+        self._on_failure = call
+        if self.failure is not None:
+            call()
+
+    async def wait_until_told(self) -> None:
+        """Wait until the worker is told to stop, or a part of it fails."""
+        await self._told.wait()
+
+    def tell(self) -> None:
+        """Stop gracefully."""
+        self._told.set()
+
+    def on_signal(self, name: str) -> None:
+        """A first signal: stop gracefully. Another one: stop hard."""
+        if self._told.is_set():
+            logger.warning("%s again: stopping now, without waiting for activities", name)
+            self.hurry()
+        else:
+            logger.info("%s: stopping; running activities have %g s to end", name, self._settings.grace_s)
+            self.tell()
+
+    def hurry(self) -> None:
+        """Stop hard."""
+        self._hard = True
+        self._told.set()
+        self._runner.hurry()
+
+    def _failed(self, _error: BaseException) -> None:
+        self._told.set()
+        if self._on_failure is not None:
+            self._on_failure()
+
+    # --- what the keeper asks (see `Held`)
+
+    def leases(self) -> Sequence[Lease]:
+        """See `Held`."""
+        return self._engine.leases() if self._engine is not None else ()
+
+    def long_running(self, longer_than_s: float) -> Sequence[str]:
+        """See `Held`."""
+        return self._runner.long_running(longer_than_s)
+
+    def lost(self, renewal: Renewal) -> None:
+        """See `Held`."""
+        if renewal.leases and self._engine is not None:
+            self._engine.lost(renewal.leases)
+        if renewal.tasks:
+            self._runner.lost(renewal.tasks)
+        if renewal.session_expired and not self._told.is_set():
+            logger.warning("the session had expired (was this process stopped, or the store out of reach?); it is begun anew")
+            self._background.start("session", self._revive())
+
+    async def _revive(self) -> None:
+        try:
+            await self._begin_session()
+        except StoreError as error:
+            logger.warning("the session could not be begun anew, the next renewal tries again: %s", error)
+
+    # --- the end
+
+    async def end(self) -> None:
+        """Stop as gracefully as `hurry` allows, hand everything back, and end the session. Raises nothing of the store's."""
+        self._told.set()
+        self._runner.close_intake()
+        # From here on results go through the store: the engine's last commit may be under way already.
+        self._runner.accept = lambda _claimed, _ended: False
+        engine_stop = None
+        if self._engine is not None:
+            engine_stop = self._background.start("engine-stop", self._engine.stop())
+        if not self._hard:
+            await self._runner.wait_until_idle(self._settings.grace_s)
+        if engine_stop is not None:
+            await self._bounded(engine_stop)
+        await self._runner.give_up_all(patience=not self._hard)
+        self._keeper.stop()
+        await self._bounded(self._kept)
+        await self._background.cancel()
+        await self._end_session()
+        self._runner.close()
+        logger.info("worker %s stopped", self.session)
+
+    async def _end_session(self) -> None:
+        ending = asyncio.get_running_loop().create_task(self._store.end_session(self.session))
+        await self._bounded(ending)
+        if not ending.done() or ending.cancelled():
+            logger.warning("the session could not be ended in time; what it holds is free when it expires")
+        elif (error := ending.exception()) is not None:
+            logger.warning("the session could not be ended; what it holds is free when it expires: %s", error)
+
+    async def _bounded(self, task: asyncio.Task[None]) -> None:
+        """Wait for `task`, but not for ever; it is cancelled then. Its errors are someone else's to report."""
+        ended = asyncio.Event()
+        task.add_done_callback(lambda _task: ended.set())
+        await self._clock.wait(ended, _CLOSE_S_MAX)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=_CLOSE_S_MAX)

@@ -1,0 +1,186 @@
+"""How an attempt runs: on the loop, in a thread, or in a process; and how each of these is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from .._log import ActivityEnded
+from ..codec import Codec
+from ._attempt import Attempt
+from ._child import Done, Order, Unreadable
+from ._outcome import failed, perform, returned
+from ._plans import location
+from ._processes import Job, ProcessPool
+from ._threads import ThreadPool
+
+
+class AttemptEvents(Protocol):
+    """Who hears how an attempt goes; called in the event loop."""
+
+    def begun(self, attempt: Attempt) -> None:
+        """Its code is about to run: time limits count from now."""
+        ...
+
+    def ended(self, attempt: Attempt, ended: ActivityEnded | None) -> None:
+        """Its code has ended; None if that was because it was told to."""
+        ...
+
+    def unreadable(self, attempt: Attempt, error: Exception) -> None:
+        """It could not begin, which is no fault of its code."""
+        ...
+
+
+class Modes:
+    """Starts attempts and tells `events` how they end. `start` and `stop` belong to the event loop that made this."""
+
+    def __init__(self, events: AttemptEvents, codec: Codec, *, threads: int) -> None:
+        self._events = events
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        # Activities see the context variables of who started the worker, not those of whatever happened to start them.
+        self._context: Context = copy_context()
+        self._threads = ThreadPool(threads, "durable-activity")
+        self._processes = ProcessPool(codec)
+
+    def start(self, attempt: Attempt) -> None:
+        """Run `attempt`. Never blocks."""
+        mode = attempt.plan.mode
+        if mode == "async":
+            self._events.begun(attempt)
+            attempt.coroutine_task = self._loop.create_task(self._run_async(attempt), context=self._context.copy())
+        elif mode == "thread":
+            self._events.begun(attempt)
+            self._threads.submit(partial(self._context.copy().run, self._run_in_thread, attempt))
+        else:
+            module, name = location(attempt.plan.activity)
+            previous = None if attempt.previous is None else bytes(attempt.previous)
+            order = Order(
+                self._processes.next_number(), module, name, attempt.plan.queue, attempt.task, attempt.claimed,
+                attempt.started_ms, previous,
+            )  # fmt: skip
+            attempt.job = Job(order, _Relay(self, attempt))
+            self._processes.run(attempt.job)
+
+    def stop(self, attempt: Attempt, *, now: bool = False) -> None:
+        """Tell the code of `attempt` to stop; `now` kills its process. A thread cannot be made to: it is told, and left alone."""
+        attempt.cancelled = True
+        if attempt.coroutine_task is not None:
+            attempt.coroutine_task.cancel()
+        elif attempt.job is not None:
+            if now:
+                attempt.job.kill()
+            else:
+                attempt.job.cancel()
+
+    def close(self, *, kill: bool) -> None:
+        """Let threads and processes end; `kill` ends processes that are busy as well."""
+        self._threads.close()
+        self._processes.close(kill=kill)
+
+    def call(self, function: partial[None]) -> None:
+        """Have the loop call `function`; callable from any thread. After the loop has closed, nobody cares."""
+        if threading.get_ident() == self._thread:
+            function()
+            return
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+
+    async def _run_async(self, attempt: Attempt) -> None:
+        attempt.enter()
+        plan, task = attempt.plan, attempt.task
+        try:
+            args, kwargs = plan.arguments(task)
+        except Exception as error:  # noqa: BLE001 - resolving hints runs the user's module code
+            self._events.unreadable(attempt, error)
+            return
+        try:
+            value = await plan.fn(*args, **kwargs)
+        except GeneratorExit:  # the loop is gone
+            raise
+        except asyncio.CancelledError as error:
+            self._events.ended(attempt, _after_cancel(attempt, error))
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome, `SystemExit` too
+            self._events.ended(attempt, failed(plan, task, attempt, error))
+            if isinstance(error, KeyboardInterrupt):
+                raise
+        else:
+            self._events.ended(attempt, returned(plan, task, attempt, value))
+
+    def _run_in_thread(self, attempt: Attempt) -> None:
+        try:
+            args, kwargs = attempt.plan.arguments(attempt.task)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.call(partial(self._events.unreadable, attempt, error))
+            return
+        ended = perform(attempt.plan, attempt.task, attempt, args, kwargs)
+        self.call(partial(self._events.ended, attempt, ended))
+
+    def heard(self, attempt: Attempt, message: Done | Unreadable) -> None:
+        """A child reports the end of `attempt`."""
+        if isinstance(message, Done):
+            self.call(partial(self._events.ended, attempt, message.ended))
+        else:
+            self.call(partial(self._events.unreadable, attempt, RuntimeError(message.reason)))
+
+    def begun(self, attempt: Attempt) -> None:
+        """A child is about to run `attempt`."""
+        self.call(partial(self._events.begun, attempt))
+
+    def died(self, attempt: Attempt, exitcode: int | None) -> None:
+        """The child that ran `attempt` is gone."""
+        if attempt.cancelled:
+            ended = None
+        else:
+            error = ChildProcessError(f"the process that ran activity {attempt.plan.name!r} ended with exit code {exitcode}")
+            ended = failed(attempt.plan, attempt.task, attempt, error)
+        self.call(partial(self._events.ended, attempt, ended))
+
+
+class _Relay:
+    """Hears a job's events in the child's thread here, and passes them on to the loop."""
+
+    def __init__(self, modes: Modes, attempt: Attempt) -> None:
+        self._modes, self._attempt = modes, attempt
+
+    def begun(self) -> None:
+        self._modes.begun(self._attempt)
+
+    def beat(self, said: bytes | None) -> None:
+        if said is not None:
+            self._attempt.said = msgspec.Raw(said)
+        self._attempt.beat()
+
+    def done(self, message: Done | Unreadable) -> None:
+        self._modes.heard(self._attempt, message)
+
+    def died(self, exitcode: int | None) -> None:
+        self._modes.died(self._attempt, exitcode)
+
+
+def _after_cancel(attempt: Attempt, error: asyncio.CancelledError) -> ActivityEnded | None:
+    """Return how an async attempt ended that a `CancelledError` left."""
+    if attempt.verdict in ("attempt", "heartbeat"):
+        return timed_out(attempt)
+    told = attempt.coroutine_task is not None and attempt.coroutine_task.cancelling() > 0
+    if attempt.verdict or told:  # by us; or by a stranger, such as `asyncio.run` at its end
+        return None
+    return failed(attempt.plan, attempt.task, attempt, error)
+
+
+def timed_out(attempt: Attempt) -> ActivityEnded:
+    """Return the outcome of an attempt whose time is up, by its verdict."""
+    task, kind = attempt.task, attempt.verdict
+    if kind == "heartbeat":
+        text = f"no heartbeat within {(task.heartbeat_timeout_ms or 0) / 1000:g} s"
+    else:
+        text = f"no result within {(task.timeout_ms or 0) / 1000:g} s"
+    return failed(attempt.plan, task, attempt, TimeoutError(text), timeout=kind)

@@ -1,0 +1,53 @@
+"""How an attempt ended, as the message that its run gets."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from .._log import ActivityEnded, ActivityTask
+from ..author._activity_context import ActivityContext
+from ..codec import failure_of
+from ..errors import CodecError
+from ..history import to_raw
+from ._plans import Plan
+
+
+def returned(plan: Plan, task: ActivityTask, context: ActivityContext, value: Any) -> ActivityEnded:
+    """Return the message for an attempt that returned `value`; one that cannot be recorded is a failure, not to be retried."""
+    try:
+        raw = to_raw(plan.signature.encode_result(plan.codec, value, what=plan.what_result))
+    except CodecError as error:
+        return failed(plan, task, context, error)
+    return ActivityEnded(run_id=task.run_id, id=task.id, attempt=task.attempt, result=raw)
+
+
+def failed(
+    plan: Plan, task: ActivityTask, context: ActivityContext, error: BaseException, *, timeout: str = ""
+) -> ActivityEnded:
+    """Return the message for an attempt that raised `error`; declared errors are marked as not to be retried."""
+    failure = failure_of(error, plan.codec, known=plan.raises)
+    if plan.raises and isinstance(error, plan.raises):
+        failure = replace(failure, retryable=False)
+    return ActivityEnded(
+        run_id=task.run_id,
+        id=task.id,
+        attempt=task.attempt,
+        failure=failure.as_wire(),
+        timeout=timeout,
+        # What an earlier attempt said holds until a later one says something else: progress is not lost by a bad start.
+        details=context.said if context.said is not None else context.previous,
+    )
+
+
+def perform(plan: Plan, task: ActivityTask, context: ActivityContext, args: Any, kwargs: Any) -> ActivityEnded | None:
+    """Run a plain function in the calling thread, and return how it ended; None if it stopped because it was told to."""
+    context.enter()
+    try:
+        value = plan.fn(*args, **kwargs)
+    except asyncio.CancelledError as error:
+        return None if context.cancelled else failed(plan, task, context, error)
+    except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome, `SystemExit` too
+        return failed(plan, task, context, error)
+    return returned(plan, task, context, value)

@@ -1,0 +1,312 @@
+"""Runs activities: takes tasks from the store and from the engine of this process, and sees that each outcome is reported."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from .._log import ActivityEnded, ActivityTask, read_task
+from ..author import Activity
+from ..codec import Codec
+from ..errors import DamagedRecordError, DefinitionError, StoreError
+from ..stores import ClaimedTask, Store
+from ._attempt import Attempt
+from ._claims import Claimer
+from ._deadlines import Deadlines
+from ._delivery import Delivery
+from ._modes import Modes, timed_out
+from ._plans import Plan
+from ._progress import Progress
+from ._slots import Mode, Slots
+
+logger = logging.getLogger("durable.worker")
+
+_PATIENCE_S = 2.0  # between telling code to stop and going on without it: enough for a `finally`, short within a grace
+
+
+class Runner:
+    """The activities of one worker. Implements the engine's `LocalTasks`. Belongs to one event loop.
+
+    An attempt is in `_running` while its outcome is open: from its start until it ended, its time was up, or its claim was
+    lost or handed back. Its code may run on after that; it keeps its slot until it ends, and what it gives is dropped.
+    """
+
+    def __init__(
+        self, store: Store, codec: Codec, session: str, queue: str, activities: Mapping[str, Activity[..., object]], slots: Slots
+    ) -> None:
+        self._store, self._session, self._queue, self._slots = store, session, queue, slots
+        self._clock = store.clock
+        self.monotonic = store.clock.monotonic
+        self._plans = {name: Plan(activity, codec, queue) for name, activity in activities.items()}
+        self._running: dict[str, Attempt] = {}
+        self._lingering: set[Attempt] = set()
+        self._handed_back: list[str] = []
+        self._open = True
+        self._idle = asyncio.Event()
+        self._modes = Modes(self, codec, threads=max(slots.free_of("thread"), 1))
+        self._delivery = Delivery(store, session)
+        self._progress = Progress(store, session, self._is_lost)
+        self._deadlines = Deadlines[Attempt](store.clock, lambda attempt: not attempt.ended, self._passed)
+        self._claimers: list[Claimer] = []
+        self.accept: Callable[[ClaimedTask, ActivityEnded], bool] = lambda _claimed, _ended: False
+
+    # --- what the engine asks for
+
+    def reserve(self, queue: str, activity: str) -> bool:
+        """See `LocalTasks`."""
+        plan = self._plans.get(activity)
+        return plan is not None and self._open and queue == self._queue and self._slots.reserve(plan.mode)
+
+    def unreserve(self) -> None:
+        """See `LocalTasks`."""
+        self._slots.unreserve()
+
+    def run(self, claimed: ClaimedTask, task: ActivityTask) -> None:
+        """See `LocalTasks`."""
+        plan = self._plans[task.activity]
+        self._slots.confirm(plan.mode)
+        self._start(plan, task, claimed)
+
+    async def run_local(self, task: ActivityTask) -> ActivityEnded:
+        """See `LocalTasks`. Raises `DefinitionError` for an unknown activity, and what keeps its arguments from being read."""
+        plan = self._plans.get(task.activity)
+        if plan is None:
+            raise DefinitionError(f"the local activity {task.activity!r} is not registered with the worker of its workflow")
+        attempt = self._start(plan, task, None)
+        assert attempt.local is not None
+        try:
+            return await attempt.local
+        except asyncio.CancelledError:
+            self._give_up(attempt, "lost")
+            raise
+
+    # --- claiming
+
+    async def claim(self, mode: Mode, *, shares: bool) -> None:
+        """Claim and start tasks of `mode` until `close_intake`; see `Claimer`. Returns at once if there are no activities of it."""
+        kinds = [name for name, plan in self._plans.items() if plan.mode == mode]
+        if kinds:
+            claimer = Claimer(
+                self._store, self._session, self._queue, mode, kinds, self._slots, self._start_claimed, shares=shares
+            )
+            self._claimers.append(claimer)
+            await claimer.run()
+
+    def _start_claimed(self, claimed: ClaimedTask) -> None:
+        plan = self._plans[claimed.task.kind]
+        try:
+            task = read_task(claimed.task)
+        except DamagedRecordError as error:
+            self._slots.give(plan.mode)
+            self._delivery.hold(claimed.task.id, f"activity {plan.name}", str(error))
+            return
+        self._start(plan, task, claimed)
+
+    def _start(self, plan: Plan, task: ActivityTask, claimed: ClaimedTask | None) -> Attempt:
+        attempt = Attempt(plan, task, claimed, self, started=self.monotonic(), started_ms=self._store.now_ms())
+        if claimed is None:
+            attempt.local = asyncio.get_running_loop().create_future()
+        if attempt.key in self._running:  # the store gave it to us anew, so the claim of the first one is gone
+            self._give_up(self._running[attempt.key], "lost")
+        self._running[attempt.key] = attempt
+        self._modes.start(attempt)
+        return attempt
+
+    # --- what attempts do (see `AttemptEvents` and `Observer`)
+
+    def begun(self, attempt: Attempt) -> None:
+        """See `AttemptEvents`."""
+        task = attempt.task
+        if task.timeout_ms is None and task.heartbeat_timeout_ms is None:
+            return
+        now = self.monotonic()
+        if task.timeout_ms is not None:
+            self._deadlines.push(now + task.timeout_ms / 1000, attempt, "attempt")
+        if task.heartbeat_timeout_ms is not None:
+            attempt.last_beat = now
+            self._deadlines.push(now + task.heartbeat_timeout_ms / 1000, attempt, "heartbeat")
+
+    def ended(self, attempt: Attempt, ended: ActivityEnded | None) -> None:
+        """See `AttemptEvents`."""
+        attempt.ended = True
+        if self._running.get(attempt.key) is attempt:
+            self._settle(attempt, ended)
+        else:
+            self._lingering.discard(attempt)
+            self._free(attempt)
+
+    def unreadable(self, attempt: Attempt, error: Exception) -> None:
+        """See `AttemptEvents`."""
+        attempt.ended = True
+        self._lingering.discard(attempt)
+        self._free(attempt)
+        if self._running.get(attempt.key) is not attempt:
+            return
+        del self._running[attempt.key]
+        self._note_idle()
+        if attempt.claimed is not None:
+            self._delivery.hold(attempt.claimed.task.id, f"activity {attempt.plan.name}", f"{type(error).__name__}: {error}")
+        elif attempt.local is not None and not attempt.local.done():
+            attempt.local.set_exception(error)
+
+    def wants_progress(self, attempt: Attempt) -> None:
+        """See `Observer`."""
+        self._modes.call(partial(self._progress.write, attempt))
+
+    def _settle(self, attempt: Attempt, ended: ActivityEnded | None) -> None:
+        """The outcome of `attempt` is known: report it. Its slot is free once its code has ended and the outcome is on its way."""
+        claimed = attempt.claimed
+        del self._running[attempt.key]
+        if attempt.writer is not None:
+            self._progress.end(attempt)
+        if claimed is None:
+            if attempt.local is not None and not attempt.local.done():
+                if ended is not None:
+                    attempt.local.set_result(ended)
+                else:
+                    attempt.local.cancel()
+        elif ended is None:
+            if attempt.verdict != "lost":
+                self._handed_back.append(claimed.task.id)
+        elif not self.accept(claimed, ended):
+            self._delivery.deliver(claimed, ended, partial(self._delivered, attempt, attempt.ended))
+            return
+        if attempt.ended:
+            self._free(attempt)
+        self._note_idle()
+
+    def _delivered(self, attempt: Attempt, holds_slot: bool) -> None:
+        if holds_slot:
+            self._free(attempt)
+        self._note_idle()
+
+    def _free(self, attempt: Attempt) -> None:
+        if attempt.claimed is not None:
+            self._slots.give(attempt.plan.mode)
+
+    def _note_idle(self) -> None:
+        if not self._open and self.is_idle:
+            self._idle.set()
+
+    # --- stopping attempts
+
+    def lost(self, task_ids: Sequence[str]) -> None:
+        """These claims are lost: stop what runs for them, and drop what it gives."""
+        for task_id in task_ids:
+            if (attempt := self._running.get(task_id)) is not None:
+                self._is_lost(attempt)
+
+    def _is_lost(self, attempt: Attempt) -> None:
+        if not attempt.ended:
+            logger.info("the claim of activity %s (task %s) is lost; it is told to stop", attempt.plan.name, attempt.key)
+            self._give_up(attempt, "lost")
+
+    def _give_up(self, attempt: Attempt, verdict: str) -> None:
+        """Tell the code to stop, and forget the attempt: what its code gives is dropped."""
+        if self._running.get(attempt.key) is attempt:
+            del self._running[attempt.key]
+            attempt.verdict = verdict
+            self._linger(attempt)
+            self._modes.stop(attempt)
+            self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
+            self._note_idle()
+
+    def _linger(self, attempt: Attempt) -> None:
+        self._lingering.add(attempt)
+        if attempt.writer is not None:
+            self._progress.end(attempt)
+
+    def _passed(self, attempt: Attempt, kind: str) -> None:
+        """A time of `attempt` has come."""
+        if kind == "patience":
+            self._out_of_patience(attempt)
+        elif attempt.verdict:
+            return
+        elif kind == "heartbeat" and (due := attempt.last_beat + (attempt.task.heartbeat_timeout_ms or 0) / 1000) > self.monotonic():
+            self._deadlines.push(due, attempt, kind)
+        else:
+            attempt.verdict = kind
+            if attempt.plan.mode == "async":
+                # Its cleanup belongs to this attempt: the next one should not start while it is under way.
+                self._modes.stop(attempt)
+                self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
+            else:
+                self._modes.stop(attempt, now=True)
+                self._linger(attempt)
+                self._settle(attempt, timed_out(attempt))
+
+    def _out_of_patience(self, attempt: Attempt) -> None:
+        if attempt.job is not None:
+            self._modes.stop(attempt, now=True)
+        elif self._running.get(attempt.key) is attempt and attempt.verdict in ("attempt", "heartbeat"):
+            logger.warning("activity %s goes on although its time is up and it was cancelled", attempt.plan.name)
+            self._linger(attempt)
+            self._settle(attempt, timed_out(attempt))
+
+    # --- the worker's life
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no outcome is open."""
+        return not self._running and not self._delivery.under_way
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The names of the activities that run here."""
+        return frozenset(self._plans)
+
+    async def watch_deadlines(self) -> None:
+        """Enforce the time limits of attempts until cancelled."""
+        await self._deadlines.run()
+
+    def long_running(self, longer_than_s: float) -> list[str]:
+        """Return the ids of claimed tasks that have been held for so long. Thread-safe."""
+        before = self.monotonic() - longer_than_s
+        running, delivering = list(self._running.values()), list(self._delivery.under_way)
+        return [each.key for each in running if each.claimed is not None and each.started < before] + delivering
+
+    def close_intake(self) -> None:
+        """Take no more tasks, neither from the store nor from the engine."""
+        self._open = False
+        for claimer in self._claimers:
+            claimer.stop()
+        self._note_idle()
+
+    async def wait_until_idle(self, timeout_s: float | None) -> bool:
+        """Wait until no outcome is open; False after `timeout_s`, or if `hurry` was called. After `close_intake` only."""
+        await self._clock.wait(self._idle, timeout_s)
+        return self.is_idle
+
+    def hurry(self) -> None:
+        """End `wait_until_idle` at once."""
+        self._idle.set()
+
+    async def give_up_all(self, *, patience: bool) -> None:
+        """Tell what runs to stop, wait a moment for that if `patience`, and hand all claims back. After `close_intake` only."""
+        self._idle.clear()
+        for attempt in list(self._running.values()):
+            attempt.verdict = attempt.verdict or "stop"
+            self._modes.stop(attempt, now=not patience)
+        self._note_idle()
+        if patience:
+            await self.wait_until_idle(_PATIENCE_S)
+        stopped = [attempt for attempt in self._running.values()]
+        if stopped:
+            names = sorted({attempt.plan.name for attempt in stopped})
+            logger.warning("%d activities did not stop and are left alone: %s", len(stopped), ", ".join(names))
+        ids = [each.key for each in stopped if each.claimed is not None]
+        self._running.clear()
+        self._lingering.update(stopped)
+        self._delivery.stop()
+        claims = [*self._handed_back, *ids, *self._delivery.held, *self._delivery.under_way]
+        if claims:
+            try:
+                await self._store.unclaim(self._session, claims)
+            except StoreError as error:
+                logger.warning("claims could not be handed back; they expire with the session: %s", error)
+
+    def close(self) -> None:
+        """Let go of threads and processes; those that are still busy are abandoned or killed."""
+        self._modes.close(kill=True)

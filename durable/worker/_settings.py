@@ -1,0 +1,24 @@
+"""What a worker was told, checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._ids import QueueName
+from ..author import Activity, Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """See the arguments of `Worker`."""
+
+    workflows: Mapping[str, Workflow[..., Any]]
+    activities: Mapping[str, Activity[..., Any]]
+    queue: QueueName
+    activities_max: int
+    threads_max: int
+    processes_max: int
+    cache_runs: int
+    lease_ttl_ms: int
+    grace_s: float
+    renew_in_thread: bool

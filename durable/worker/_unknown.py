@@ -1,0 +1,69 @@
+"""Reports tasks that wait for an activity that no worker knows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Set
+
+import msgspec
+
+from ..errors import StoreError
+from ..stores import Store
+
+logger = logging.getLogger("durable.worker")
+
+_INTERVAL_S = 30.0  # such a task may just be early: a worker that knows it may be starting
+_TASKS_MAX = 1_000  # looked at each time: enough to find what waits, however long the queue is
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says of itself in its session."""
+
+    pid: int
+    host: str
+    workflows: list[str]
+    activities: list[str]
+
+
+def session_groups(queue: str) -> tuple[str, str]:
+    """Return the group of sessions that run workflows of `queue`, and that of those which run activities only."""
+    return f"engine/{queue}", f"activities/{queue}"
+
+
+async def watch_for_unknown(store: Store, queue: str, known: Set[str]) -> None:
+    """Log one warning for each activity that tasks of `queue` wait for and that no live worker offers. Until cancelled."""
+    reported: set[str] = set()
+    while True:
+        try:
+            for kind, count in (await _unknown(store, queue, known)).items():
+                if kind not in reported:
+                    reported.add(kind)
+                    logger.warning(
+                        "%d tasks of queue %s wait for activity %s, which no running worker knows; "
+                        "they wait until one does: is it missing in `activities`, or was it renamed?",
+                        count, queue, kind,
+                    )  # fmt: skip
+        except StoreError as error:
+            logger.debug("could not look for tasks of unknown activities: %s", error)
+        await store.clock.sleep(_INTERVAL_S)
+
+
+async def _unknown(store: Store, queue: str, known: Set[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for info in await store.inspect.tasks(queue=queue, parked=False, limit=_TASKS_MAX):
+        if info.claimed_by is None and info.task.kind not in known:
+            found[info.task.kind] = found.get(info.task.kind, 0) + 1
+    if not found:
+        return {}
+    for group in session_groups(queue):
+        for session in await store.sessions(group):
+            for name in _offered(session.data):
+                found.pop(name, None)
+    return found
+
+
+def _offered(data: bytes) -> list[str]:
+    try:
+        return msgspec.json.decode(data, type=Offer).activities
+    except msgspec.MsgspecError:
+        return []  # a worker of another version
