@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 from pathlib import Path
 
 import click
@@ -39,7 +40,8 @@ def demo_command(ctx: click.Context, lines: int | None, keep: Path | None, kills
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise click.BadParameter(f"{keep} is not empty", param_hint="--keep")
     _end_as_by_ctrl_c()
-    console = Console(stderr=as_json, quiet=as_json, highlight=False)
+    # Into a pipe or a log, lines are wide enough for the tables.
+    console = Console(quiet=as_json, highlight=False, width=None if sys.stdout.isatty() else 120)
     state = State(kills_planned=kills)
     try:
         good = _perform(console, state, Path(find_sample()), lines, keep, as_json)
@@ -85,13 +87,9 @@ def _screen(console: Console, state: State) -> LiveScreen | PlainScreen:
 
 
 def _introduce(console: Console, lines: int, kills: int) -> None:
-    times = {0: "is left alone", 1: "is killed once on the way", 2: "is killed twice on the way"}.get(
-        kills, f"is killed {kills} times on the way"
-    )
+    fate = {0: "left alone", 1: "killed once", 2: "killed twice"}.get(kills, f"killed {kills} times")
     console.print()
-    console.print(
-        f"[bold]durable demo[/]  [dim]{lines:,} orders of a shop · one SQLite file · one worker process, which {times}[/]"
-    )
+    console.print(f" [bold]durable demo[/]  [dim]{lines:,} orders · one SQLite file · one worker, {fate} on the way[/]")
 
 
 def _say_where(console: Console, stage: Stage, keep: Path | None) -> None:

@@ -11,6 +11,7 @@ from ._play import State
 from ._sample import Audit, Money
 
 PROBLEMS_SHOWN = 20
+LABEL_WIDTH = 41
 
 
 def holds(audit: Audit, state: State) -> bool:
@@ -71,14 +72,14 @@ def _orders_table(audit: Audit) -> Table:
     table.add_column(justify="right")
     table.add_column(style="dim")
     bad = sum(audit.bad.values())
-    table.add_row("lines read", f"{audit.read:,}", "")
-    table.add_row("turned away as bad data", f"{bad:,}", _by_count(audit.bad))
+    table.add_row(_label("lines read"), f"{audit.read:,}", "")
+    table.add_row(_label("turned away as bad data"), f"{bad:,}", _by_count(audit.bad))
     by_status: dict[str, dict[str, int]] = {}
     for (status, reason), count in audit.ended.items():
         by_status.setdefault(status, {})[reason] = count
     for status, label in _LABELS.items():
         reasons = by_status.get(status, {})
-        table.add_row(label, f"{sum(reasons.values()):,}", _by_count({k: v for k, v in reasons.items() if k}))
+        table.add_row(_label(label), f"{sum(reasons.values()):,}", _by_count({k: v for k, v in reasons.items() if k}))
     return table
 
 
@@ -107,16 +108,22 @@ def _proof_table(audit: Audit, state: State) -> Table:
         ("calls that failed by themselves", audit.failed_calls, "tried again by the retry policy", None),
     ]  # fmt: skip
     for label, value, note, good in rows:
-        table.add_row(label, f"{value:,}", _marked(note, good))
+        table.add_row(_label(label), f"{value:,}", _marked(note, good))
     for currency, m in sorted(audit.money.items()):
-        table.add_row(f"money kept in {currency}", _amount(m.charged - m.refunded), _marked(_sum(m), _adds_up(m)))
+        table.add_row(
+            _label(f"money kept in {currency}"), _amount(m.charged - m.refunded), _marked(_sum(m), _adds_up(m))
+        )
     return table
 
 
 def _table() -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(min_width=42)
+    table.add_column(no_wrap=True)  # and labels of one length: with `min_width`, rich lets a narrow table overflow
     return table
+
+
+def _label(text: str) -> str:
+    return text.ljust(LABEL_WIDTH)
 
 
 def _marked(note: str, good: bool | None) -> Text:
