@@ -83,11 +83,11 @@ def refuse(expected: str, value: Any) -> NoReturn:
     raise Misfit(f"expected {expected}, got {type_name(type(value))}")
 
 
-def key_step(key: Any, position: int) -> str:
+def key_step(key: Any, position: int | None = None) -> str:
     """Return the path step for an entry of a mapping: its key if that looks like a name, else its position."""
     if isinstance(key, str) and key.isidentifier() and len(key) <= _SHOWN_KEY_CHARS_MAX:
         return f".{key}"
-    return f"[key {position}]"
+    return "[key]" if position is None else f"[key {position}]"
 
 
 def locate_item(convert: Convert, items: Iterable[Any], problem: Misfit) -> NoReturn:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from ._plan import ALL_KINDS, Convert, Misfit, Plan, refuse, type_name
+from ._plan import ALL_KINDS, Convert, Misfit, Plan, key_step, refuse, type_name
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def pydantic_plan(cls: Any) -> Plan:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             misfit = Misfit(f"not valid for {name} ({first['type']})")
             for step in reversed(first["loc"]):
-                misfit.at(f"[{step}]" if isinstance(step, int) else f".{step}")
+                misfit.at(f"[{step}]" if isinstance(step, int) else key_step(step))
             raise misfit from None
 
     def dump(value: Any) -> Any:

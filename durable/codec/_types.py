@@ -269,9 +269,10 @@ def dump_any(value: Any) -> Any:
         return _ANY_DICT.dump(value)
     if cls is list or cls is tuple:
         return _ANY_LIST.dump(list(value))
-    return plan_of(cls).dump(
-        value
-    )  # the same form as under its declared type, so that a reader who declares it can read it
+    if cls is object:  # as a hint it means anything, as a value nothing
+        return _unsupported(cls).dump(value)
+    # The same form as under its declared type, so that a reader who declares it can read it.
+    return plan_of(cls).dump(value)
 
 
 def _load_any(data: Any) -> Any:
