@@ -15,7 +15,13 @@ nox.options.error_on_missing_interpreters = False
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 PARALLEL = ("-n", "2")
-ASIDE = ["tests/properties", "tests/crash", "tests/benchmarks"]  # each has a session of its own, or is run by hand
+ASIDE = [
+    "tests/properties",
+    "tests/crash",
+    "tests/samples",
+    "tests/benchmarks",
+    "tests/wheel",
+]  # each has a session of its own, or is run by hand
 
 
 def install(session: nox.Session, group: str) -> None:
@@ -96,7 +102,7 @@ def docs(session: nox.Session) -> None:
 def samples(session: nox.Session) -> None:
     """Run the samples and their tests."""
     install(session, "test")
-    run_tests(session, *(session.posargs or ["samples"]))
+    run_tests(session, *(session.posargs or ["samples", "tests/samples"]))
 
 
 @nox.session

@@ -48,7 +48,7 @@ IMPURE_MODULES = {
 MAY_IMPORT = {
     "_runtime/entropy.py": {"random", "uuid"},  # the one seeded generator of a run
 }
-TYPES_ALLOWED = {"uuid.UUID"}  # a type that a value may have, not a source of ids
+TYPES = {"uuid.UUID", "random.Random"}  # types that a value may have; to make a `Random` is another matter
 
 CLOCKS = {
     "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
@@ -187,7 +187,7 @@ def test_pure_parts_touch_no_outside(path: Path) -> None:
     broken = [
         f"{path}:{found.line}: imports {found.name}; take what it gives as an argument"
         for found in imports_of(path)
-        if found.name.split(".")[0] in IMPURE_MODULES - allowed and found.name not in TYPES_ALLOWED
+        if found.name.split(".")[0] in IMPURE_MODULES - allowed and found.name not in TYPES
     ]
     assert not broken, "\n".join(broken)
 
@@ -195,9 +195,10 @@ def test_pure_parts_touch_no_outside(path: Path) -> None:
 def clock_uses(tree: ast.Module, package: str, file: str) -> Iterator[tuple[int, str]]:
     """Yield the line and the reason for each use of a clock, an id or a generator that `file` may not make."""
     names = imported_names(ast.walk(tree), package)
+    called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         name = dotted(node, names) if isinstance(node, ast.Attribute | ast.Name) else None
-        if not name or not isinstance(node, ast.Attribute | ast.Name):
+        if not name or not isinstance(node, ast.Attribute | ast.Name) or (name in TYPES and node not in called):
             continue
         if name in CLOCKS and file not in READS_A_CLOCK:
             yield node.lineno, f"uses {name}; ask the clock that was handed in"
@@ -220,6 +221,7 @@ def test_only_the_clock_reads_a_clock(path: Path) -> None:
         "from datetime import datetime as dt\nt = dt.now()",
         "def f():\n    import random\n    return random.choice([1])",
         "import os\nx = os.urandom(8)",
+        "from random import Random\nx = Random(1)",
     ],
 )
 def test_the_rule_on_clocks_bites(text: str) -> None:
@@ -256,7 +258,7 @@ def test_a_file_has_a_name_that_says_something(path: Path) -> None:
 
 @each_file
 def test_public_names_have_docstrings(path: Path) -> None:
-    """A module, and each public function and class in it, says what it promises."""
+    """A module, and each public function and class in it, says what it promises. Plain records of a private module may be silent."""
     tree = parsed(path)
     silent = [] if ast.get_docstring(tree) or not tree.body else [f"{path}:1: the module has no docstring"]
     silent += [
@@ -266,6 +268,7 @@ def test_public_names_have_docstrings(path: Path) -> None:
         and not node.name.startswith("_")
         and not ast.get_docstring(node)
         and not is_overload(node)
+        and not (path.stem.startswith("_") and is_record(node))
     ]
     assert not silent, "\n".join(silent)
 
@@ -296,6 +299,11 @@ def bodies(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFuncti
 
 def is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     return any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
+
+
+def is_record(node: ast.stmt) -> bool:
+    """Tell whether a class has fields only: their names and types say it all."""
+    return isinstance(node, ast.ClassDef) and all(isinstance(line, ast.AnnAssign) for line in node.body)
 
 
 def module_of(path: Path) -> str:
