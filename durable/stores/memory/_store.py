@@ -142,7 +142,7 @@ class MemoryStore:
         with state.lock:
             self._reap(now_ms)
             for old in [each for each, row in state.sessions.items() if row.expires_ms <= now_ms - SESSION_KEPT_MS]:
-                self._free(old)
+                state.topics.touch(self._free(old))
             state.sessions[id] = SessionRow(group, data, now_ms + ttl_ms)
             for row in state.owned_rows(id):
                 row.ready = False
@@ -204,8 +204,8 @@ class MemoryStore:
         with state.lock:
             if not state.is_alive(session, now_ms):
                 return []
-            for partition in partitions:
-                leases = self._partition(partition).leases
+            wanted = {partition: self._partition(partition).leases for partition in partitions}
+            for partition, leases in wanted.items():
                 row = leases.setdefault(inbox, LeaseRow(None, 0))
                 if row.session == session or not state.is_alive(row.session, now_ms):
                     row.session, row.epoch, row.last_commit = session, row.epoch + 1, None

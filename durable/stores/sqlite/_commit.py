@@ -1,0 +1,184 @@
+"""Commits: all that are queued are looked at with a few statements, decided in memory, and written table by table.
+
+Looking and writing once for all of them, instead of once for each, is what makes the group commit quick (docs/decisions/0004).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from ...errors import NameTakenError, StaleLeaseError, StoreError, UnreadMessagesError, WrongSequenceError
+from .._protocol import Commit, DocumentUpdate
+from ._changes import Changes
+from ._statements import Value, query_rows
+from ._writer import Tx, comes_last
+
+Key = tuple[int, str]  # (partition, name of something in it)
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the commits depend on: as it is in the file at first, then as it is after each commit that is applied."""
+
+    leases: dict[Key, tuple[str | None, int]] = field(default_factory=dict)  # (session, epoch) by inbox
+    last_commit: dict[Key, str | None] = field(default_factory=dict)  # by inbox
+    heads: dict[Key, int] = field(default_factory=dict)  # last number by stream
+    documents: dict[Key, tuple[str, str]] = field(default_factory=dict)  # (name, inbox) of those that are opened or closed
+    unread: dict[Key, set[int]] = field(default_factory=dict)  # entries in the file for a document that is closed, by its id
+    consumed: dict[Key, set[int]] = field(default_factory=dict)  # by inbox; kept only if documents are closed
+    open_id: dict[Key, str | None] = field(default_factory=dict)  # ids of open documents by name
+
+
+@comes_last
+def commit(tx: Tx, calls: Sequence[Sequence[Commit]]) -> list[list[Exception | None] | BaseException]:
+    """See `Store.commit`."""
+    facts = _look(tx, [each for commits in calls for each in commits])
+    changes = Changes(tx.now_ms)
+    answers: list[list[Exception | None] | BaseException] = [[_apply(facts, changes, each) for each in commits] for commits in calls]
+    changes.write(tx)
+    return answers
+
+
+def _apply(facts: Facts, changes: Changes, commit: Commit) -> StoreError | None:
+    """Add the commit to `changes`, or return why it is refused."""
+    lease = commit.lease
+    key = (lease.partition, lease.inbox)
+    if facts.leases.get(key) != (lease.session, lease.epoch):
+        return StaleLeaseError(f"session {lease.session!r} does not hold epoch {lease.epoch} of {lease.inbox!r} in partition {lease.partition}")
+    if facts.last_commit[key] == commit.id:
+        return None
+    heads = _moved_heads(facts, commit)
+    if isinstance(heads, StoreError):
+        return heads
+    if commit.documents and facts.documents:
+        names = _moved_names(facts, commit)
+        if isinstance(names, StoreError):
+            return names
+        facts.open_id.update(names)
+    facts.heads.update(heads)
+    facts.last_commit[key] = commit.id
+    if facts.documents:
+        facts.consumed.setdefault(key, set()).update(commit.consumed)
+    changes.add(commit)
+    return None
+
+
+def _moved_heads(facts: Facts, commit: Commit) -> dict[Key, int] | WrongSequenceError:
+    """Return where the streams are after the commit, or why it is refused."""
+    partition, heads = commit.lease.partition, facts.heads
+    moved: dict[Key, int] = {}
+    for append in commit.appends:
+        key = (partition, append.stream)
+        head = moved[key] if key in moved else heads[key]
+        if head != append.expected:
+            return WrongSequenceError(f"stream {append.stream!r} holds {head} records, expected {append.expected}")
+        moved[key] = head + len(append.records)
+    return moved
+
+
+def _moved_names(facts: Facts, commit: Commit) -> dict[Key, str | None] | StoreError:
+    """Return which names are taken and given up by the commit, or why it is refused."""
+    lease = commit.lease
+    moved: dict[Key, str | None] = {}
+    for update in commit.documents:
+        key = (lease.partition, update.id)
+        if key not in facts.documents:
+            continue  # it neither opens nor closes, or is not there
+        name, inbox = facts.documents[key]
+        unread = facts.unread.get(key)
+        if update.closes and unread:
+            unread = unread - facts.consumed.get((lease.partition, inbox), set())
+            unread = unread.difference(commit.consumed) if inbox == lease.inbox else unread
+            if unread:
+                return UnreadMessagesError(f"the inbox holds {len(unread)} unread entries for {name!r}", names=(name,))
+        named = (lease.partition, name)
+        holder = moved[named] if named in moved else facts.open_id.get(named)
+        if update.opens and not update.closes and holder not in (None, update.id):
+            return NameTakenError(f"the document {holder!r} is open and has the name {name!r}")
+        if update.closes and holder == update.id:
+            moved[named] = None
+        elif update.opens and not update.closes:
+            moved[named] = update.id
+    return moved
+
+
+# --- looking at the file
+
+_LEASES = """
+    SELECT l.partition, l.inbox, l.session, l.epoch, l.last_commit FROM (VALUES {values}) v
+    CROSS JOIN leases l ON l.partition = v.column1 AND l.inbox = v.column2"""
+# Answers in one row which of the expected positions are wrong, and what they are: usually none.
+_WRONG_HEADS = """
+    SELECT group_concat(number || ':' || head) FROM (
+        SELECT v.column1 AS number, v.column4 AS expected, ifnull((
+            SELECT seq FROM records r WHERE r.partition = v.column2 AND r.stream = v.column3 ORDER BY seq DESC LIMIT 1
+        ), 0) AS head FROM (VALUES {values}) v
+    ) WHERE head <> expected"""
+_DOCUMENTS = """
+    SELECT d.partition, d.id, d.name, d.inbox FROM (VALUES {values}) v
+    CROSS JOIN documents d ON d.partition = v.column1 AND d.id = v.column2"""
+_UNREAD = """
+    SELECT v.column1, v.column2, i.seq FROM (VALUES {values}) v
+    CROSS JOIN inbox i ON i.partition = v.column1 AND i.inbox = v.column3 AND i.name = v.column4"""
+_OPEN = """
+    SELECT d.partition, d.name, d.id FROM (VALUES {values}) v
+    CROSS JOIN documents d ON d.partition = v.column1 AND d.name = v.column2 AND d.open"""
+
+
+def _look(tx: Tx, commits: Sequence[Commit]) -> Facts:
+    facts = Facts()
+    inboxes = _flat(dict.fromkeys((each.lease.partition, each.lease.inbox) for each in commits))
+    for row in query_rows(tx.cursor, _LEASES, 2, inboxes):
+        partition, inbox, session, epoch, last = cast("tuple[int, str, str | None, int, str | None]", row)
+        facts.leases[partition, inbox] = (session, epoch)
+        facts.last_commit[partition, inbox] = last
+    _look_at_heads(tx, facts, commits)
+    updates = [(each.lease.partition, update) for each in commits for update in each.documents if update.opens or update.closes]
+    if updates:
+        _look_at_documents(tx, facts, updates)
+    return facts
+
+
+def _flat(rows: Iterable[Iterable[Value]]) -> list[Value]:
+    return [value for row in rows for value in row]
+
+
+def _look_at_heads(tx: Tx, facts: Facts, commits: Sequence[Commit]) -> None:
+    heads = facts.heads
+    flat: list[Value] = []
+    keys: list[Key] = []
+    for each in commits:
+        partition = each.lease.partition
+        for append in each.appends:
+            key = (partition, append.stream)
+            if key not in heads:
+                heads[key] = append.expected
+                flat += (len(keys), partition, append.stream, append.expected)
+                keys.append(key)
+    for (text,) in query_rows(tx.cursor, _WRONG_HEADS, 4, flat):
+        for number, head in _pairs(text):
+            heads[keys[number]] = head
+
+
+def _pairs(text: Value) -> Iterator[tuple[int, int]]:
+    if isinstance(text, str):
+        for pair in text.split(","):
+            number, _, head = pair.partition(":")
+            yield int(number), int(head)
+
+
+def _look_at_documents(tx: Tx, facts: Facts, updates: Sequence[tuple[int, DocumentUpdate]]) -> None:
+    ids = _flat(dict.fromkeys((partition, update.id) for partition, update in updates))
+    for row in query_rows(tx.cursor, _DOCUMENTS, 2, ids):
+        partition, id_, name, inbox = cast("tuple[int, str, str, str]", row)
+        facts.documents[partition, id_] = (name, inbox)
+    keys = dict.fromkeys((partition, update.id) for partition, update in updates if update.closes)
+    closing = _flat((key[0], key[1], facts.documents[key][1], facts.documents[key][0]) for key in keys if key in facts.documents)
+    for row in query_rows(tx.cursor, _UNREAD, 4, closing):
+        partition, id_, seq = cast("tuple[int, str, int]", row)
+        facts.unread.setdefault((partition, id_), set()).add(seq)
+    if any(update.opens for _, update in updates):
+        names = _flat(dict.fromkeys((partition, name) for (partition, _), (name, _) in facts.documents.items()))
+        for row in query_rows(tx.cursor, _OPEN, 2, names):
+            partition, name, id_ = cast("tuple[int, str, str]", row)
+            facts.open_id[partition, name] = id_

@@ -1,0 +1,120 @@
+"""Documents: creating them, sending to their inboxes, and finding them."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
+
+from ...errors import NameTakenError, RunClosedError, RunNotFoundError
+from .._protocol import Document, Entry
+from ._statements import Value, query_rows, write_rows
+from ._writer import Tx
+
+COLUMNS = "id, name, inbox, request, kind, state, created_ms, body, open, note, closed_ms"
+_D_COLUMNS = ", ".join(f"d.{column}" for column in COLUMNS.split(", "))
+
+_BY_ID = f"""
+    SELECT v.column1, {_D_COLUMNS} FROM (VALUES {{values}}) v
+    CROSS JOIN documents d ON d.partition = v.column2 AND d.id = v.column3"""
+_OPEN = f"""
+    SELECT v.column1, {_D_COLUMNS} FROM (VALUES {{values}}) v
+    CROSS JOIN documents d ON d.partition = v.column2 AND d.name = v.column3 AND d.open"""
+_LATEST = f"""
+    SELECT v.column1, {_D_COLUMNS} FROM (VALUES {{values}}) v
+    CROSS JOIN documents d ON d.partition = v.column2 AND d.id = (
+        SELECT id FROM documents AS same WHERE same.partition = v.column2 AND same.name = v.column3 ORDER BY id DESC LIMIT 1
+    )"""
+_INSERT = f"INSERT INTO documents (partition, {COLUMNS}) VALUES {{values}}"
+
+
+class Creation(NamedTuple):
+    partition: int
+    document: Document
+    entry: Entry
+
+
+class Sending(NamedTuple):
+    partition: int
+    entry: Entry
+    id: str | None
+    closed_too: bool
+
+
+def document_of(row: Sequence[object]) -> Document:
+    """Return the document of a row of `COLUMNS`."""
+    fields = cast("tuple[str, str, str, str, str, str, int, bytes, int, str, int | None]", tuple(row))
+    return Document(*fields[:8], bool(fields[8]), *fields[9:])
+
+
+def _found(cursor: sqlite3.Cursor, sql: str, wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Document]:
+    """Return the documents for the `wanted` (partition, id or name), as far as there are any."""
+    keys = list(dict.fromkeys(wanted))
+    flat: list[Value] = []
+    for index, (partition, key) in enumerate(keys):
+        flat += (index, partition, key)
+    return {keys[cast("int", row[0])]: document_of(row[1:]) for row in query_rows(cursor, sql, 3, flat)}
+
+
+def create(tx: Tx, calls: Sequence[Creation]) -> list[Document | BaseException]:
+    """See `Store.create`."""
+    names = [(call.partition, call.document.name) for call in calls]
+    latest, taken = _found(tx.cursor, _LATEST, names), _found(tx.cursor, _OPEN, names)
+    answers: list[Document | BaseException] = []
+    flat: list[Value] = []
+    created = list[Creation]()
+    for call in calls:
+        document, key = call.document, (call.partition, call.document.name)
+        last = latest.get(key)
+        if last is not None and last.request == document.request:
+            answers.append(last)
+        elif key in taken:
+            answers.append(NameTakenError(f"the document {taken[key].id!r} is open and has the name {document.name!r}"))
+        else:
+            taken[key] = document
+            latest[key] = document if last is None or document.id > last.id else last
+            created.append(call)
+            answers.append(document)
+            flat += _row(call)
+    try:
+        write_rows(tx.cursor, _INSERT, 12, flat)
+    except sqlite3.IntegrityError:
+        if len(calls) > 1:
+            raise  # the writer runs them again one by one, and finds which
+        return [NameTakenError(f"another document has the id {calls[0].document.id!r}")]
+    for call in created:
+        tx.append_entry(call.partition, call.document.inbox, call.entry)
+    return answers
+
+
+def _row(call: Creation) -> tuple[Value, ...]:
+    d = call.document
+    return (call.partition, d.id, d.name, d.inbox, d.request, d.kind, d.state, d.created_ms, d.body, 1, d.note, d.closed_ms)
+
+
+def send(tx: Tx, calls: Sequence[Sending]) -> list[Document | BaseException]:
+    """See `Store.send`."""
+    by_id = _found(tx.cursor, _BY_ID, [(call.partition, call.id) for call in calls if call.id is not None])
+    names = [(call.partition, call.entry.name) for call in calls if call.id is None]
+    is_open = _found(tx.cursor, _OPEN, names)
+    latest = _found(tx.cursor, _LATEST, [name for name in names if name not in is_open])
+    answers: list[Document | BaseException] = []
+    for call in calls:
+        name, key = call.entry.name, (call.partition, call.entry.name)
+        document = by_id.get((call.partition, call.id)) if call.id is not None else is_open.get(key) or latest.get(key)
+        if document is None or document.name != name:
+            answers.append(RunNotFoundError(f"no document named {name!r}" + (f" with the id {call.id!r}" if call.id is not None else "")))
+        elif not document.open and not call.closed_too:
+            answers.append(RunClosedError(f"the document {document.id!r} named {name!r} is closed"))
+        else:
+            tx.append_entry(call.partition, document.inbox, call.entry)
+            answers.append(document)
+    return answers
+
+
+def by_id(cursor: sqlite3.Cursor, wanted: tuple[int, str]) -> Document | None:
+    """Return the document of this (partition, id)."""
+    return _found(cursor, _BY_ID, [wanted]).get(wanted)
+
+
+def by_name(cursor: sqlite3.Cursor, wanted: tuple[int, str]) -> Document | None:
+    """Return the latest document of this (partition, name)."""
+    return _found(cursor, _LATEST, [wanted]).get(wanted)
