@@ -77,13 +77,13 @@ class ActivityEnded(Message, frozen=True, kw_only=True):
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     failure: FailureData | None = None
     timeout: str = ""
-    details: msgspec.Raw | None = None
+    details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # not `| None`: msgspec reads such a Raw as None only
 
 
 class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to an `AskQuery` or `RetryRun`: a result, or why there is none."""
 
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     failure: FailureData | None = None
 
 

@@ -90,7 +90,7 @@ class ActivityInfo:
     @overload
     def details(self) -> Any: ...
     @overload
-    def details(self, type: type[T]) -> T | None: ...  # noqa: A002
+    def details(self, type: type[T]) -> T | None: ...
     def details(self, type: Any = Any) -> Any:  # noqa: A002 - the word for it everywhere
         """Return what an earlier attempt or delivery last said by `heartbeat`, or None if none said anything.
 

@@ -49,7 +49,10 @@ class Attempt(ActivityContext):
     ) -> None:
         # Not by super(): this runs once for every activity.
         self.codec = plan.codec
-        self.previous = task.details if claimed is None or claimed.details is None else msgspec.Raw(claimed.details)
+        if claimed is not None and claimed.details is not None:  # from an earlier delivery of this attempt
+            self.previous: msgspec.Raw | None = msgspec.Raw(claimed.details)
+        else:
+            self.previous = None if task.details is msgspec.UNSET else task.details
         self.said = None
         self.cancelled = False
         self._info = None

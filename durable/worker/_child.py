@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
+from typing import Any, cast
 
 import msgspec
 
@@ -133,7 +134,7 @@ class _Child:
             try:
                 plan = self._plan(order)
                 args, kwargs = plan.arguments(order.task)
-            except Exception as error:  # noqa: BLE001 - importing a module runs the user's code
+            except Exception as error:  # importing a module runs the user's code
                 self.send(Unreadable(order.number, f"{type(error).__name__}: {error}"))
             else:
                 self.send(Done(order.number, perform(plan, order.task, context, args, kwargs)))
@@ -143,10 +144,10 @@ class _Child:
     def _plan(self, order: Order) -> Plan:
         place = order.module, order.name
         if place not in self._plans:
-            found = resolve(*place)
+            found: Any = resolve(*place)
             if not isinstance(found, Activity):
                 raise DefinitionError(f"{order.module}.{order.name} is no activity in this process")
-            self._plans[place] = Plan(found, self._codec, order.queue)
+            self._plans[place] = Plan(cast(Activity[..., Any], found), self._codec, order.queue)
         return self._plans[place]
 
 

@@ -7,14 +7,15 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ..errors import StoreError
-from ..stores import ClaimedTask, Store
-from ..stores._protocol import tasks_topic
+from ..stores import ClaimedTask, Store, tasks_topic
 from ._slots import Mode, Slots
 
 logger = logging.getLogger("durable.worker")
 
 _POLL_S = 2.0  # a notification may be lost: then a task waits this long
-_BATCH_MAX = 50  # tasks of one claim: bounds what one call holds on to, and what is handed back if this worker stops just then
+_BATCH_MAX = (
+    50  # tasks of one claim: bounds what one call holds on to, and what is handed back if this worker stops just then
+)
 _RETRY_S_MIN, _RETRY_S_MAX = 0.1, 10.0  # after an error of the store
 
 
@@ -56,7 +57,9 @@ class Claimer:
                     limit, got = await self._claim()
                     pause_s = _RETRY_S_MIN
                 except StoreError as error:
-                    logger.warning("no tasks could be claimed from queue %s, next try in %g s: %s", self._queue, pause_s, error)
+                    logger.warning(
+                        "no tasks could be claimed from queue %s, next try in %g s: %s", self._queue, pause_s, error
+                    )
                     await self._store.clock.sleep(pause_s)
                     pause_s = min(2 * pause_s, _RETRY_S_MAX)
                     continue
@@ -99,5 +102,3 @@ class Claimer:
             self._claiming = False
             if unused:
                 self._slots.give(self._mode, unused)
-
-

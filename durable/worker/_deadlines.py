@@ -11,7 +11,9 @@ from .._clock import Clock
 
 T = TypeVar("T")
 
-_STALE_MAX = 1_000  # entries of ended attempts that are kept before the heap is swept: bounds memory, costs nothing per attempt
+_STALE_MAX = (
+    1_000  # entries of ended attempts that are kept before the heap is swept: bounds memory, costs nothing per attempt
+)
 
 
 class Deadlines(Generic[T]):

@@ -59,7 +59,9 @@ class Delivery:
         assert ended.run_id is not None
         entry = message_entry(ended_entry_id(ended.run_id, ended.id, ended.attempt), task.name, ended)
         try:
-            await self._insist(lambda: self._store.complete(self._session, claimed, entry), f"the outcome of {task.kind}")
+            await self._insist(
+                lambda: self._store.complete(self._session, claimed, entry), f"the outcome of {task.kind}"
+            )
         except ClaimLostError as error:
             # Either another worker has it by now, or an earlier try of ours was applied and its answer lost.
             logger.debug("the outcome of %s (task %s) was dropped: %s", task.kind, task.id, error)

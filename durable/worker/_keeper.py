@@ -74,7 +74,7 @@ class Keeper:
         try:
             tasks = self._held.long_running(self._interval_s)
             renewal = self._store.renew(self._session, self._ttl_ms, self._held.leases(), tasks)
-        except Exception as error:  # noqa: BLE001 - whatever it is, giving up would lose the session for sure
+        except Exception as error:  # whatever it is, giving up would lose the session for sure
             logger.warning("the session could not be renewed, next try in %g s: %s", self._interval_s, error)
             return
         if renewal.leases or renewal.tasks or renewal.session_expired:

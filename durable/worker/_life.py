@@ -148,7 +148,9 @@ class Life:
         if renewal.tasks:
             self._runner.lost(renewal.tasks)
         if renewal.session_expired and not self._told.is_set():
-            logger.warning("the session had expired (was this process stopped, or the store out of reach?); it is begun anew")
+            logger.warning(
+                "the session had expired (was this process stopped, or the store out of reach?); it is begun anew"
+            )
             self._background.start("session", self._revive())
 
     async def _revive(self) -> None:

@@ -56,7 +56,8 @@ class Modes:
             attempt.coroutine_task = self._loop.create_task(self._run_async(attempt), context=self._context.copy())
         elif mode == "thread":
             self._events.begun(attempt)
-            self._threads.submit(partial(self._context.copy().run, self._run_in_thread, attempt))
+            context = self._context.copy()
+            self._threads.submit(lambda: context.run(self._run_in_thread, attempt))
         else:
             module, name = location(attempt.plan.activity)
             previous = None if attempt.previous is None else bytes(attempt.previous)
@@ -99,7 +100,7 @@ class Modes:
         plan, task = attempt.plan, attempt.task
         try:
             args, kwargs = plan.arguments(task)
-        except Exception as error:  # noqa: BLE001 - resolving hints runs the user's module code
+        except Exception as error:  # resolving hints runs the user's module code
             self._events.unreadable(attempt, error)
             return
         try:
@@ -108,7 +109,7 @@ class Modes:
             raise
         except asyncio.CancelledError as error:
             self._events.ended(attempt, _after_cancel(attempt, error))
-        except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome, `SystemExit` too
+        except BaseException as error:  # whatever it raises is its outcome, `SystemExit` too
             self._events.ended(attempt, failed(plan, task, attempt, error))
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -118,7 +119,7 @@ class Modes:
     def _run_in_thread(self, attempt: Attempt) -> None:
         try:
             args, kwargs = attempt.plan.arguments(attempt.task)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # as above
             self.call(partial(self._events.unreadable, attempt, error))
             return
         ended = perform(attempt.plan, attempt.task, attempt, args, kwargs)
@@ -140,7 +141,9 @@ class Modes:
         if attempt.cancelled:
             ended = None
         else:
-            error = ChildProcessError(f"the process that ran activity {attempt.plan.name!r} ended with exit code {exitcode}")
+            error = ChildProcessError(
+                f"the process that ran activity {attempt.plan.name!r} ended with exit code {exitcode}"
+            )
             ended = failed(attempt.plan, attempt.task, attempt, error)
         self.call(partial(self._events.ended, attempt, ended))
 

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from .._log import ActivityEnded, ActivityTask
 from ..author._activity_context import ActivityContext
 from ..codec import failure_of
@@ -30,14 +32,15 @@ def failed(
     failure = failure_of(error, plan.codec, known=plan.raises)
     if plan.raises and isinstance(error, plan.raises):
         failure = replace(failure, retryable=False)
+    # What an earlier attempt said holds until a later one says something else: progress is not lost by a bad start.
+    said = context.said if context.said is not None else context.previous
     return ActivityEnded(
         run_id=task.run_id,
         id=task.id,
         attempt=task.attempt,
         failure=failure.as_wire(),
         timeout=timeout,
-        # What an earlier attempt said holds until a later one says something else: progress is not lost by a bad start.
-        details=context.said if context.said is not None else context.previous,
+        details=said if said is not None else msgspec.UNSET,
     )
 
 
@@ -48,6 +51,6 @@ def perform(plan: Plan, task: ActivityTask, context: ActivityContext, args: Any,
         value = plan.fn(*args, **kwargs)
     except asyncio.CancelledError as error:
         return None if context.cancelled else failed(plan, task, context, error)
-    except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome, `SystemExit` too
+    except BaseException as error:  # whatever it raises is its outcome, `SystemExit` too
         return failed(plan, task, context, error)
     return returned(plan, task, context, value)

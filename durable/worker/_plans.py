@@ -5,23 +5,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from .._log import ActivityTask
 from ..author import Activity, Workflow, collect_activities
 from ..codec import Codec
 from ..errors import DefinitionError
 from ..history import from_raw
+from ._slots import Mode
 
 
 class Plan:
     """An activity as this worker runs it: what is the same for all of its attempts."""
 
-    __slots__ = ("activity", "codec", "fn", "mode", "name", "queue", "raises", "signature", "what_arguments", "what_result")
+    __slots__ = (
+        "activity",
+        "codec",
+        "fn",
+        "mode",
+        "name",
+        "queue",
+        "raises",
+        "signature",
+        "what_arguments",
+        "what_result",
+    )
 
     def __init__(self, activity: Activity[..., Any], codec: Codec, queue: str) -> None:
         self.activity, self.codec, self.queue = activity, codec, queue
-        self.name, self.fn, self.mode = activity.name, activity.fn, activity.mode
+        self.name, self.fn = activity.name, activity.fn
+        self.mode: Mode = activity.mode
         self.raises = activity.options.raises
         self.signature = activity.signature
         self.what_arguments = f"activity {self.name}"
@@ -100,10 +113,10 @@ def _same(one: Activity[..., Any], other: Activity[..., Any]) -> bool:
     return one.fn == other.fn
 
 
-def _items(given: Iterable[Any], what: str) -> list[Any]:
+def _items(given: Any, what: str) -> list[Any]:
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise DefinitionError(f"{what}: expected a list, got {given!r}; write {what}=[...]")
-    return list(given)
+    return list(cast(Iterable[Any], given))
 
 
 def _advice(item: object, what: str) -> str:

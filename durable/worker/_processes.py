@@ -154,7 +154,7 @@ class _ChildProcess:
         """Run one job to its end; False if the child died of it."""
         try:
             connection = self._connected()
-        except Exception as error:  # noqa: BLE001 - whatever keeps a process from starting must reach whoever waits
+        except Exception as error:  # whatever keeps a process from starting must reach whoever waits
             job.events.done(Unreadable(job.order.number, self._start_problem(error)))
             return False
         job.events.begun()

@@ -34,7 +34,13 @@ class Runner:
     """
 
     def __init__(
-        self, store: Store, codec: Codec, session: str, queue: str, activities: Mapping[str, Activity[..., object]], slots: Slots
+        self,
+        store: Store,
+        codec: Codec,
+        session: str,
+        queue: str,
+        activities: Mapping[str, Activity[..., object]],
+        slots: Slots,
     ) -> None:
         self._store, self._session, self._queue, self._slots = store, session, queue, slots
         self._clock = store.clock
@@ -73,7 +79,9 @@ class Runner:
         """See `LocalTasks`. Raises `DefinitionError` for an unknown activity, and what keeps its arguments from being read."""
         plan = self._plans.get(task.activity)
         if plan is None:
-            raise DefinitionError(f"the local activity {task.activity!r} is not registered with the worker of its workflow")
+            raise DefinitionError(
+                f"the local activity {task.activity!r} is not registered with the worker of its workflow"
+            )
         attempt = self._start(plan, task, None)
         assert attempt.local is not None
         try:
@@ -147,7 +155,9 @@ class Runner:
         del self._running[attempt.key]
         self._note_idle()
         if attempt.claimed is not None:
-            self._delivery.hold(attempt.claimed.task.id, f"activity {attempt.plan.name}", f"{type(error).__name__}: {error}")
+            self._delivery.hold(
+                attempt.claimed.task.id, f"activity {attempt.plan.name}", f"{type(error).__name__}: {error}"
+            )
         elif attempt.local is not None and not attempt.local.done():
             attempt.local.set_exception(error)
 
@@ -200,7 +210,9 @@ class Runner:
 
     def _is_lost(self, attempt: Attempt) -> None:
         if not attempt.ended:
-            logger.info("the claim of activity %s (task %s) is lost; it is told to stop", attempt.plan.name, attempt.key)
+            logger.info(
+                "the claim of activity %s (task %s) is lost; it is told to stop", attempt.plan.name, attempt.key
+            )
             self._give_up(attempt, "lost")
 
     def _give_up(self, attempt: Attempt, verdict: str) -> None:
@@ -224,7 +236,10 @@ class Runner:
             self._out_of_patience(attempt)
         elif attempt.verdict:
             return
-        elif kind == "heartbeat" and (due := attempt.last_beat + (attempt.task.heartbeat_timeout_ms or 0) / 1000) > self.monotonic():
+        elif (
+            kind == "heartbeat"
+            and (due := attempt.last_beat + (attempt.task.heartbeat_timeout_ms or 0) / 1000) > self.monotonic()
+        ):
             self._deadlines.push(due, attempt, kind)
         else:
             attempt.verdict = kind
@@ -292,7 +307,7 @@ class Runner:
         self._note_idle()
         if patience:
             await self.wait_until_idle(_PATIENCE_S)
-        stopped = [attempt for attempt in self._running.values()]
+        stopped = list(self._running.values())
         if stopped:
             names = sorted({attempt.plan.name for attempt in stopped})
             logger.warning("%d activities did not stop and are left alone: %s", len(stopped), ", ".join(names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def stop_signals(on_signal: Callable[[str], None]) -> Iterator[None]:
+def stop_signals(on_signal: Callable[[str], None]) -> Generator[None, None, None]:
     """Within the block, have the loop call `on_signal(name)` for each SIGTERM and SIGINT; then restore what was there before.
 
     Does nothing outside of the main thread, where Python delivers no signals.

@@ -79,8 +79,12 @@ class Worker:
             activities=registered_activities(activities),
             queue=checked_queue(queue),
             activities_max=total,
-            threads_max=_positive(max_threads if max_threads is not None else min(total, _THREADS_DEFAULT), "max_threads"),
-            processes_max=_positive(max_processes if max_processes is not None else os.cpu_count() or 1, "max_processes"),
+            threads_max=_positive(
+                max_threads if max_threads is not None else min(total, _THREADS_DEFAULT), "max_threads"
+            ),
+            processes_max=_positive(
+                max_processes if max_processes is not None else os.cpu_count() or 1, "max_processes"
+            ),
             # Read now and not as a default, so that a test can set it for the whole suite.
             cache_runs=_limits.CACHE_RUNS_MAX if cache_runs is None else _at_least_0(cache_runs, "cache_runs"),
             lease_ttl_ms=ttl_ms,
@@ -117,7 +121,11 @@ class Worker:
             return
         if interrupted and error is None:
             raise asyncio.CancelledError
-        if not interrupted and life.failure is not None and (error is None or isinstance(error, asyncio.CancelledError)):
+        if (
+            not interrupted
+            and life.failure is not None
+            and (error is None or isinstance(error, asyncio.CancelledError))
+        ):
             raise life.failure
 
     async def run(self) -> None:
@@ -173,13 +181,13 @@ class Worker:
             self._parent.cancel()
 
 
-def _positive(value: int, what: str) -> int:
+def _positive(value: Any, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{what}: expected a whole number from 1 on, got {value!r}")
     return value
 
 
-def _at_least_0(value: int, what: str) -> int:
+def _at_least_0(value: Any, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{what}: expected a whole number from 0 on, got {value!r}")
     return value

@@ -1,0 +1,8 @@
+"""The process that asks: starts runs, sends them messages, waits for them, and looks at them."""
+
+from ._client import Client
+from ._description import RunDescription
+from ._handle import Handle
+from ._parked import Parked, ParkedTask
+
+__all__ = ["Client", "Handle", "Parked", "ParkedTask", "RunDescription"]

@@ -1,0 +1,260 @@
+"""`Client`: the way to a store's runs."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar, overload
+
+from .._clock import Clock
+from .._duration import Duration
+from .._ids import DEFAULT_QUEUE, checked_name, checked_workflow_id
+from .._log import Status, read_run
+from ..author import Workflow
+from ..codec import Codec, default_codec
+from ..errors import DefinitionError
+from ..stores import Opening, Store, open_store
+from ._description import RunDescription, described
+from ._filters import filter_of
+from ._handle import Handle
+from ._line import Line
+from ._outcome import expected_of
+from ._parked import Parked
+from ._patience import insist
+from ._starting import Start
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Client:
+    """Starts runs of workflows in a store, and finds them again. Make one with `Client.connect`, or around an open store."""
+
+    def __init__(self, store: Store, *, codec: Codec | None = None) -> None:
+        self._store = store
+        self._codec = default_codec() if codec is None else codec
+
+    @staticmethod
+    def connect(url: str, *, codec: Codec | None = None, clock: Clock | None = None) -> Connecting:
+        """Open the store at `url`: `async with Client.connect(url) as client`, or `client = await Client.connect(url)`.
+
+        `codec` turns values into what is stored (default: JSON by type hints); workers must use the same. Raises
+        `StoreUrlError` for a URL that is not understood, and the other `StoreError`s if the store cannot be opened.
+        """
+        return Connecting(open_store(url, clock=clock), codec)
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the runs."""
+        return self._store
+
+    @property
+    def codec(self) -> Codec:
+        """What turns values into payloads."""
+        return self._codec
+
+    @property
+    def parked(self) -> Parked:
+        """The tasks that were taken out of their queue, because their worker vanished each time."""
+        return Parked(self._store, self._codec)
+
+    async def close(self) -> None:
+        """Close the store. A second call does nothing."""
+        await self._store.close()
+
+    @overload
+    def start(
+        self,
+        workflow: Workflow[P, R],
+        *,
+        id: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        run_timeout: Duration | None = None,
+        request_id: str | None = None,
+    ) -> Callable[P, Coroutine[Any, Any, Handle[R]]]: ...
+    @overload
+    def start(
+        self,
+        workflow: str,
+        *,
+        id: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        run_timeout: Duration | None = None,
+        request_id: str | None = None,
+    ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]: ...
+    def start(
+        self,
+        workflow: Any,
+        *,
+        id: str | None = None,  # noqa: A002 - the name that users write
+        queue: str = DEFAULT_QUEUE,
+        run_timeout: Duration | None = None,
+        request_id: str | None = None,
+    ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]:
+        """Return a callable that starts a run: `handle = await client.start(checkout, id="order-42")(order)`.
+
+        `id` is the workflow id, unique among open runs (default: a new one); `queue` names the workers that run it;
+        `run_timeout` ends the run as timed out, counted from its start (default: the workflow's own). `request_id` makes a
+        repeat of the call harmless: it returns the run that the first one started, while that is the latest of its id. The
+        run is durable when the call returns.
+
+        Raises, before anything is written: `DefinitionError` for what is no workflow, `InvalidIdError`, `InvalidCallError` or
+        `EncodeError` for arguments that do not fit. Then: `RunAlreadyOpenError`, whose `handle` is the open run's, and
+        `StoreUnavailableError` if the store stays out of reach: whether the run started is unknown then.
+        """
+        starting = Start(
+            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id
+        )
+
+        async def call(*args: Any, **kwargs: Any) -> Handle[Any]:
+            return await starting.call(args, kwargs)
+
+        return call
+
+    @overload
+    def execute(
+        self,
+        workflow: Workflow[P, R],
+        *,
+        id: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        run_timeout: Duration | None = None,
+        request_id: str | None = None,
+    ) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    @overload
+    def execute(
+        self,
+        workflow: str,
+        *,
+        id: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        run_timeout: Duration | None = None,
+        request_id: str | None = None,
+    ) -> Callable[..., Coroutine[Any, Any, Any]]: ...
+    def execute(
+        self,
+        workflow: Any,
+        *,
+        id: str | None = None,  # noqa: A002 - the name that users write
+        queue: str = DEFAULT_QUEUE,
+        run_timeout: Duration | None = None,
+        request_id: str | None = None,
+    ) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """Return a callable that starts a run and waits for its result: `start`, then `Handle.result`. Raises as these do."""
+        starting = Start(
+            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id
+        )
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            handle = await starting.call(args, kwargs)
+            return await handle.result()
+
+        return call
+
+    @overload
+    def handle(self, workflow_id: str, run_id: str | None = None, *, workflow: Workflow[..., R]) -> Handle[R]: ...
+    @overload
+    def handle(self, workflow_id: str, run_id: str | None = None, *, result_type: type[T]) -> Handle[T]: ...
+    @overload
+    def handle(self, workflow_id: str, run_id: str | None = None, *, result_type: Any = Any) -> Handle[Any]: ...
+    def handle(
+        self,
+        workflow_id: str,
+        run_id: str | None = None,
+        *,
+        workflow: Workflow[..., Any] | None = None,
+        result_type: Any = Any,
+    ) -> Handle[Any]:
+        """Return the handle of a run, or of the latest run of `workflow_id`; nothing is looked up yet.
+
+        `workflow`, or only `result_type`, says what its result is; without it, the result is JSON data. Raises `InvalidIdError`.
+        """
+        if workflow is not None and not isinstance(workflow, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(f"workflow: expected a function decorated with @workflow, got {workflow!r}")
+        line = Line(self._store, self._codec, checked_workflow_id(workflow_id))
+        checked_run_id = None if run_id is None else checked_name(run_id, "run id")
+        return Handle(line, checked_run_id, expected_of(workflow, result_type))
+
+    async def list(
+        self,
+        *,
+        workflow: Workflow[..., Any] | str | None = None,
+        status: Status | Sequence[Status] | None = None,
+        id_prefix: str | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        stuck: bool | None = None,
+        limit: int = 100,
+    ) -> builtins.list[RunDescription]:
+        """Return up to `limit` runs that match all that is given, newest first.
+
+        Raises `ValueError` for an unknown status, or for a time without a time zone.
+        """
+        if limit < 1:
+            raise ValueError(f"limit: expected at least 1, got {limit!r}")
+        wanted = filter_of(
+            workflow=workflow,
+            status=status,
+            id_prefix=id_prefix,
+            started_after=started_after,
+            started_before=started_before,
+            stuck=stuck,
+        )
+        found = await insist(self._store.clock, lambda: self._store.inspect.documents(wanted, limit=limit))
+        return [described(read_run(document)) for _, document in found]
+
+    async def count(
+        self,
+        *,
+        workflow: Workflow[..., Any] | str | None = None,
+        status: Status | Sequence[Status] | None = None,
+        id_prefix: str | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        stuck: bool | None = None,
+    ) -> dict[str, int]:
+        """Return how many runs match all that is given, by status; a status without runs is left out. Raises as `list`."""
+        wanted = filter_of(
+            workflow=workflow,
+            status=status,
+            id_prefix=id_prefix,
+            started_after=started_after,
+            started_before=started_before,
+            stuck=stuck,
+        )
+        return await insist(self._store.clock, lambda: self._store.inspect.count_documents(wanted))
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class Connecting:
+    """A client that is about to be connected: `await` it, or use it in `async with`, which closes the store at the end."""
+
+    def __init__(self, opening: Opening, codec: Codec | None) -> None:
+        self._opening, self._codec = opening, codec
+        self._client: Client | None = None
+
+    def __await__(self) -> Generator[Any, None, Client]:
+        return self._connected().__await__()
+
+    async def _connected(self) -> Client:
+        return Client(await self._opening, codec=self._codec)
+
+    async def __aenter__(self) -> Client:
+        self._client = await self._connected()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()

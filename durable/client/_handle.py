@@ -1,0 +1,191 @@
+"""`Handle`: a run from outside."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+
+from .. import _limits
+from .._duration import Duration, seconds
+from .._ids import checked_name
+from .._log import AskQuery, Message, QueryReply, RequestCancel, RetryRun, SendSignal, Terminate, read_run
+from ..author import Query, Signal
+from ..codec import Failure, exception_of, untyped_signature
+from ..errors import InternalError, InvalidCallError, RequestFailedError, RequestTimeoutError
+from ..history import RecordedEvent, from_raw, to_raw
+from ..stores import Document
+from ._description import RunDescription, described
+from ._line import Line
+from ._outcome import Expected, wait_for_outcome
+
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+_ANSWER_S = 10.0
+
+
+class Handle(Generic[R_co]):
+    """A run of a workflow. Made by `Client.start` and `Client.handle`; two handles of one run are alike.
+
+    `run_id` is None until it is known: a handle by workflow id alone means the open run for messages, and becomes one of
+    the latest run as soon as that is looked at. Every method raises `RunNotFoundError` if there is no such run, and
+    `StoreUnavailableError` if the store stays out of reach; what is sent is durable on return.
+    """
+
+    def __init__(self, line: Line, run_id: str | None, expected: Expected) -> None:
+        self._line, self._run_id, self._expected = line, run_id, expected
+
+    @property
+    def workflow_id(self) -> str:
+        """The id that whoever started the run chose."""
+        return self._line.workflow_id
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of this one run, or None while it is not known."""
+        return self._run_id
+
+    def __repr__(self) -> str:
+        return f"<run {self._run_id or '(latest)'} of {self.workflow_id!r}>"
+
+    async def result(self, *, timeout: Duration | None = None) -> R_co:
+        """Wait until the run is closed, and return what its workflow returned.
+
+        Raises `RunFailedError` (its `__cause__` is what the workflow raised), `RunCancelledError`, `RunTerminatedError` or
+        `RunTimedOutError` if it ended otherwise, and `TimeoutError` after `timeout`: the run goes on then. A cause is of its
+        own class if that is built in or declared by the workflow, else a `RemoteError`. Raises `DecodeError` for a result
+        that is not of the expected type.
+        """
+        timeout_s = None if timeout is None else seconds(timeout, what="timeout")
+        document = await self._document()
+        value: R_co = await wait_for_outcome(self._line, document, self._expected, timeout_s)
+        return value
+
+    @overload
+    async def signal(self, signal: Signal[T], value: T, /, *, request_id: str | None = None) -> None: ...
+    @overload
+    async def signal(self, signal: Signal[None], /, *, request_id: str | None = None) -> None: ...
+    @overload
+    async def signal(self, signal: str, /, *value: Any, request_id: str | None = None) -> None: ...
+    async def signal(self, signal: Signal[Any] | str, /, *value: Any, request_id: str | None = None) -> None:
+        """Send a signal with its value to the run. On return it is durable, and the run will see it before it closes.
+
+        `request_id` makes a repeat of this call harmless: a second signal of the same request is dropped. Raises
+        `RunClosedError`, `EncodeError` for a value that does not fit the signal, `InvalidCallError` for more than one.
+        """
+        known = _signal_of(signal)
+        if len(value) > 1:
+            raise InvalidCallError(f"{known!r} takes one value, got {len(value)}: send a tuple or a dataclass")
+        if isinstance(signal, str):
+            payload = self._line.codec.encode(value[0] if value else None, Any, what=f"the value of signal {signal!r}")
+        else:
+            payload = known.encode(self._line.codec, value[0] if value else None)
+        request = self._request(request_id)
+        message = SendSignal(run_id=self._run_id, name=known.name, value=to_raw(payload), request=request)
+        await self._line.send(message, f"signal/{request}", run_id=self._run_id)
+
+    @overload
+    async def query(self, query: Query[T], /, *args: Any, timeout: Duration = _ANSWER_S) -> T: ...
+    @overload
+    async def query(self, query: str, /, *args: Any, timeout: Duration = _ANSWER_S) -> Any: ...
+    async def query(self, query: Query[Any] | str, /, *args: Any, timeout: Duration = _ANSWER_S) -> Any:
+        """Ask the run's code, open or closed, and return its answer. Leaves no trace in the history.
+
+        Raises `RequestFailedError` if the workflow has no such handler or that raises (then it is the `__cause__`), and
+        `RequestTimeoutError` if no worker answers in time.
+        """
+        known = _query_of(query)
+        what = f"query {known.name!r}"
+        payload = untyped_signature().encode_call(self._line.codec, args, {}, what=what)
+        reply_id = self._line.clock.new_id()
+        document = await self._document()
+        message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id)
+        answer = await self._ask(what, message, reply_id, document, timeout)
+        if answer.result is msgspec.UNSET:
+            raise InternalError(f"the answer of {what} holds nothing")
+        return self._line.codec.decode(from_raw(answer.result), known.type, what=f"the answer of {what}")
+
+    async def cancel(self, reason: str = "", *, request_id: str | None = None) -> None:
+        """Ask the run to stop: `asyncio.CancelledError` is raised at its await, and it may clean up first. Raises `RunClosedError`."""
+        request = self._request(request_id)
+        message = RequestCancel(run_id=self._run_id, request=request, reason=reason)
+        await self._line.send(message, f"cancel/{request}", run_id=self._run_id)
+
+    async def terminate(self, reason: str = "", *, request_id: str | None = None) -> None:
+        """End the run; its code is not asked, nothing is cleaned up. Raises `RunClosedError`."""
+        request = self._request(request_id)
+        message = Terminate(run_id=self._run_id, request=request, reason=reason)
+        await self._line.send(message, f"terminate/{request}", run_id=self._run_id)
+
+    async def retry(self, *, timeout: Duration = _ANSWER_S, request_id: str | None = None) -> None:
+        """Reopen the failed run at its point of failure, with the code as it is now. Returns once it is open again.
+
+        Raises `RequestFailedError` if the run did not fail or cannot be reopened, and `RequestTimeoutError` if no worker
+        answers in time: then it may still be reopened later.
+        """
+        request, reply_id = self._request(request_id), self._line.clock.new_id()
+        document = await self._document()
+        message = RetryRun(run_id=document.id, request=request, reply=reply_id)
+        await self._ask("the request to retry", message, reply_id, document, timeout)
+
+    async def describe(self) -> RunDescription:
+        """Return what is known of the run: its status, whether it is stuck and why, its times."""
+        return described(read_run(await self._document()))
+
+    async def history(self) -> list[RecordedEvent]:
+        """Return all events of the run so far, in order. Raises `HistoryError` naming the first one that cannot be read."""
+        run_id = (await self._document()).id
+        events: list[RecordedEvent] = []
+        while True:
+            page = await self._page(run_id, len(events))
+            events += [RecordedEvent.read(seq, record) for seq, record in enumerate(page, len(events) + 1)]
+            if len(page) < _limits.HISTORY_PAGE_EVENTS:
+                return events
+
+    async def _page(self, run_id: str, after: int) -> list[bytes]:
+        line, limit = self._line, _limits.HISTORY_PAGE_EVENTS
+        return await line.insist(lambda: line.store.read(line.partition, run_id, after=after, limit=limit))
+
+    async def _document(self) -> Document:
+        """Return the run's document; from now on this handle is one of that run."""
+        document = await self._line.document(self._run_id)
+        self._run_id = document.id
+        return document
+
+    def _request(self, given: str | None) -> str:
+        return self._line.clock.new_id() if given is None else checked_name(given, "request id")
+
+    async def _ask(
+        self, what: str, message: Message, reply_id: str, document: Document, timeout: Duration
+    ) -> QueryReply:
+        timeout_s = seconds(timeout, what="timeout")
+        await self._line.send(message, f"ask/{reply_id}", run_id=document.id, closed_too=True)
+        answer = await self._line.reply(reply_id, timeout_s)
+        if answer is None:
+            raise RequestTimeoutError(
+                f"no worker answered {what} of {self.workflow_id!r} within {timeout_s:g} s; "
+                f"is one running for workflow {document.kind!r} on task queue {document.inbox!r}?"
+            )
+        if answer.failure is not None:
+            failure = Failure.from_wire(answer.failure)
+            raise RequestFailedError(f"{what} of {self.workflow_id!r} failed: {failure.message}") from exception_of(
+                failure, self._expected.raises, self._line.codec
+            )
+        return answer
+
+
+def _signal_of(signal: Signal[Any] | str) -> Signal[Any]:
+    if isinstance(signal, Signal):
+        return signal
+    if isinstance(signal, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+        return Signal(signal)
+    raise InvalidCallError(f"expected a Signal or its name, got {signal!r}")
+
+
+def _query_of(query: Query[Any] | str) -> Query[Any]:
+    if isinstance(query, Query):
+        return query
+    if isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+        return Query(query)
+    raise InvalidCallError(f"expected a Query or its name, got {query!r}")

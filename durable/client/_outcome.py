@@ -1,0 +1,90 @@
+"""How a run ended: its result, or the error that says why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..author import Workflow
+from ..codec import Codec, Failure, Payload, exception_of, untyped_signature
+from ..errors import RunCancelledError, RunFailedError, RunOutcomeError, RunTerminatedError, RunTimedOutError
+from ..history import (
+    Close,
+    RecordedEvent,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunTerminated,
+    RunTimedOut,
+    from_raw,
+)
+from ..stores import Document, document_topic
+from ._line import Line
+from ._patience import wait_for
+
+
+class ResultSignature(Protocol):
+    """The part of a signature that says what a result is."""
+
+    def decode_result(self, codec: Codec, payload: Payload, *, what: str = "") -> Any:
+        """Return the result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a run's result is decoded as, and which exceptions may be made again as themselves."""
+
+    signature: ResultSignature
+    raises: tuple[type[BaseException], ...] = ()
+
+
+def expected_of(workflow: Workflow[..., Any] | None, result_type: Any = Any) -> Expected:
+    """Return what to expect of a run of `workflow`, or of one of which only the result's type is known."""
+    if workflow is not None:
+        return Expected(workflow.signature, workflow.raises)
+    return Expected(untyped_signature(result_type))
+
+
+async def wait_for_outcome(line: Line, document: Document, expected: Expected, timeout_s: float | None) -> Any:
+    """Wait until the run is closed; return its result or raise what `Handle.result` says."""
+
+    async def look() -> Close | None:
+        now = await line.document(document.id)
+        if now.open:
+            return None
+        last = await line.store.read_last(line.partition, document.id)
+        event = None if last is None else RecordedEvent.read(*last).event
+        return event if isinstance(event, Close) else None  # None: reopened between the two reads
+
+    close = await wait_for(line.store, [document_topic(document.id)], look, timeout_s)
+    if close is None:
+        raise TimeoutError(
+            f"the run {document.id!r} of {document.name!r} has not ended within {timeout_s:g} s; it goes on"
+        )
+    if isinstance(close, RunCompleted):
+        what = f"the result of {document.kind} {document.name!r}"
+        return expected.signature.decode_result(line.codec, from_raw(close.result), what=what)
+    raise _error(line.codec, document, expected, close)
+
+
+def _error(codec: Codec, document: Document, expected: Expected, close: Close) -> RunOutcomeError:
+    which = f"{document.kind} {document.name!r} (run {document.id})"
+    ids = {"workflow_id": document.name, "run_id": document.id}
+    if isinstance(close, RunFailed):
+        failure = Failure.from_wire(close.failure)
+        message = f"{which} failed: {failure.type}: {failure.message}"
+        error = RunFailedError(message, **ids)
+        error.__cause__ = exception_of(failure, expected.raises, codec)
+        return error
+    if isinstance(close, RunCancelled):
+        return RunCancelledError(f"{which} was cancelled{_because(close.reason)}", **ids)
+    if isinstance(close, RunTerminated):
+        return RunTerminatedError(f"{which} was terminated{_because(close.reason)}", **ids)
+    if isinstance(close, RunTimedOut):
+        return RunTimedOutError(f"{which} reached its time limit of {close.timeout_ms / 1000:g} s", **ids)
+    return RunOutcomeError(f"{which} ended as {close.status}, which this version cannot follow", **ids)
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""

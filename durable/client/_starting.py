@@ -1,0 +1,117 @@
+"""Starts runs."""
+
+from __future__ import annotations
+
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from .._duration import Duration, optional_ms
+from .._ids import checked_name, checked_queue, checked_workflow_id
+from .._log import RecordBody, StartRun, message_entry, new_run_document
+from ..author import Activity, Workflow
+from ..codec import Codec, Payload, untyped_signature
+from ..errors import DefinitionError, NameTakenError, RunAlreadyOpenError
+from ..history import to_raw
+from ..stores import Document, Store
+from ._handle import Handle
+from ._line import Line
+from ._outcome import expected_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_TRIES = 3  # the open run that is in the way may close while we look at it
+
+
+class CallSignature(Protocol):
+    """The part of a signature that takes arguments."""
+
+    def encode_call(self, codec: Codec, args: tuple[Any, ...], kwargs: dict[str, Any], *, what: str) -> Payload:
+        """Return the arguments as a payload."""
+        ...
+
+
+class Start:
+    """A run that is about to be started: everything but its arguments is checked. See `Client.start` for what is raised."""
+
+    def __init__(
+        self,
+        store: Store,
+        codec: Codec,
+        workflow: Workflow[..., Any] | str,
+        *,
+        id: str | None,  # noqa: A002 - the name that users write
+        queue: str,
+        run_timeout: Duration | None,
+        request_id: str | None,
+    ) -> None:
+        self._workflow = checked_workflow(workflow)
+        self._name = self._workflow if isinstance(self._workflow, str) else self._workflow.name
+        workflow_id = store.clock.new_id() if id is None else id
+        self._line = Line(store, codec, checked_workflow_id(workflow_id))
+        self._queue = checked_queue(queue)
+        self._timeout_ms = optional_ms(run_timeout, what="run_timeout")
+        if self._timeout_ms is None and not isinstance(self._workflow, str):
+            self._timeout_ms = self._workflow.timeout_ms
+        self._request_id = None if request_id is None else checked_name(request_id, "request id")
+
+    async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
+        """Start the run with these arguments and return its handle; durable on return."""
+        signature: Any = untyped_signature() if isinstance(self._workflow, str) else self._workflow.signature
+        payload: Payload = signature.encode_call(self._line.codec, args, kwargs, what=f"workflow {self._name}")
+        line, clock = self._line, self._line.clock
+        # Both are made once, so that a repeat of the call finds what the first one wrote.
+        request, run_id = self._request_id or clock.new_id(), clock.new_id()
+        document = new_run_document(
+            workflow_id=line.workflow_id,
+            run_id=run_id,
+            workflow=self._name,
+            queue=self._queue,
+            request=request,
+            now_ms=line.store.now_ms(),
+            body=RecordBody(timeout_ms=self._timeout_ms),
+        )
+        message = StartRun(
+            run_id=run_id,
+            workflow=self._name,
+            queue=self._queue,
+            args=to_raw(payload),
+            request=request,
+            timeout_ms=self._timeout_ms,
+        )
+        created = await self._create(document, message)
+        return self._handle(created.id)
+
+    async def _create(self, document: Document, message: StartRun) -> Document:
+        line = self._line
+        entry = message_entry(f"{document.id}/start", line.workflow_id, message)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return await line.insist(lambda: line.store.create(line.partition, document, entry))
+            except NameTakenError as error:
+                open_run = await line.document(None)
+                if open_run.open or attempt == _TRIES:
+                    raise RunAlreadyOpenError(
+                        f"a run of workflow id {line.workflow_id!r} is open (run {open_run.id} of {open_run.kind}); "
+                        "`error.handle` is its handle",
+                        handle=self._handle(open_run.id),
+                    ) from error
+        raise AssertionError  # the last round returns or raises
+
+    def _handle(self, run_id: str) -> Handle[Any]:
+        workflow = None if isinstance(self._workflow, str) else self._workflow
+        return Handle(self._line, run_id, expected_of(workflow))
+
+
+def checked_workflow(workflow: object) -> Workflow[..., Any] | str:
+    """Return `workflow` if it is one or a name. Raises `DefinitionError` saying what to do instead."""
+    if isinstance(workflow, Workflow):
+        return workflow  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(workflow, str):
+        return checked_name(workflow, "workflow name")
+    if isinstance(workflow, Activity):
+        raise DefinitionError(f"{workflow!r} is an activity: only a workflow has runs; call it from one")
+    if callable(workflow):
+        name = getattr(workflow, "__qualname__", repr(workflow))
+        advice = "write an async def and" if "<lambda>" in name else "it is a plain function:"
+        raise DefinitionError(f"{name} is no workflow: {advice} decorate it with @workflow")
+    raise DefinitionError(f"expected a workflow or its name, got {workflow!r}")
