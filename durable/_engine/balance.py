@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 
 def fair_share(members: Sequence[str], me: str, partitions: int) -> int:
@@ -17,8 +17,8 @@ def to_release(owned: Sequence[int], share: int) -> list[int]:
     return sorted(owned)[share:]
 
 
-def to_acquire(owned: Sequence[int], holders: Mapping[int, str], share: int, partitions: int, offset: int) -> list[int]:
-    """Return which partitions to try, in order: those that nobody holds, up to the share.
+def to_acquire(owned: Sequence[int], taken: Sequence[int], share: int, partitions: int, offset: int) -> list[int]:
+    """Return which partitions to try, in order: those that no other worker holds (`taken`), up to the share.
 
     `offset` spreads where workers begin, so that they do not all reach for the same ones.
     """
@@ -26,4 +26,4 @@ def to_acquire(owned: Sequence[int], holders: Mapping[int, str], share: int, par
     if wanted <= 0:
         return []
     ordered = [(offset + n) % partitions for n in range(partitions)]
-    return [p for p in ordered if p not in holders and p not in owned][:wanted]
+    return [p for p in ordered if p not in taken and p not in owned][:wanted]

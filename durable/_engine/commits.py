@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .._log import ActivityTask, QueueTimeoutDue, RetryDue, write_due, write_reply, write_task
+from .._log import ActivityTask, QueueTimeoutDue, RetryDue, write_due, write_outgoing, write_reply, write_task
 from ..errors import StoreError
 from ..history import WIRE
 from ..stores import Append, ClaimedTask, Commit, DocumentUpdate, Due, Reply, Store, Task
@@ -39,6 +39,7 @@ class Prepared:
     stepped: list[Stepped] = field(default_factory=list)
     claims: list[tuple[Task, ActivityTask]] = field(default_factory=list)
     dues: list[Due] = field(default_factory=list)
+    fired: list[Due] = field(default_factory=list)  # dues that it carries out by itself, without a run's step
 
 
 class Committer:
@@ -58,6 +59,8 @@ class Committer:
         for delivery in stepped.deliveries:
             if delivery.seq:
                 commit.consumed.append(delivery.seq)
+            if delivery.relayed:
+                commit.relayed.append(delivery.relayed)
             if isinstance(delivery.claimed, ClaimedTask):
                 commit.tasks_removed.append(delivery.claimed.task.id)
         if decision.events and execution is not None:
@@ -71,6 +74,8 @@ class Committer:
             due = write_due(item, due_ms)
             commit.dues.append(due)
             prepared.dues.append(due)
+        partitions = self._store.partitions
+        commit.outgoing.extend(write_outgoing(item, partitions) for item in decision.outgoing)
         commit.replies.extend(Reply(reply_id, write_reply(reply)) for reply_id, reply in decision.replies)
         self._add_document(commit, stepped)
 
@@ -82,17 +87,18 @@ class Committer:
         if claimed:
             prepared.claims.append((stored, task))
 
-    def add_retry(self, prepared: Prepared, item: RetryDue) -> None:
+    def add_retry(self, prepared: Prepared, item: RetryDue, due: Due) -> None:
         """Put the next attempt of an activity on its queue: the due's key goes, the task comes; the run need not be asked."""
         prepared.commit.dues_removed.append(item.key)
+        prepared.fired.append(due)
         self.add_task(prepared, item.task, item.queue)
         if item.queue_timeout_ms is not None:
             limit = QueueTimeoutDue(
                 workflow_id=item.workflow_id, run_id=item.run_id, id=item.id, attempt=item.task.attempt
             )
-            due = write_due(limit, self._store.now_ms() + item.queue_timeout_ms)
-            prepared.commit.dues.append(due)
-            prepared.dues.append(due)
+            waiting = write_due(limit, self._store.now_ms() + item.queue_timeout_ms)
+            prepared.commit.dues.append(waiting)
+            prepared.dues.append(waiting)
 
     def add_note(self, prepared: Prepared, run_id: str, workflow_id: str, note: str) -> None:
         """Write into a run's record why it is stuck."""
@@ -147,3 +153,5 @@ class Committer:
         """Nothing of the commit was written: give back the slots that were kept for it."""
         for _ in prepared.claims:
             self._local.unreserve()
+        for due in prepared.fired:
+            prepared.owned.set_due(due)

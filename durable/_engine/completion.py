@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from .. import _limits
+from .. import _limits, telemetry
 from ..errors import NameTakenError, StaleLeaseError, UnreadMessagesError, WrongSequenceError
+from ..history import RunStarted
 from ..stores import Store
 from .cache import ExecutionCache
 from .commits import Committer, Prepared, Stepped
@@ -24,10 +25,10 @@ class Completion:
         committer: Committer,
         cache: ExecutionCache,
         is_owned: Callable[[Owned], bool],
-        drop: Callable[[Owned], None],
+        abandon: Callable[[Owned], None],
     ) -> None:
         self._store, self._committer, self._cache = store, committer, cache
-        self._is_owned, self._drop = is_owned, drop
+        self._is_owned, self._abandon = is_owned, abandon
 
     def settle(self, prepared: Prepared, refusal: Exception | None) -> None:
         """The store has applied the commit (`refusal` is None) or refused it; nothing was written then."""
@@ -38,11 +39,11 @@ class Completion:
                 self._applied(owned, stepped)
             return
         self._committer.refused(prepared)
-        if isinstance(refusal, StaleLeaseError):
+        if isinstance(refusal, StaleLeaseError) or not self._is_owned(owned):
             _log.warning("partition %d belongs to another worker now: %s", owned.lease.partition, refusal)
             for stepped in prepared.stepped:
                 self._forget(stepped)
-            self._drop(owned)
+            self._abandon(owned)
             return
         expected = isinstance(refusal, UnreadMessagesError | NameTakenError)
         log = _log.debug if expected else _log.error
@@ -50,14 +51,13 @@ class Completion:
         for stepped in prepared.stepped:
             self._refused(owned, stepped, refusal)
         owned.unread = True
-        # Dues that were to be removed without a run are read again with the next horizon.
-        owned.horizon_ms = 0
 
     def _applied(self, owned: Owned, stepped: Stepped) -> None:
         mailbox, execution = stepped.mailbox, stepped.execution
         if execution is not None:
             mailbox.failures = 0
             mailbox.noted = ""
+            _count(stepped)
             if execution.closed or not self._is_owned(owned) or execution.run is None:
                 execution.dispose()
             else:
@@ -80,3 +80,12 @@ class Completion:
             else:
                 owned.delay(mailbox, self._store.now_ms() + _limits.STUCK_RETRY_MS_MIN)
         owned.settle(mailbox)
+
+
+def _count(stepped: Stepped) -> None:
+    events, execution = stepped.decision.events, stepped.execution
+    if events and execution is not None and execution.spec is not None:
+        if isinstance(events[0], RunStarted):
+            telemetry.run_started(execution.spec.name)
+        if stepped.decision.closed:
+            telemetry.run_closed(execution.spec.name, stepped.decision.closed)

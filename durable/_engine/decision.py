@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .._log import ActivityTask, AnyDue, QueryReply
+from .._log import ActivityTask, AnyDue, OutgoingMessage, QueryReply
 from ..history import Event
 
 
@@ -15,6 +15,15 @@ class Delivery:
     seq: int = 0  # of its inbox entry
     due_key: str = ""
     claimed: object = None  # the `ClaimedTask` of a local result
+    relayed: str = ""  # the id of the outgoing entry whose outcome this is
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Stands for an inbox entry that cannot be read: whoever it is for is stuck, and says so."""
+
+    problem: str
+    run_id: None = None
 
 
 @dataclass(slots=True)
@@ -26,6 +35,7 @@ class Decision:
     tasks_removed: list[str] = field(default_factory=list)
     dues: dict[str, tuple[AnyDue, int]] = field(default_factory=dict)  # by key: the item and when it is due
     dues_removed: list[str] = field(default_factory=list)
+    outgoing: list[OutgoingMessage] = field(default_factory=list)
     replies: list[tuple[str, QueryReply]] = field(default_factory=list)
     closed: str = ""  # the status the run is closed with
     reopened: bool = False

@@ -6,15 +6,26 @@ import msgspec
 
 from .._log import (
     ActivityTask,
+    OutgoingMessage,
     QueueTimeoutDue,
+    RequestCancel,
     RunTimeoutDue,
+    SendSignal,
     TimerDue,
     TotalTimeoutDue,
+    outgoing_key,
     task_id,
 )
 from .._runtime.commands import ActivityCommand, Command, TimerCommand
 from .._runtime.run import Run
-from ..history import ActivityScheduled, Event, RunStarted, TimerStarted
+from ..history import (
+    ActivityScheduled,
+    Event,
+    ExternalCancelRequested,
+    ExternalSignalRequested,
+    RunStarted,
+    TimerStarted,
+)
 from .decision import Decision
 
 
@@ -26,6 +37,8 @@ def add_effects(run: Run, commands: list[Event], decision: Decision) -> None:
             add_activity(run, event, 1, decision)  # type: ignore[arg-type]
         elif kind is TimerStarted:
             add_timer(run, event, decision)  # type: ignore[arg-type]
+        elif isinstance(event, ExternalSignalRequested | ExternalCancelRequested):
+            add_outgoing(run, event, decision)
     if run.given_up:
         for command in run.given_up:
             drop_command(run, command, decision)
@@ -44,7 +57,7 @@ def add_activity(run: Run, event: ActivityScheduled, attempt: int, decision: Dec
 
 
 def activity_task(
-    run: Run, event: ActivityScheduled, attempt: int, *, details: msgspec.Raw | None = None
+    run: Run, event: ActivityScheduled, attempt: int, *, details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 ) -> ActivityTask:
     """Return the task for `attempt` of the activity that `event` scheduled."""
     return ActivityTask(
@@ -65,6 +78,20 @@ def activity_task(
 def add_timer(run: Run, event: TimerStarted, decision: Decision) -> None:
     """Set the due of a timer."""
     decision.add_due(TimerDue(workflow_id=run.workflow_id, run_id=run.run_id, id=event.id), event.due_ms)
+
+
+def add_outgoing(run: Run, event: ExternalSignalRequested | ExternalCancelRequested, decision: Decision) -> None:
+    """Put a message to another run into the outbox."""
+    request = outgoing_key(run.run_id, event.id)
+    message: SendSignal | RequestCancel
+    if isinstance(event, ExternalSignalRequested):
+        message = SendSignal(name=event.name, value=event.value, request=request)
+    else:
+        message = RequestCancel(request=request, reason=event.reason)
+    item = OutgoingMessage(
+        workflow_id=run.workflow_id, run_id=run.run_id, id=event.id, target=event.workflow_id, message=message
+    )
+    decision.outgoing.append(item)
 
 
 def add_run_timeout(started: RunStarted, at: int, decision: Decision) -> None:

@@ -11,20 +11,21 @@ import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from .. import _limits
+from .. import _limits, telemetry
 from .._log import ActivityEnded, QueueTimeoutDue, RetryDue, read_due, read_message
 from .._runtime import guard
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec
 from ..errors import ClaimLostError, DurableError, StoreError
-from ..stores import ClaimedTask, Due, Lease, Store, inbox_topic
+from ..stores import ClaimedTask, Due, Lease, Outgoing, Store, inbox_topic
 from . import balance
 from ._local import LocalTasks
 from ._watchdog import Watchdog
 from .cache import ExecutionCache
 from .commits import Committer, Prepared
 from .completion import Completion
-from .decision import Delivery
+from .decision import Damaged, Delivery
+from .outbox import Outbox
 from .owned import HORIZON_MS, REFRESH_MS, Owned
 from .stepping import Stepper
 from .stuck import hand_over
@@ -61,16 +62,26 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._rebalance = asyncio.Event()
-        self._relisten = asyncio.Event()
+        self._stopped = asyncio.Event()
         self._stopping = False
         self._commits = 0
         self._watchdog = Watchdog()
         committer = Committer(store, local, session, queue)
         self._committer = committer
         self._cache = ExecutionCache(cache_runs)
-        self._completion = Completion(store, committer, self._cache, self._is_owned, self._drop)
+        self._outbox = Outbox(store)
+        self._completion = Completion(store, committer, self._cache, self._is_owned, self._abandon)
         self._stepper = Stepper(
-            store, workflows, codec, local, committer, self._cache, self._watchdog, self._submit, self._spawn
+            store,
+            workflows,
+            codec,
+            local,
+            committer,
+            self._cache,
+            self._watchdog,
+            self._submit,
+            self._spawn,
+            self._is_owned,
         )
 
     # --- what the worker calls
@@ -100,28 +111,30 @@ class Engine:
         return True
 
     async def run(self) -> None:
-        """Own a fair share of the partitions and move their runs, until `stop`."""
+        """Own a fair share of the partitions and move their runs, until `stop`. Cancelling it stops at once."""
         guard.install()
         self._watchdog.start()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._balance_forever())
-                group.create_task(self._listen_forever())
+                helpers = [group.create_task(self._balance_forever()), group.create_task(self._listen_forever())]
                 await self._step_forever()
-                self._rebalance.set()
-                self._relisten.set()
+                for helper in helpers:
+                    helper.cancel()
+            await self._hand_back()
         finally:
             for task in list(self._tasks):
                 task.cancel()
             self._cache.clear()
             self._watchdog.stop()
+            self._stopped.set()
 
     async def stop(self) -> None:
-        """Take no more steps, wait for the commits under way, and give up all leases."""
+        """Take no more steps, wait for the commits under way, and give up all leases. Returns when `run` has ended."""
         self._stopping = True
         self._wake.set()
-        self._rebalance.set()
-        self._relisten.set()
+        await self._stopped.wait()
+
+    async def _hand_back(self) -> None:
         while self._commits:
             await asyncio.wait(set(self._tasks), return_when=asyncio.FIRST_COMPLETED)
         owned = list(self._owned.values())
@@ -186,7 +199,7 @@ class Engine:
                 prepared.commit.dues_removed.append(due.key)
                 continue
             if isinstance(item, RetryDue):
-                self._committer.add_retry(prepared, item)
+                self._committer.add_retry(prepared, item, due)
             elif isinstance(item, QueueTimeoutDue):
                 self._spawn(self._check_waiting(owned, due, item))
             else:
@@ -227,11 +240,11 @@ class Engine:
             owned.unread = owned.unread or len(entries) >= limit
             for entry in entries:
                 owned.cursor = entry.seq
+                message: object
                 try:
                     message = read_message(entry.data)
                 except DurableError as error:
-                    _log.error("the inbox entry %s for %r stays unread: %s", entry.id, entry.name, error)
-                    continue
+                    message = Damaged(str(error))
                 owned.post(Delivery(entry.name, message, seq=entry.seq))
 
     async def _read_dues(self, owned: Owned, now_ms: int) -> None:
@@ -249,7 +262,6 @@ class Engine:
 
     async def _listen_forever(self) -> None:
         while not self._stopping:
-            self._relisten.clear()
             topics = [inbox_topic(partition, self._queue) for partition in range(self._store.partitions)]
             watch = self._store.watch(topics)
             try:
@@ -270,15 +282,29 @@ class Engine:
         self._spawn(self._send(batch))
 
     async def _send(self, batch: list[Prepared]) -> None:
+        clock = self._store.clock
+        began = clock.monotonic()
         try:
             answers = await self._committer.send(batch)
         finally:
             self._commits -= 1
             for prepared in batch:
                 prepared.owned.in_flight -= 1
+        refused = sum(answer is not None for answer in answers)
+        telemetry.commits_answered(len(answers) - refused, refused, clock.monotonic() - began)
         for prepared, refusal in zip(batch, answers, strict=True):
             self._completion.settle(prepared, refusal)
+            if refusal is None and prepared.commit.outgoing:
+                self._spawn(self._relay(prepared.owned, prepared.commit.outgoing))
         self._wake.set()
+
+    async def _relay(self, owned: Owned, outgoing: Sequence[Outgoing] | None = None) -> None:
+        """Send what is in a partition's outbox, and tell the senders."""
+        for item in await self._outbox.left_over(owned.lease) if outgoing is None else outgoing:
+            delivery = await self._outbox.relay(item)
+            if delivery is not None and self._is_owned(owned):
+                owned.post(delivery)
+                self._wake.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -305,6 +331,14 @@ class Engine:
             del self._owned[owned.lease.partition]
             self._leases = tuple(item.lease for item in self._owned.values())
             self._cache.drop_partition(owned.lease.partition)
+            owned.dispose()
+            self._spawn(self._reroute(owned))
+
+    def _abandon(self, owned: Owned) -> None:
+        """A commit came back from a partition that is lost: what it carried must still reach the log."""
+        if self._is_owned(owned):
+            self._drop(owned)
+        else:
             self._spawn(self._reroute(owned))
 
     async def _reroute(self, owned: Owned) -> None:
@@ -342,9 +376,11 @@ class Engine:
             return
         holders = await store.holders(self._queue)
         offset = sorted(members).index(self._session) * partitions // len(members)
-        wanted = balance.to_acquire(list(self._owned), holders, share, partitions, offset)
+        others = [partition for partition, holder in holders.items() if holder != self._session]
+        wanted = balance.to_acquire(list(self._owned), others, share, partitions, offset)
         for lease in await store.acquire(self._session, self._queue, wanted):
-            self._owned[lease.partition] = Owned(lease)
+            self._owned[lease.partition] = owned = Owned(lease)
+            self._spawn(self._relay(owned))
         self._leases = tuple(item.lease for item in self._owned.values())
         self._wake.set()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._runtime.run import Run, replayed
 from .._runtime.options import WorkflowSpec
+from .._runtime.run import Run, replayed
 from ..codec import Codec
 from ..errors import DamagedRecordError
 from ..history import Close, Event, RecordedEvent, RunReopened, RunStarted
@@ -21,7 +21,7 @@ class Execution:
 
     workflow_id: str
     run_id: str
-    spec: WorkflowSpec
+    spec: WorkflowSpec | None  # None where the run is closed without its code
     codec: Codec
     seq: int = 0
     run: Run | None = None
@@ -59,6 +59,7 @@ def rebuild(execution: Execution, history: list[RecordedEvent]) -> None:
     events: list[Event] = [recorded.event for recorded in effective(history)]
     execution.seq = len(history)
     if events:
+        assert execution.spec is not None
         execution.run = replayed(execution.spec, execution.codec, events)
         last = events[-1]
         execution.closed = last.status if isinstance(last, Close) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .. import _limits
+from .. import _limits, telemetry
 from .._log import StartRun, read_run
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec
@@ -61,4 +61,5 @@ async def load_execution(
     )
     execution.note = document.note
     rebuild(execution, await read_history(store, partition, record.run_id))
+    telemetry.run_replayed(execution.seq)
     return execution

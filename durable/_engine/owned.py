@@ -98,6 +98,13 @@ class Owned:
         """Return how many runs are ready."""
         return len(self.ready)
 
+    def dispose(self) -> None:
+        """Drop the executions that wait for their next step."""
+        for mailbox in self.mailboxes.values():
+            if mailbox.execution is not None:
+                mailbox.execution.dispose()
+                mailbox.execution = None
+
     # --- dues
 
     def learn_dues(self, dues: list[Due], until_ms: int) -> None:

@@ -30,7 +30,7 @@ async def reopen(store: Store, partition: int, execution: Execution, message: Re
     fresh = Execution(
         execution.workflow_id, execution.run_id, execution.spec, execution.codec, seq=len(history), note=execution.note
     )
-    if kept:
+    if kept and fresh.spec is not None:
         fresh.run = replayed(fresh.spec, fresh.codec, [recorded.event for recorded in kept])
     _go_on(fresh, failing, message, store.now_ms(), decision)
     decision.reopened = True

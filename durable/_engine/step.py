@@ -12,6 +12,7 @@ from typing import Any
 from .._log import (
     ActivityEnded,
     AskQuery,
+    OutgoingEnded,
     QueryReply,
     QueueTimeoutDue,
     RequestCancel,
@@ -22,15 +23,17 @@ from .._log import (
     TimerDue,
     TotalTimeoutDue,
 )
-from .._runtime.commands import ActivityCommand, LocalActivityCommand
+from .._runtime.commands import ActivityCommand, ExternalCommand, LocalActivityCommand
 from .._runtime.run import Run
 from ..codec import failure_of
-from ..errors import ActivityTimeoutError, InternalError
+from ..errors import ActivityTimeoutError, DamagedRecordError, InternalError
 from ..history import (
     ActivityCompleted,
     ActivityFailed,
     CancelRequested,
     Event,
+    ExternalDelivered,
+    ExternalFailed,
     FailureData,
     LocalActivityCompleted,
     LocalActivityFailed,
@@ -43,7 +46,7 @@ from ..history import (
     to_raw,
 )
 from . import effects, retries
-from .decision import Decision, Delivery
+from .decision import Damaged, Decision, Delivery
 from .execution import Execution
 
 FLAGS: tuple[str, ...] = ()
@@ -67,6 +70,8 @@ def step(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, deci
             decision.dues_removed.append(delivery.due_key)
         handler = _HANDLERS.get(type(delivery.message))
         if handler is None:
+            if isinstance(delivery.message, Damaged):
+                raise DamagedRecordError(delivery.message.problem)
             raise InternalError(f"no step for a {type(delivery.message).__name__}")
         handler(execution, delivery.message, now_ms, decision)
     finish(execution, decision)
@@ -163,6 +168,7 @@ def _start(execution: Execution, message: StartRun, now_ms: int, decision: Decis
 
 def begin(execution: Execution, started: RunStarted, decision: Decision) -> None:
     """Take a run's first step."""
+    assert execution.spec is not None
     execution.run = Run(execution.spec, execution.codec, started)
     _deliver(execution, started, decision)
 
@@ -259,6 +265,16 @@ def _time_out(
     _fail_activity(execution, command, failure_of(error, execution.codec).as_wire(), kind, now_ms, decision)
 
 
+def _outgoing_ended(execution: Execution, message: OutgoingEnded, now_ms: int, decision: Decision) -> None:
+    run = _open(execution)
+    if run is None or run.finished or not isinstance(run.commands.get(message.id), ExternalCommand):
+        return
+    if message.failure is None:
+        _deliver(execution, ExternalDelivered(at=now_ms, id=message.id), decision)
+    else:
+        _deliver(execution, ExternalFailed(at=now_ms, id=message.id, failure=message.failure), decision)
+
+
 def _query(execution: Execution, message: AskQuery, now_ms: int, decision: Decision) -> None:
     run = _live(execution)
     try:
@@ -275,6 +291,7 @@ _HANDLERS: dict[type, Callable[[Execution, Any, int, Decision], None]] = {
     Terminate: _terminate,
     ActivityEnded: _activity_ended,
     AskQuery: _query,
+    OutgoingEnded: _outgoing_ended,
     TimerDue: _timer,
     TotalTimeoutDue: _total_timeout,
     QueueTimeoutDue: _queue_timeout,

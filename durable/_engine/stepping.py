@@ -47,10 +47,11 @@ class Stepper:
         watchdog: Watchdog,
         submit: Callable[[list[Prepared]], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        is_owned: Callable[[Owned], bool],
     ) -> None:
         self._store, self._specs, self._codec, self._local = store, specs, codec, local
         self._committer, self._cache, self._watchdog = committer, cache, watchdog
-        self._submit, self._spawn = submit, spawn
+        self._submit, self._spawn, self._is_owned = submit, spawn, is_owned
         self._loads = asyncio.Semaphore(LOADS_MAX)
         self.stuck = Stuck(store, committer, submit)
 
@@ -115,8 +116,8 @@ class Stepper:
         try:
             async with self._loads:
                 document = await self._store.document(owned.lease.partition, name=mailbox.name)
-                if document is None:
-                    _log.warning("messages for workflow id %r are dropped: it has no run", mailbox.name)
+                if document is None or (not document.open and not _asks(mailbox.deliveries)):
+                    _log.debug("messages for workflow id %r are dropped: it has no open run", mailbox.name)
                     deliveries, mailbox.deliveries = mailbox.deliveries, []
                     self._commit(owned, Stepped(mailbox, deliveries, _only_dues(deliveries)))
                     return
@@ -129,6 +130,8 @@ class Stepper:
             deliveries, mailbox.deliveries = mailbox.deliveries, []
             await self.stuck.report(owned, mailbox, deliveries, error, document=document)
             return
+        if not self._is_owned(owned):
+            owned.dispose()
         owned.settle(mailbox)
 
     async def _run_local(self, owned: Owned, stepped: Stepped) -> None:
@@ -188,6 +191,10 @@ class Stepper:
             await self.stuck.report(owned, mailbox, [special], error, execution)
             return
         self._commit(owned, Stepped(mailbox, [special], decision, execution))
+
+
+def _asks(deliveries: list[Delivery]) -> bool:
+    return any(isinstance(delivery.message, AskQuery | RetryRun) for delivery in deliveries)
 
 
 def _only_dues(deliveries: list[Delivery]) -> Decision:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from .. import _limits
+from .. import _limits, telemetry
 from .._log import (
     ActivityEnded,
     AskQuery,
@@ -21,9 +21,8 @@ from .._log import (
     message_entry,
     task_id,
 )
-
 from ..codec import default_codec, failure_of
-from ..errors import RequestFailedError, StoreError
+from ..errors import HistoryError, RequestFailedError, StoreError
 from ..history import (
     ActivityRetryScheduled,
     ActivityScheduled,
@@ -68,6 +67,7 @@ class Stuck:
             _log.warning("workflow id %r could not be loaded, trying again: %s", mailbox.name, error)
         elif mailbox.noted != note:
             _log.error("workflow id %r is stuck: %s", mailbox.name, note, exc_info=error)
+            telemetry.run_stuck(type(error).__name__)
         try:
             deliveries = await self._into_the_log(owned, mailbox, deliveries)
             if run_id and await self._close_without_code(owned, mailbox, deliveries, run_id):
@@ -126,7 +126,7 @@ class Stuck:
         decision = Decision(events=[event], closed=event.status)
         decision.dues_removed += [d.due_key for d in deliveries if d.due_key]
         seq = await self._drop_pending(partition, run_id, decision)
-        execution = Execution(mailbox.name, run_id, None, self._codec, seq=seq + 1, note=mailbox.noted)  # type: ignore[arg-type]
+        execution = Execution(mailbox.name, run_id, None, self._codec, seq=seq + 1, note=mailbox.noted)
         prepared = self._committer.prepare(owned)
         self._committer.add(prepared, Stepped(mailbox, deliveries, decision, execution))
         self._submit([prepared])
@@ -141,7 +141,7 @@ class Stuck:
                 seq += 1
                 try:
                     event = RecordedEvent.read(seq, record).event
-                except Exception:  # a damaged record: what it would have told is left to be dropped when it comes
+                except HistoryError:  # what the damaged record would have told is dropped when it comes
                     continue
                 if isinstance(event, ActivityScheduled):
                     attempts[event.id] = 1

@@ -26,6 +26,7 @@ from ._messages import (
     read_reply,
     write_reply,
 )
+from ._outgoing import OutgoingEnded, OutgoingMessage, outgoing_key, read_outgoing, write_outgoing
 from ._partitions import partition_of
 from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run
 from ._tasks import ActivityTask, read_task, task_id, write_task
@@ -36,6 +37,8 @@ __all__ = [
     "AnyDue",
     "AskQuery",
     "Message",
+    "OutgoingEnded",
+    "OutgoingMessage",
     "QueryReply",
     "QueueTimeoutDue",
     "RecordBody",
@@ -53,14 +56,17 @@ __all__ = [
     "ended_entry_id",
     "message_entry",
     "new_run_document",
+    "outgoing_key",
     "partition_of",
     "read_due",
     "read_message",
+    "read_outgoing",
     "read_reply",
     "read_run",
     "read_task",
     "task_id",
     "write_due",
+    "write_outgoing",
     "write_reply",
     "write_task",
 ]

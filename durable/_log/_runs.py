@@ -1,7 +1,7 @@
 """The run record: what is known of a run without reading its history. It is a document of the store, named by the workflow id."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
@@ -54,7 +54,7 @@ def read_run(document: Document) -> RunRecord:
         run_id=document.id,
         workflow=document.kind,
         queue=document.inbox,
-        status=document.state,  # type: ignore[arg-type] - written by this package only
+        status=cast(Status, document.state),
         started_ms=document.created_ms,
         closed_ms=document.closed_ms,
         stuck=document.note or None,

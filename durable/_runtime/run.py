@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
 from random import Random
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from .._ids import CommandId
 from ..codec import Codec, failure_of
@@ -37,7 +37,6 @@ from .loop import DeterministicLoop
 from .matcher import Matcher, describe
 from .options import WorkflowSpec
 from .signals import SignalBox
-
 
 _log = logging.getLogger("durable")
 
@@ -86,7 +85,8 @@ class Run:
         Raises what makes the run stuck: `NonDeterminismError`, `DecodeError`, `BlockedStepError` and errors of our own. The
         run must be thrown away then.
         """
-        self.matcher.emitted = emitted = []
+        emitted: list[Event] = []
+        self.matcher.emitted = emitted
         self._step(event)
         return emitted
 
@@ -298,7 +298,7 @@ def replayed(spec: WorkflowSpec, codec: Codec, events: Sequence[Event]) -> Run:
     A close event is matched with the code's outcome by kind; a history that goes on after the code has ended is one whose
     code has changed, unless what follows are messages that were acknowledged before the close.
     """
-    run = Run(spec, codec, events[0])  # type: ignore[arg-type] - checked by `effective`
+    run = Run(spec, codec, cast(RunStarted, events[0]))
     index, count = 0, len(events)
     while index < count:
         event = events[index]

@@ -2,6 +2,7 @@
 
 from ._activity import Activity, activity, collect_activities
 from ._activity_context import ActivityInfo, activity_info, heartbeat
+from ._external import external
 from ._info import RunInfo, info, logger
 from ._messages import Query, Signal
 from ._proxy import local, proxy
@@ -18,6 +19,7 @@ __all__ = [
     "activity",
     "activity_info",
     "collect_activities",
+    "external",
     "heartbeat",
     "info",
     "local",

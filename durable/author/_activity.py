@@ -83,7 +83,7 @@ class ActivityDecorator:
 
     def __call__(self, fn: Callable[P, R]) -> Activity[P, R]:
         """Make `fn` an activity."""
-        return self._make(fn)
+        return cast(Activity[P, R], self._make(fn))
 
 
 @overload
@@ -151,7 +151,7 @@ def activity_options(
 ) -> ActivityOptions:
     """Return the options with every value checked. Raises `ValueError`, `TypeError` or `InvalidIdError` naming the value."""
     for error in raises:
-        if not (isinstance(error, type) and issubclass(error, Exception)):
+        if not _is_exception_class(error):
             raise TypeError(f"raises: expected exception classes, got {error!r}")
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise TypeError(f"retry: expected a RetryPolicy, got {retry!r}")
@@ -183,7 +183,7 @@ def collect_activities(source: object) -> list[Activity[..., Any]]:
         raise DefinitionError(f"{source!r} is a plain function: decorate it with @activity")
     if isinstance(source, Iterable) and not isinstance(source, str | bytes):
         return [found for item in source for found in collect_activities(item)]
-    found = [value for value in activities_of(source).values()]
+    found = list(activities_of(source).values())
     if not found:
         raise DefinitionError(f"no activities in {source!r}: decorate its functions or methods with @activity")
     return found
@@ -197,6 +197,10 @@ def activities_of(source: object) -> dict[str, Activity[..., Any]]:
         if isinstance(inspect.getattr_static(source, attribute, None), Activity):
             result[attribute] = getattr(source, attribute)
     return result
+
+
+def _is_exception_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)
 
 
 def _is_method(fn: Callable[..., Any]) -> bool:

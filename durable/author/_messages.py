@@ -42,7 +42,7 @@ class Signal(Generic[T]):
     @overload
     def __init__(self: Signal[None], name: str) -> None: ...
     @overload
-    def __init__(self, name: str, type: type[T]) -> None: ...  # noqa: A002
+    def __init__(self, name: str, type: type[T]) -> None: ...
     def __init__(self, name: str, type: Any = None) -> None:  # noqa: A002 - the field's name
         self.name = checked_name(name, "signal name")
         self.type: Any = type
@@ -145,7 +145,7 @@ class Query(Generic[R]):
             raise DefinitionError(f"a query handler must be a plain def, it cannot await: {describe(function)}")
         signature = signature_of(function)
 
-        def answer(args: msgspec.Raw) -> msgspec.Raw:
+        def answer(args: msgspec.Raw) -> Payload:
             return _answer(run, self, signature, function, args)
 
         run.queries[self.name] = answer
@@ -155,7 +155,7 @@ class Query(Generic[R]):
         return f"Query({self.name!r}, {getattr(self.type, '__name__', self.type)})"
 
 
-def _answer(run: Run, query: Query[Any], signature: Signature, function: Callable[..., Any], raw: msgspec.Raw) -> Any:
+def _answer(run: Run, query: Query[Any], signature: Signature, function: Callable[..., Any], raw: msgspec.Raw) -> Payload:
     what = f"query {query.name!r}"
     try:
         args, kwargs = signature.decode_call(run.codec, from_raw(raw), what=what)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from .._duration import Duration, optional_ms
 from .._runtime import guard
@@ -63,7 +63,7 @@ class WorkflowDecorator:
 
     def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
         """Make `fn` a workflow."""
-        return self._make(fn)
+        return cast(Workflow[P, R], self._make(fn))
 
 
 @overload

@@ -11,6 +11,7 @@ from ._activities import (
     LocalActivityScheduled,
 )
 from ._event import CommandEvent, Event, FailureData, Inbound
+from ._external import ExternalCancelRequested, ExternalDelivered, ExternalFailed, ExternalSignalRequested
 from ._markers import PatchMarked, SideEffectRecorded
 from ._messages import SignalReceived
 from ._payload import from_raw, null, to_raw
@@ -41,6 +42,10 @@ __all__ = [
     "Close",
     "CommandEvent",
     "Event",
+    "ExternalCancelRequested",
+    "ExternalDelivered",
+    "ExternalFailed",
+    "ExternalSignalRequested",
     "FailureData",
     "Inbound",
     "LocalActivityCompleted",

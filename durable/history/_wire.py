@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from ..errors import DamagedRecordError, FutureVersionError
-from . import _activities, _markers, _messages, _runs, _timers
+from . import _activities, _external, _markers, _messages, _runs, _timers
 from ._event import Event
 
 EVENTS: tuple[type[Event], ...] = (
@@ -38,6 +38,10 @@ EVENTS: tuple[type[Event], ...] = (
     _messages.SignalReceived,
     _markers.SideEffectRecorded,
     _markers.PatchMarked,
+    _external.ExternalSignalRequested,
+    _external.ExternalCancelRequested,
+    _external.ExternalDelivered,
+    _external.ExternalFailed,
 )
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]

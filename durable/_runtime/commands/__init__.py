@@ -2,6 +2,7 @@
 
 from ._command import Command, CommandFuture
 from .activity import ActivityCommand, schedule_activity
+from .external import ExternalCommand, send_cancel, send_signal
 from .local import LocalActivityCommand, schedule_local
 from .markers import is_patched, record_side_effect
 from .timer import TimerCommand, cancel_timer, start_timer
@@ -10,6 +11,7 @@ __all__ = [
     "ActivityCommand",
     "Command",
     "CommandFuture",
+    "ExternalCommand",
     "LocalActivityCommand",
     "TimerCommand",
     "cancel_timer",
@@ -17,5 +19,7 @@ __all__ = [
     "record_side_effect",
     "schedule_activity",
     "schedule_local",
+    "send_cancel",
+    "send_signal",
     "start_timer",
 ]

@@ -1,0 +1,39 @@
+"""What a run sends to others: asked for, then delivered to the other run's inbox or refused."""
+
+import msgspec
+
+from ._event import CommandEvent, FailureData, Inbound
+
+
+class ExternalSignalRequested(CommandEvent, frozen=True, kw_only=True):
+    """The code sends the signal `name` to the open run of `workflow_id`."""
+
+    workflow_id: str
+    name: str
+    value: msgspec.Raw
+
+    def summary(self) -> str:
+        return f"signal {self.name!r} to {self.workflow_id!r} (#{self.id})"
+
+
+class ExternalCancelRequested(CommandEvent, frozen=True, kw_only=True):
+    """The code asks the open run of `workflow_id` to cancel."""
+
+    workflow_id: str
+    reason: str = ""
+
+    def summary(self) -> str:
+        return f"cancellation of {self.workflow_id!r} (#{self.id})"
+
+
+class ExternalDelivered(Inbound, frozen=True, kw_only=True):
+    """What command `id` sent is in the other run's inbox."""
+
+    id: int
+
+
+class ExternalFailed(Inbound, frozen=True, kw_only=True):
+    """What command `id` sent could not be delivered: there is no such run, or it is closed."""
+
+    id: int
+    failure: FailureData
