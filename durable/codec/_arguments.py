@@ -20,7 +20,7 @@ from .. import _limits
 from ..errors import CodecError, DecodeError, EncodeError, InvalidCallError, PayloadTooLargeError
 from ._hints import FunctionHints, hints_of, local_names, unwrapped
 from ._json import JsonCodec, dump, json_data, load, too_large, unwritable
-from ._plan import Misfit, Plan, type_name
+from ._plan import Plan, type_name
 from ._protocol import Codec, Payload
 from ._types import plan_of
 
@@ -74,7 +74,7 @@ class Signature:
                 raise TypeError  # to the slower path
             positional = [plan.dump(value) for plan, value in zip(plans, args, strict=False)]
             data = orjson.dumps((positional, {}))
-        except (Misfit, TypeError, RecursionError):
+        except Exception:
             compiled.check_call(args, kwargs)
             data = _encode_slowly(compiled, args, kwargs, what)
         if len(data) > _limits.PAYLOAD_BYTES_MAX:

@@ -31,8 +31,13 @@ def hints_of(fn: Callable[..., Any], *, namespace: Mapping[str, Any] | None = No
     `namespace` (see `local_names`). Raises `DefinitionError` naming the function and the annotation if one leads nowhere.
     """
     names = {**local_names(fn), **(namespace or {})}
-    signature = inspect.signature(fn)
     inner = unwrapped(fn)
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):
+        raise DefinitionError(
+            f"{type_name(inner)}: its parameters cannot be told; wrap it in a function of your own"
+        ) from None
     hints = _resolved(inner, type_name(inner), getattr(inner, "__globals__", None), names)
     parameters = {p.name: (p, hints.get(p.name, Any)) for p in signature.parameters.values()}
     return FunctionHints(parameters, hints.get("return", Any), names)
@@ -60,12 +65,12 @@ def local_names(fn: Any) -> dict[str, Any]:
     """
     fn = unwrapped(fn)
     names: dict[str, Any] = {}
-    outer, found, _ = getattr(fn, "__qualname__", "").rpartition(".<locals>.")
-    frame = sys._getframe() if found else None  # pyright: ignore[reportPrivateUsage] - the only way to a caller's locals
+    scopes = _enclosing(getattr(fn, "__qualname__", ""))
+    frame = sys._getframe() if scopes else None  # the only way to a caller's locals
     while frame is not None:
-        if frame.f_code.co_qualname == outer and frame.f_globals is getattr(fn, "__globals__", None):
-            names.update(frame.f_locals)
-            break
+        if frame.f_code.co_qualname in scopes and frame.f_globals is getattr(fn, "__globals__", None):
+            # Types only: whatever else is there would be kept alive as long as the function.
+            names = {**{name: value for name, value in frame.f_locals.items() if _is_like_a_hint(value)}, **names}
         frame = frame.f_back
     code = getattr(fn, "__code__", None)
     for name, cell in zip(code.co_freevars if code else (), getattr(fn, "__closure__", None) or (), strict=False):
@@ -76,6 +81,16 @@ def local_names(fn: Any) -> dict[str, Any]:
     for parameter in getattr(fn, "__type_params__", ()):
         names[parameter.__name__] = parameter
     return names
+
+
+def _enclosing(qualname: str) -> set[str]:
+    parts = qualname.split(".<locals>.")
+    return {".<locals>.".join(parts[:count]) for count in range(1, len(parts))}
+
+
+def _is_like_a_hint(value: Any) -> bool:
+    kinds = (type, types.ModuleType, types.UnionType, typing.TypeVar, typing.NewType)
+    return isinstance(value, kinds) or typing.get_origin(value) is not None or type(value).__name__ == "TypeAliasType"
 
 
 def class_hints(cls: type, namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ import msgspec
 import orjson
 
 from .. import _limits
-from ..errors import DecodeError, EncodeError, PayloadTooLargeError
-from ._plan import Misfit, Plan, key_step
+from ..errors import DecodeError, DefinitionError, EncodeError, PayloadTooLargeError
+from ._plan import Misfit, Plan, key_step, type_name
 from ._protocol import Payload
 from ._types import plan_of
 
-_DEPTH_MAX: Final = 250  # orjson writes up to 254 levels
+_DEPTH_MAX: Final = 240  # orjson writes up to 254 levels; a call's payload adds two to those of its arguments
 
 _decoders: dict[
     Any, Any
@@ -30,7 +30,9 @@ class JsonCodec:
         """Return `value` as JSON. See `Codec.encode`."""
         try:
             data = orjson.dumps(plan_of(hint).dump(value))
-        except (Misfit, TypeError, RecursionError) as error:
+        except DefinitionError:
+            raise
+        except Exception as error:
             raise encode_error(error, value, hint, what) from None
         if len(data) > _limits.PAYLOAD_BYTES_MAX:
             raise too_large(len(data), what)
@@ -86,7 +88,7 @@ def load(data: Any, plan: Plan, what: str) -> Any:
     """Return the value of JSON data by `plan`. Raises `DecodeError`."""
     try:
         return plan.load(data)
-    except (Misfit, RecursionError) as error:
+    except Exception as error:
         raise DecodeError(f"{what}: {_problem(error)}") from None
 
 
@@ -94,7 +96,7 @@ def dump(value: Any, plan: Plan, what: str) -> Any:
     """Return the JSON data of `value` by `plan`. Raises `EncodeError`."""
     try:
         return plan.dump(value)
-    except (Misfit, RecursionError) as error:
+    except Exception as error:
         raise EncodeError(f"{what}: {_problem(error)}") from None
 
 
@@ -103,7 +105,7 @@ def encode_error(error: Exception, value: Any, hint: Any, what: str) -> EncodeEr
     if not isinstance(error, Misfit | RecursionError):
         try:
             error = unwritable(plan_of(hint).dump(value)) or error
-        except (Misfit, RecursionError) as other:
+        except Exception as other:
             error = other
     return EncodeError(f"{what}: {_problem(error)}")
 
@@ -124,13 +126,17 @@ def is_unsupported(value: Any, hint: Any) -> bool:
         return misfit.unsupported
     except RecursionError:
         return True
+    except Exception:
+        return False
     return unwritable(data) is not None
 
 
 def _problem(error: Exception) -> str:
     if isinstance(error, Misfit):
         return str(error)
-    return "the value is nested too deeply, or contains itself"
+    if isinstance(error, RecursionError):
+        return "the value is nested too deeply, or contains itself"
+    return f"its conversion raised {type_name(type(error))}"  # code of the value's class: an attribute, a key's hash
 
 
 def unwritable(data: Any, depth: int = 0) -> Misfit | None:

@@ -161,7 +161,10 @@ def _write_timedelta(value: timedelta) -> str:
 
 
 def _read_timedelta(data: str) -> timedelta:
-    return msgspec.convert(data, timedelta)
+    try:
+        return msgspec.convert(data, timedelta)
+    except msgspec.ValidationError:
+        raise ValueError from None
 
 
 def _read_uuid(data: str) -> UUID:

@@ -1,9 +1,11 @@
 """Calls as payloads: each argument by its own type, bound and checked where the call is made."""
 
 import functools
+import gc
 import json
 import sys
 import textwrap
+import weakref
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import _limits
-from durable.codec import Payload, default_codec, hints_of, signature_of, untyped_signature
+from durable.codec import Payload, Signature, default_codec, hints_of, signature_of, untyped_signature
 from durable.errors import DecodeError, DefinitionError, EncodeError, InvalidCallError, PayloadTooLargeError
 
 from . import future
@@ -31,7 +33,7 @@ async def charge(
 def ship(order: Item, address: str = "") -> None: ...
 
 
-def loose(a, b=1): ...  # noqa: ANN001, ANN201
+def loose(a, b=1): ...
 
 
 class Service:
@@ -189,7 +191,7 @@ def test_wrappers_and_partials_are_seen_through() -> None:
 
     assert hints_of(wrapper).parameters["order"][1] is Item
     partial = functools.partial(charge, Item("a", 1.0))
-    assert list(hints_of(partial).parameters)[0] == "amount"
+    assert next(iter(hints_of(partial).parameters)) == "amount"
     assert hints_of(partial).result is Money
 
 
@@ -212,6 +214,34 @@ def test_names_of_the_enclosing_function() -> None:
     assert signature.decode_result(CODEC, signature.encode_result(CODEC, value)) == value
     with pytest.raises(DefinitionError, match=r"fn: the type of 'value' is written as 'Outer' and cannot be resolved"):
         hints_of(fn)
+
+
+def test_values_of_the_enclosing_function_are_not_kept() -> None:
+    """A signature keeps types of its surroundings alive, nothing else."""
+
+    class Big:
+        pass
+
+    def define() -> tuple[Signature, weakref.ref[Big]]:
+        big = Big()
+
+        def fn(value: "Big") -> None: ...
+
+        return signature_of(fn), weakref.ref(big)
+
+    signature, seen = define()
+    gc.collect()
+    assert seen() is None
+    assert signature.hints.parameters["value"][1] is Big
+
+
+def test_depth_counts_within_a_call() -> None:
+    """What is deep enough to be refused is refused by name."""
+    deep: list[Any] = []
+    for _ in range(251):
+        deep = [deep]
+    with pytest.raises(EncodeError, match=r"argument 'a' of it: .*nested too deeply"):
+        LOOSE.encode_call(CODEC, (deep,), {}, what="it")
 
 
 def test_an_annotation_that_leads_nowhere_is_named() -> None:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -152,6 +152,17 @@ def test_a_value_that_json_cannot_hold_is_refused(value: Any, hint: Any, message
     assert refusal(value, hint).startswith(message)
 
 
+class Faulty(dict[str, int]):
+    def items(self) -> Any:
+        raise ZeroDivisionError(SECRET)
+
+
+def test_what_a_values_own_code_raises_is_an_error_of_ours() -> None:
+    """The error names the place, not what the code said."""
+    assert refusal(Faulty(a=1), dict[str, Any]) == "its conversion raised ZeroDivisionError"
+    assert refusal([Faulty(a=1)], Any) == "its conversion raised ZeroDivisionError"
+
+
 def test_too_deep_a_value_is_refused() -> None:
     """Beyond what the JSON writer takes, the error says so."""
     assert refusal(deep(300), Any).endswith("the value is nested too deeply, or contains itself")
@@ -170,6 +181,8 @@ def test_too_large_a_value_is_refused_with_both_sizes() -> None:
     )
 
 
+ORDER = b'{"id":"00000000-0000-0000-0000-000000000001","placed":"2024-01-01T00:00:00","items":[%b]}'
+
 UNFIT: list[tuple[bytes, Any, str]] = [
     (b'"1"', int, "expected int, got str"),
     (b"1.0", int, "expected int, got float"),
@@ -186,9 +199,13 @@ UNFIT: list[tuple[bytes, Any, str]] = [
     (b'"hunter2-secret"', bytes, "expected bytes, got other text"),
     (b'"hunter2-secret"', Color, "expected a member of Color, got a str that is none"),
     (b"1", Color, "expected Color, got int"),
-    (b'{"id":"00000000-0000-0000-0000-000000000001","placed":"2024-01-01T00:00:00","items":[{"sku":"a","price":1},'
-     b'{"sku":"b","price":1},{"sku":"c","price":1},{"sku":"d","price":"hunter2-secret"}]}', Order,
+    (b'[{"sku":"a","price":1},{"sku":"b","price":1},{"sku":"d","price":"hunter2-secret"}]', list[Item],
+     "$[2].price: expected float, got str"),
+    (b'{"items":[{"sku":"a","price":1},{"sku":"b","price":"hunter2-secret"}]}', Order,
+     "the field 'id' of Order is missing"),
+    (ORDER % b'{"sku":"a","price":1},{"sku":"b","price":1},{"sku":"c","price":1},{"sku":"d","price":"hunter2-secret"}', Order,
      "$.items[3].price: expected float, got str"),
+    (b'"hunter2-secret"', timedelta, "expected timedelta, got other text"),
     (b'{"sku":"a"}', Item, "the field 'price' of Item is missing"),
     (b'[{"sku":"a"}]', list[Item], "$[0]: the field 'price' of Item is missing"),
     (b'[["a",1]]', list[Item], "$[0]: expected Item, got list"),

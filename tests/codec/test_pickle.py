@@ -133,11 +133,11 @@ def test_arguments_are_pickled_one_by_one() -> None:
     assert shown[0][2] == 2
     assert shown[2] == {"1": "pickle", "3": "pickle", "key": "pickle"}
     assert signature.decode_call(CODEC, payload) == (args, kwargs)
-    with pytest.raises(DecodeError, match="argument 'plain' of fn: the payload's encoding is 'pickle'"):
+    with pytest.raises(DecodeError, match=r"argument 'plain' of fn: the payload's encoding is 'pickle'"):
         signature.decode_call(default_codec(), payload)
     with pytest.raises(EncodeError, match="argument 'item' of activity fn: expected Item, got Plain"):
         signature.encode_call(CODEC, (Plain(1), Plain(1)), {}, what="activity fn")
-    with pytest.raises(InvalidCallError, match="missing a required argument: 'plain'"):
+    with pytest.raises(InvalidCallError, match=r"missing a required argument: 'plain'"):
         signature.encode_call(CODEC, (Item("a", 1.0),), {}, what="activity fn")
     plain_json = default_codec()
     sent = signature_of(lambda a: a).encode_call(plain_json, (1,), {}, what="it")
@@ -147,7 +147,7 @@ def test_arguments_are_pickled_one_by_one() -> None:
 @pytest.mark.parametrize("key", [b"", b"fifteen bytes..", "text of enough length"])
 def test_a_weak_key_is_refused(key: Any) -> None:
     """The key has at least 16 bytes, and the error does not show it."""
-    with pytest.raises(InvalidCallError, match="^PickleCodec: expected a key of at least 16 bytes$"):
+    with pytest.raises(InvalidCallError, match=r"^PickleCodec: expected a key of at least 16 bytes$"):
         PickleCodec(key)
 
 

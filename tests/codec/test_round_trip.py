@@ -17,8 +17,29 @@ from durable.codec._types import plan_of
 
 from . import shapes
 from .shapes import (
-    HINTS, PATHS, Access, Admin, Box, Car, Color, Ids, IntBox, Item, Level, Mixed, Money, Order, Packet, Pair, Point, Sized, Sku, Team, Tree,
-    User, Word,
+    HINTS,
+    PATHS,
+    Access,
+    Admin,
+    Box,
+    Car,
+    Color,
+    Ids,
+    IntBox,
+    Item,
+    Level,
+    Mixed,
+    Money,
+    Order,
+    Packet,
+    Pair,
+    Point,
+    Sized,
+    Sku,
+    Team,
+    Tree,
+    User,
+    Word,
 )  # fmt: skip
 
 CODEC = default_codec()
@@ -62,20 +83,13 @@ def round_trip(value: Any, hint: Any) -> Any:
 @pytest.mark.parametrize("hint", HINTS, ids=str)
 @given(data=st.data())
 def test_every_type_comes_back_equal_and_of_its_class(hint: Any, data: st.DataObject) -> None:
-    """A value comes back equal, and of the same class."""
+    """A value comes back equal, and of the same class; our own plan reads the same as msgspec, which reads for it where it can."""
     value = data.draw(st.none() if hint is None else st.from_type(hint))
     back = round_trip(value, hint)
     assert back == value
     assert type(back) is type(value)
-
-
-@pytest.mark.parametrize("hint", HINTS, ids=str)
-@given(data=st.data())
-def test_both_readers_agree(hint: Any, data: st.DataObject) -> None:
-    """Our own plan reads what msgspec reads for us where that is faster, and gives the same."""
-    value = data.draw(st.none() if hint is None else st.from_type(hint))
-    payload = CODEC.encode(value, hint, what="it")
-    assert load(json.loads(payload.data), plan_of(hint), "it") == CODEC.decode(payload, hint, what="it") == value
+    data_of_it = json.loads(CODEC.encode(value, hint, what="it").data)
+    assert load(data_of_it, plan_of(hint), "it") == value
 
 
 @pytest.mark.parametrize(
