@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .author import Signal as Signal
     from .author import activity as activity
     from .author import activity_info as activity_info
+    from .author import external as external
     from .author import heartbeat as heartbeat
     from .author import info as info
     from .author import local as local
@@ -53,6 +54,7 @@ __all__ = [
     "activity",
     "activity_info",
     "errors",
+    "external",
     "heartbeat",
     "info",
     "local",
@@ -70,7 +72,7 @@ __all__ = [
 
 _MODULES = {
     "author": (
-        "ActivityInfo", "Query", "RunInfo", "Signal", "activity", "activity_info", "heartbeat", "info", "local", "logger",
+        "ActivityInfo", "Query", "RunInfo", "Signal", "activity", "activity_info", "external", "heartbeat", "info", "local", "logger",
         "now", "patched", "proxy", "random", "side_effect", "sleep", "uuid4", "wait_condition", "workflow",
     ),
     "client": ("Client", "Handle", "RunDescription"),

@@ -12,7 +12,7 @@ import durable
 
 PUBLIC = [
     "ActivityInfo", "Client", "Handle", "JsonCodec", "PickleCodec", "Query", "RetryPolicy", "RunDescription", "RunInfo",
-    "Signal", "Worker", "activity", "activity_info", "errors", "heartbeat", "info", "local", "logger", "now", "patched",
+    "Signal", "Worker", "activity", "activity_info", "errors", "external", "heartbeat", "info", "local", "logger", "now", "patched",
     "proxy", "random", "side_effect", "sleep", "uuid4", "wait_condition", "workflow",
 ]  # fmt: skip
 HEAVY = ["msgspec", "orjson", "opentelemetry", "sqlite3", "redis", "asyncio", "durable.author", "durable._engine"]

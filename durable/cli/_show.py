@@ -1,12 +1,14 @@
 """`durable show`: one run as a readable timeline, with what is pending and why it waits."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._clock import SystemClock
-from ..errors import RunNotFoundError
+from ..errors import HistoryError
 from ._output import console, fields, print_json, print_table, span, when, when_ms
 from ._settings import Settings, json_option, run_option, store_option
 from ._timeline import Pending, Timeline, timeline_of, why_waiting
@@ -17,6 +19,16 @@ if TYPE_CHECKING:
 _STYLES = {"good": "green", "bad": "red", "quiet": "dim"}
 
 
+@dataclass(slots=True)
+class _Loaded:
+    """A run, its events as data, and the activities of it that are parked. `unread` says why there are no events."""
+
+    run: "RunDescription"
+    events: list[tuple[int, dict[str, Any]]] = field(default_factory=list[tuple[int, dict[str, Any]]])
+    parked: list[str] = field(default_factory=list[str])
+    unread: str = ""
+
+
 @click.command("show")
 @click.argument("workflow_id", metavar="ID")
 @run_option
@@ -25,46 +37,40 @@ _STYLES = {"good": "green", "bad": "red", "quiet": "dim"}
 @click.pass_obj
 def show_command(settings: Settings, workflow_id: str, run_id: str | None, as_json: bool) -> None:
     """Show a run: its history, its pending activities, and why it waits."""
-    run, events, parked = settings.with_client(lambda client: _load(client, workflow_id, run_id))
-    timeline = timeline_of(events)
-    why = why_waiting(timeline, run.status, run.stuck, parked, now_ms=SystemClock().now_ms())
+    loaded = settings.with_client(lambda client: _load(client, workflow_id, run_id))
+    run, timeline = loaded.run, timeline_of(loaded.events)
+    why = why_waiting(timeline, run.status, run.stuck, loaded.parked, now_ms=SystemClock().now_ms())
     if as_json:
         print_json(
             {
                 "run": fields(run),
                 "why": why,
                 "pending": [fields(pending) for pending in timeline.pending],
-                "history": [{"seq": seq, **event} for seq, event in events],
+                "history": [{"seq": seq, **event} for seq, event in loaded.events],
+                "unread": loaded.unread,
             }
         )
         return
     _print_run(run, why)
-    _print_lines(timeline)
+    if loaded.unread:
+        click.secho(f"the history cannot be read: {loaded.unread}", fg="red", err=True)
+    else:
+        _print_lines(timeline)
     _print_pending(timeline.pending)
 
 
-async def _load(
-    client: "Client", workflow_id: str, run_id: str | None
-) -> "tuple[RunDescription, list[tuple[int, dict[str, Any]]], Sequence[str]]":
+async def _load(client: "Client", workflow_id: str, run_id: str | None) -> _Loaded:
     handle = client.handle(workflow_id, run_id)
     run = await handle.describe()
-    events = [as_data(position, event) for position, event in enumerate(await handle.history(), start=1)]
-    parked: list[str] = []
+    loaded = _Loaded(run)
+    try:
+        # As the events were stored, with the fields that this version does not know.
+        loaded.events = [(one.seq, json.loads(one.record)) for one in await handle.history()]
+    except HistoryError as error:
+        loaded.unread = str(error)
     if run.status == "running":
-        found = await client.parked.list()
-        parked = [task.activity for task in found if task.workflow_id == run.workflow_id]
-    return run, events, parked
-
-
-def as_data(position: int, event: Any) -> tuple[int, dict[str, Any]]:
-    """Return an event of a history as its number and JSON data. Raises `RunNotFoundError` for none."""
-    import msgspec
-
-    if event is None:
-        raise RunNotFoundError(f"event {position} is not there any more")
-    record = getattr(event, "record", None)  # as it was stored, with the fields that this version does not know
-    data: dict[str, Any] = msgspec.json.decode(record if record is not None else msgspec.json.encode(event))
-    return getattr(event, "seq", position), data
+        loaded.parked = [task.activity for task in await client.parked.list(workflow_id=run.workflow_id)]
+    return loaded
 
 
 def _print_run(run: "RunDescription", why: str) -> None:

@@ -206,6 +206,22 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
     "ActivityFailed": _activity_failed,
     "LocalActivityFailed": _activity_failed,
     "ActivityCancelRequested": lambda event, name: (f"{name} #{event['id']} cancelled", "", "quiet"),
+    "ExternalSignalRequested": lambda event, _: (
+        f"signal {event.get('name')} sent to {event.get('workflow_id')} (#{event['id']})",
+        value_text(event.get("value")),
+        "quiet",
+    ),
+    "ExternalCancelRequested": lambda event, _: (
+        f"cancellation of {event.get('workflow_id')} asked for (#{event['id']})",
+        event.get("reason", ""),
+        "quiet",
+    ),
+    "ExternalDelivered": lambda event, _: (f"message #{event['id']} delivered", "", "good"),
+    "ExternalFailed": lambda event, _: (
+        f"message #{event['id']} not delivered",
+        failure_text(event.get("failure")),
+        "bad",
+    ),
     "TimerStarted": lambda event, _: (
         f"timer #{event['id']} started",
         f"due at {when_ms(event.get('due_ms', 0))}",
