@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ._plan import Convert, Misfit, Plan, key_step, locate_item, refuse, type_name
+from ._plan import Convert, Misfit, Plan, key_step, refuse, type_name
 from ._scalars import INT_MAX, INT_MIN
 
 # As plain values: a type checker would fill in unknown type arguments after issubclass.
@@ -41,12 +41,22 @@ def _dump_each(item: Plan) -> Callable[[Collection[Any]], list[Any]]:
     def dump(items: Collection[Any]) -> list[Any]:
         if check is not None and check(items):
             return list(items)
-        try:
-            return [convert(value) for value in items]
-        except Misfit as misfit:
-            locate_item(convert, items, misfit)
+        return _each(items, convert)
 
     return dump
+
+
+def _each(items: Iterable[Any], convert: Convert) -> list[Any]:
+    # Not a comprehension: the length of what is done says which item failed. To search for it by converting once more
+    # was tried: in nested lists each level doubles the work of the one below.
+    result: list[Any] = []
+    add = result.append
+    try:
+        for item in items:
+            add(convert(item))
+    except Misfit as misfit:
+        raise misfit.at(f"[{len(result)}]") from None
+    return result
 
 
 def _load_each(convert: Convert, name: str) -> Callable[[Any], list[Any]]:
@@ -54,10 +64,7 @@ def _load_each(convert: Convert, name: str) -> Callable[[Any], list[Any]]:
         kind: type[Any] = type(data)
         if kind is not list:
             refuse(name, data)
-        try:
-            return [convert(value) for value in data]
-        except Misfit as misfit:
-            locate_item(convert, data, misfit)
+        return _each(data, convert)
 
     return load
 

@@ -52,8 +52,8 @@ def unwrapped(fn: Any) -> Any:
             fn = fn.func
         elif isinstance(fn, types.MethodType):
             fn = fn.__func__
-        elif not hasattr(fn, "__annotations__") and hasattr(type(fn), "__call__"):  # noqa: B004 - its class's method is meant
-            return unwrapped(type(fn).__call__)
+        elif not hasattr(fn, "__annotations__") and inspect.isfunction(method := vars(type(fn)).get("__call__")):
+            fn = method  # an object that can be called
         else:
             return fn
 

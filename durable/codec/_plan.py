@@ -88,13 +88,3 @@ def key_step(key: Any, position: int | None = None) -> str:
     if isinstance(key, str) and key.isidentifier() and len(key) <= _SHOWN_KEY_CHARS_MAX:
         return f".{key}"
     return "[key]" if position is None else f"[key {position}]"
-
-
-def locate_item(convert: Convert, items: Iterable[Any], problem: Misfit) -> NoReturn:
-    """Convert `items` once more, one by one, to raise with the index of the first that fails (`problem` if none does)."""
-    for index, item in enumerate(items):
-        try:
-            convert(item)
-        except Misfit as misfit:
-            raise misfit.at(f"[{index}]") from None
-    raise problem

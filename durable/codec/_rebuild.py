@@ -7,6 +7,7 @@ Nothing is imported, unpickled or looked up by a name from the data: a name is c
 # pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 
 import builtins
+import functools
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -193,7 +194,12 @@ _TAKE = {"fields": _take_fields, "init": _take_init, "args": _take_args, "state"
 _MAKE = {"fields": _make_fields, "init": _make_init, "args": _make_args, "state": _make_state}
 
 
-def _init_parameters(cls: type[BaseException]) -> list[tuple[inspect.Parameter, Any]] | None:
+def _init_parameters(cls: Any) -> list[tuple[inspect.Parameter, Any]] | None:
+    return _cached_parameters(cls)
+
+
+@functools.lru_cache(maxsize=1_000)  # exception classes are few; the bound is for programs that make them at run time
+def _cached_parameters(cls: Any) -> list[tuple[inspect.Parameter, Any]] | None:
     """Return the parameters of a constructor written in Python, with their hints; None if it has none or takes *args."""
     init: Any = cls.__init__
     if not inspect.isfunction(init):
@@ -211,7 +217,7 @@ def _args_hints(cls: type[BaseException], count: int) -> list[Any]:
     return hints + [Any] * (count - len(hints))
 
 
-def _attribute_hints(cls: type[BaseException]) -> dict[str, Any]:
+def _attribute_hints(cls: Any) -> dict[str, Any]:
     try:
         declared = class_hints(cls, {})
     except DefinitionError:

@@ -78,11 +78,7 @@ def object_converters(cls: type, name: str, fields: Sequence[Field]) -> tuple[Co
             values = values_of(value)
         except AttributeError:
             raise Misfit(f"a field of {name} is not set") from None
-        try:
-            return {key: convert(item) for key, convert, item in zip(names, dumps, values, strict=True)}
-        except Misfit:
-            _locate_field(names, dumps, values)
-            raise
+        return _dumped(names, dumps, values)
 
     rows = [(f.name, f.plan.load, f.argument or f.name, f.required) for f in fields]
     late = frozenset(f.name for f in fields if f.argument is None)
@@ -105,12 +101,14 @@ def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda value: tuple(getattr(value, name) for name in names)
 
 
-def _locate_field(names: Sequence[str], dumps: Sequence[Convert], values: Sequence[Any]) -> None:
-    for name, convert, value in zip(names, dumps, values, strict=True):
-        try:
-            convert(value)
-        except Misfit as misfit:
-            raise misfit.at(f".{name}") from None
+def _dumped(names: Sequence[str], dumps: Sequence[Convert], values: Sequence[Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    try:
+        for name, convert, value in zip(names, dumps, values, strict=True):
+            result[name] = convert(value)
+    except Misfit as misfit:
+        raise misfit.at(f".{names[len(result)]}") from None
+    return result
 
 
 def _loaded(data: Any, name: str, rows: Sequence[tuple[str, Convert, str, bool]]) -> dict[str, Any]:
@@ -157,11 +155,7 @@ def named_tuple_converters(cls: type, name: str, fields: Sequence[Field]) -> tup
     def dump(value: Any) -> dict[str, Any]:
         if type(value) is not cls:
             refuse_instance(cls, name, value)
-        try:
-            return {key: convert(item) for key, convert, item in zip(names, dumps, value, strict=True)}
-        except Misfit:
-            _locate_field(names, dumps, value)
-            raise
+        return _dumped(names, dumps, value)
 
     return dump, lambda data: made_by(cls, name, _loaded(data, name, rows))
 

@@ -195,6 +195,22 @@ def test_wrappers_and_partials_are_seen_through() -> None:
     assert hints_of(partial).result is Money
 
 
+def test_callable_objects_and_functions_in_c() -> None:
+    """An object has the signature of its `__call__`; a function in C has one without types, or is refused by name."""
+
+    class Caller:
+        def __call__(self, item: Item) -> Money: ...
+
+    assert (
+        signature_of(Caller()).encode_call(CODEC, (Item("a", 1.0),), {}, what="it").data
+        == b'[[{"sku":"a","price":1.0,"count":1}],{}]'
+    )
+    assert signature_of(Caller()).result is Money
+    assert signature_of(len).encode_call(CODEC, ([1],), {}, what="it").data == b"[[[1]],{}]"
+    with pytest.raises(DefinitionError, match=r"getattr: its parameters cannot be told"):
+        signature_of(getattr).encode_call(CODEC, (1, "real"), {}, what="it")
+
+
 def test_annotations_as_text() -> None:
     """Names defined further down are found at the first use."""
     signature = signature_of(future.ship)
@@ -238,7 +254,7 @@ def test_values_of_the_enclosing_function_are_not_kept() -> None:
 def test_depth_counts_within_a_call() -> None:
     """What is deep enough to be refused is refused by name."""
     deep: list[Any] = []
-    for _ in range(251):
+    for _ in range(253):
         deep = [deep]
     with pytest.raises(EncodeError, match=r"argument 'a' of it: .*nested too deeply"):
         LOOSE.encode_call(CODEC, (deep,), {}, what="it")

@@ -152,6 +152,21 @@ def test_a_value_that_json_cannot_hold_is_refused(value: Any, hint: Any, message
     assert refusal(value, hint).startswith(message)
 
 
+def test_the_path_costs_no_more_than_the_value() -> None:
+    """A misfit deep inside is found in one pass: a second one for each level would never end here."""
+    value, tree = [Plain()], Tree("x")
+    for _ in range(60):
+        value, tree = [value], Tree(1, [tree])
+    assert refusal(value, Any).startswith("$" + "[0]" * 61 + ": values of type Plain")
+    assert refusal(tree, Tree) == "$" + ".children[0]" * 60 + ".value: expected int, got str"
+    data = b"[" * 61 + b'"x"' + b"]" * 61
+    hint: Any = int
+    for _ in range(61):
+        hint = list[hint]
+    with pytest.raises(DecodeError, match=r"\$(\[0\]){61}: expected int, got str"):
+        CODEC.decode(Payload(data), hint, what=WHAT)
+
+
 class Faulty(dict[str, int]):
     def items(self) -> Any:
         raise ZeroDivisionError(SECRET)
