@@ -15,6 +15,8 @@ from ..history import CommandEvent, Event, PatchMarked, tag_of
 E = TypeVar("E", bound=CommandEvent)
 
 _OWN = ("durable", "asyncio")
+_OURS_BUT_USERS = "durable._samples."  # the samples come with the package, and are written as users write
+_RUN_MODULE = f"{__package__}.run"  # what called it is not the workflow's code
 
 
 class Matcher:
@@ -37,14 +39,14 @@ class Matcher:
         self.replaying = False
         return self._recorded[self._index] if self._index < len(self._recorded) else None
 
-    def take(self, kind: type[E]) -> E | None:
-        """Return the recorded event for a command of type `kind`; None if the step is live, or if another one is recorded.
+    def take(self, kind: type[E], id: int) -> E | None:  # noqa: A002 - the field's name
+        """Return the next recorded command and pass it, if it is of type `kind` and for number `id`; else None.
 
-        The caller tells the two apart by `replaying`.
+        One that does not fit stays the next one: the code may have failed to ask for anything here, as it did at the time.
         """
         if self._index < len(self._recorded):
             event = self._recorded[self._index]
-            if type(event) is kind:
+            if type(event) is kind and event.id == id:
                 self._index += 1
                 return event
         return None
@@ -58,15 +60,18 @@ class Matcher:
                 return True
         return False
 
-    def mismatch(self, asked: str, *, recorded: Event | None = None) -> NonDeterminismError:
-        """Return the error for a command `asked` for where the history has another one, or none."""
+    def mismatch(self, asked: str, *, recorded: Event | None = None, where: str = "") -> NonDeterminismError:
+        """Return the error for a command `asked` for where the history has another one, or none.
+
+        `where` is the line of the workflow that this is about; if it is not given, the one that is running.
+        """
         if recorded is None and self._index < len(self._recorded):
             recorded = self._recorded[self._index]
         return NonDeterminismError(
             "the workflow's code does not follow the run's history",
             history=describe(recorded) if recorded is not None else "nothing more in this step",
             code=asked,
-            where=source_line(),
+            where=where or source_line(),
             hint=(
                 "the code was changed while the run was open, or its order depends on something outside the history; "
                 'guard a change with `if patched("name"):`, or deploy the earlier code'
@@ -76,15 +81,37 @@ class Matcher:
 
 def describe(event: Event) -> str:
     """Return `event` as it is shown to people."""
-    return event.summary() if isinstance(event, CommandEvent) else tag_of(event)
+    if isinstance(event, CommandEvent):
+        return event.summary()
+    number = getattr(event, "id", None)
+    return tag_of(event) if number is None else f"{tag_of(event)} of #{number}"
 
 
 def source_line() -> str:
-    """Return the innermost line of user code on the stack, as "file:line in function"."""
+    """Return the innermost line of workflow code on the stack, as "file:line in function"; empty if none is running."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in _OWN:
-            return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
+    while frame is not None and frame.f_globals.get("__name__") != _RUN_MODULE:
+        if _is_users(frame):
+            return _line(frame)
         frame = frame.f_back
     return ""
+
+
+def waiting_line(coroutine: object) -> str:
+    """Return the innermost line of workflow code at which a suspended `coroutine` waits; empty if it does not."""
+    found = ""
+    while coroutine is not None:
+        frame: FrameType | None = getattr(coroutine, "cr_frame", None)
+        if frame is not None and _is_users(frame):
+            found = _line(frame)
+        coroutine = getattr(coroutine, "cr_await", None)
+    return found
+
+
+def _is_users(frame: FrameType) -> bool:
+    name = str(frame.f_globals.get("__name__", ""))
+    return name.partition(".")[0] not in _OWN or name.startswith(_OURS_BUT_USERS)
+
+
+def _line(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from random import Random
 from typing import Any, NoReturn, cast
@@ -34,7 +35,7 @@ from . import context, guard
 from .commands import ActivityCommand, Command, cancel_timer, start_timer
 from .entropy import run_random
 from .loop import DeterministicLoop
-from .matcher import Matcher, describe
+from .matcher import Matcher, describe, waiting_line
 from .options import WorkflowSpec
 from .signals import SignalBox
 
@@ -96,7 +97,7 @@ class Run:
         self._step(event)
         left = self.matcher.end_replay()
         if left is not None:
-            raise self.matcher.mismatch("nothing more in this step", recorded=left)
+            raise self.matcher.mismatch("nothing more in this step", recorded=left, where=self.where())
 
     def note(self, event: Event) -> None:
         """Take an event that the code does not see: it keeps what is known of a pending activity up to date."""
@@ -127,8 +128,6 @@ class Run:
                 return RunCancelled(at=self.now_ms, reason=self.cancel_requested.reason)
             return self._failed(asyncio.CancelledError("the workflow's code cancelled itself"))
         error = main.exception()
-        if isinstance(error, NonDeterminismError):
-            raise error
         if error is not None:
             return self._failed(error)
         what = f"the result of workflow {self.spec.name}"
@@ -144,11 +143,8 @@ class Run:
         if handler is None:
             known = ", ".join(sorted(self.queries)) or "none"
             raise InvalidCallError(f"workflow {self.spec.name!r} has no query {name!r}; it has: {known}")
-        self.read_only = f"the query {name!r}"
-        try:
+        with self.reading_only(f"the query {name!r}"):
             return self._guarded(lambda: self.context.copy().run(handler, args))
-        finally:
-            self.read_only = ""
 
     def dispose(self) -> None:
         """Drop the run: its code ends without another effect."""
@@ -173,6 +169,22 @@ class Run:
             raise InvalidCallError(f"{self.read_only} is read-only: it cannot start {what}")
         if self.aborted is not None or self.closing:
             raise StepAbortedError
+
+    @contextmanager
+    def reading_only(self, what: str) -> Iterator[None]:
+        """What runs inside may ask for nothing: no replay would find it where the history has it."""
+        outer, self.read_only = self.read_only, what
+        try:
+            yield
+        finally:
+            self.read_only = outer
+
+    def where(self) -> str:
+        """Return the line at which the workflow's code waits, or the workflow if it has ended."""
+        main = self._main
+        line = waiting_line(main.get_coro()) if main is not None else ""
+        code = getattr(self.spec.fn, "__code__", None)
+        return line or (f"{code.co_filename}:{code.co_firstlineno} in {code.co_qualname}" if code is not None else "")
 
     def emit(self, event: Event) -> None:
         """Write down a command of the live step."""
@@ -207,8 +219,15 @@ class Run:
         self._conditions.append((predicate, future, copy_context()))
         return future
 
+    def holds(self, predicate: Callable[[], Any]) -> bool:
+        """Return whether `predicate` is true, or raise what it raises. It may only read: how often it is tried is not recorded."""
+        with self.reading_only("the predicate of wait_condition"):
+            return bool(predicate())
+
     def random(self) -> Random:
-        """Return the run's random numbers: the same on each replay."""
+        """Return the run's random numbers: the same on each replay. Raises `InvalidCallError` in code that may only read."""
+        if self.read_only:
+            raise InvalidCallError(f"{self.read_only} is read-only: it cannot take random numbers, which would be missing later")
         if self._random is None:
             self._random = run_random(self.run_id)
         return self._random
@@ -235,18 +254,23 @@ class Run:
             self.context.run(self.signals.deliver, event)  # type: ignore[arg-type]
         elif kind is CancelRequested:
             self.cancel_requested = event  # type: ignore[assignment]
-            if self._main is not None:
-                self._main.cancel()
+            if self._main is not None and not self._main.cancel():
+                self.signals.cancel_handlers()  # the code has ended, and only they hold the run open
         else:
             command = self.commands.get(event.id)  # type: ignore[attr-defined]
             if command is None:
-                raise self.matcher.mismatch("nothing that this could end", recorded=event)
+                raise self.matcher.mismatch("nothing that this could end", recorded=event, where=self.where())
             command.resolve(event)
 
     def _start(self, event: RunStarted) -> None:
         what = f"workflow {self.spec.name}"
         args, kwargs = self.spec.signature.decode_call(self.codec, from_raw(event.args), what=what)
         self._main = self.loop.create_task(self.spec.fn(*args, **kwargs), name="workflow", context=self.context)
+        self._main.add_done_callback(self._ended, context=self.context)
+
+    def _ended(self, main: asyncio.Task[Any]) -> None:
+        if main.cancelled() or main.exception() is not None:
+            self.signals.cancel_handlers()  # what they wait for from the code will not come
 
     def _run_to_quiescence(self) -> None:
         loop = self.loop
@@ -262,7 +286,7 @@ class Run:
                 self._conditions.remove(item)
                 continue
             try:
-                holds = where.copy().run(predicate)
+                holds = where.copy().run(self.holds, predicate)
             except Exception as error:
                 self._conditions.remove(item)
                 future.set_exception(error)
@@ -282,6 +306,9 @@ class Run:
             guard.leave()
 
     def _failed(self, error: BaseException) -> RunFailed:
+        broken = _nondeterminism(error)
+        if broken is not None:
+            raise broken
         return RunFailed(at=self.now_ms, failure=failure_of(error, self.codec, known=self.spec.raises).as_wire())
 
     def _on_unhandled(self, details: dict[str, Any]) -> None:
@@ -290,6 +317,14 @@ class Run:
             error = details.get("exception")
             with guard.allowed():
                 _log.error("run %s: %s", self.run_id, details.get("message", "unhandled error"), exc_info=error)
+
+
+def _nondeterminism(error: BaseException) -> NonDeterminismError | None:
+    """Return the `NonDeterminismError` in `error`, itself or a member of its group: that is no failure of the run's own."""
+    if isinstance(error, BaseExceptionGroup):
+        members: tuple[BaseException, ...] = error.exceptions
+        return next((found for found in map(_nondeterminism, members) if found is not None), None)
+    return error if isinstance(error, NonDeterminismError) else None
 
 
 def replayed(spec: WorkflowSpec, codec: Codec, events: Sequence[Event]) -> Run:
@@ -313,7 +348,7 @@ def replayed(spec: WorkflowSpec, codec: Codec, events: Sequence[Event]) -> Run:
         else:
             _match_close(run, event)
     if run.finished and events[-1].role != "close":
-        raise run.matcher.mismatch("the end of the workflow", recorded=None)
+        raise run.matcher.mismatch("the end of the workflow", where=run.where())
     return run
 
 
@@ -323,7 +358,7 @@ def _match_close(run: Run, event: Event) -> None:
     if not isinstance(event, asked):
         return  # from outside: the code was not asked
     if not run.finished:
-        raise run.matcher.mismatch("more work", recorded=event)
+        raise run.matcher.mismatch("more work", recorded=event, where=run.where())
     outcome = run.outcome()
     if type(outcome) is not type(event):
-        raise run.matcher.mismatch(describe(outcome), recorded=event)
+        raise run.matcher.mismatch(describe(outcome), recorded=event, where=run.where())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +28,18 @@ class Handler:
 class SignalBox:
     """All signals of one run."""
 
-    __slots__ = ("_buffers", "_handlers", "_pump", "_queue", "_run", "_running", "_seen", "_waiters")
+    __slots__ = ("_buffers", "_handlers", "_open", "_pump", "_queue", "_run", "_seen", "_tasks", "_waiters")
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._buffers: dict[str, deque[msgspec.Raw]] = {}
-        self._waiters: dict[str, deque[asyncio.Future[msgspec.Raw]]] = {}
+        self._waiters: dict[str, deque[asyncio.Future[None]]] = {}
         self._handlers: dict[str, Handler] = {}
         self._seen: set[str] = set()
         self._queue: deque[tuple[Handler, Any]] = deque()
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # of handlers, by sequence number; the pump is one of them
         self._pump: asyncio.Task[None] | None = None
-        self._running = 0
+        self._open = True
 
     def knows(self, request: str) -> bool:
         """Return whether a signal of this request was delivered already."""
@@ -47,36 +48,33 @@ class SignalBox:
     @property
     def busy(self) -> bool:
         """Whether a handler is running or about to run."""
-        return self._running > 0 or bool(self._queue)
+        return bool(self._tasks)
 
     def deliver(self, event: SignalReceived) -> None:
-        """Hand the signal to its handler, or to who waits longest for it, or keep it."""
+        """Hand the signal to its handler, or keep it and wake who waits longest for it."""
         self._seen.add(event.request)
         handler = self._handlers.get(event.name)
         if handler is not None:
             self._dispatch(handler, event.value)
             return
-        waiters = self._waiters.get(event.name)
-        while waiters:
-            waiter = waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(event.value)
-                return
         self._buffers.setdefault(event.name, deque()).append(event.value)
+        self._wake(event.name)
 
     async def receive(self, name: str) -> msgspec.Raw:
-        """Wait for the next signal `name`. A signal that arrives as the wait is cancelled is kept for the next one."""
-        buffer = self._buffers.setdefault(name, deque())
-        if buffer:
-            return buffer.popleft()
-        waiter: asyncio.Future[msgspec.Raw] = self._run.loop.create_future()
-        self._waiters.setdefault(name, deque()).append(waiter)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                buffer.appendleft(waiter.result())
-            raise
+        """Wait for the next signal `name`. One that arrives as the wait is cancelled goes to whoever waits or comes next."""
+        while (value := self.take(name)) is None:
+            waiter: asyncio.Future[None] = self._run.loop.create_future()
+            waiters = self._waiters.setdefault(name, deque())
+            waiters.append(waiter)
+            try:
+                await waiter
+            except BaseException:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake(name)
+                elif waiter in waiters:
+                    waiters.remove(waiter)
+                raise
+        return value
 
     def take(self, name: str) -> msgspec.Raw | None:
         """Return the next kept signal `name` without waiting, or None."""
@@ -89,20 +87,46 @@ class SignalBox:
         for value in self._buffers.pop(name, ()):
             self._dispatch(handler, value)
 
+    def cancel_handlers(self) -> None:
+        """Cancel the handlers that run, and call none any more."""
+        self._open = False
+        self._queue.clear()
+        for task in list(self._tasks.values()):
+            task.cancel()
+
+    def _wake(self, name: str) -> None:
+        waiters = self._waiters.get(name)
+        while waiters and self._buffers.get(name):
+            waiter = waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
     def _dispatch(self, handler: Handler, raw: msgspec.Raw) -> None:
         value = handler.decode(raw)
+        if not self._open:
+            return
         if handler.concurrent or not inspect.iscoroutinefunction(handler.function):
-            self._running += 1
-            self._run.spawn(self._call(handler, value))
+            self._start(self._call(handler, value))
             return
         self._queue.append((handler, value))
         if self._pump is None or self._pump.done():
-            self._pump = self._run.spawn(self._drain())
+            self._pump = self._start(self._drain())
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._run.spawn(coroutine)
+        self._tasks[hash(task)] = task
+        task.add_done_callback(self._finished, context=self._run.context)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(hash(task), None)
+        if self._queue and (self._pump is None or self._pump is task):
+            self._pump = self._start(self._drain())  # the code cancelled the one before
 
     async def _drain(self) -> None:
         while self._queue:
             handler, value = self._queue.popleft()
-            self._running += 1
             await self._call(handler, value)
 
     async def _call(self, handler: Handler, value: Any) -> None:
@@ -112,5 +136,3 @@ class SignalBox:
                 await result
         except Exception as error:
             self._run.fail(error)
-        finally:
-            self._running -= 1

@@ -51,7 +51,7 @@ async def wait_condition(predicate: Callable[[], Any], *, timeout: Duration | No
     Raises `TimeoutError` after `timeout` (a durable timer), or what `predicate` raises.
     """
     run = require_run("wait_condition")
-    if predicate():
+    if run.holds(predicate):
         return
     if timeout is None:
         await run.wait_condition(predicate)

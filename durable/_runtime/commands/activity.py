@@ -57,7 +57,7 @@ class ActivityCommand(Command):
         if not run.matcher.replaying:
             run.emit(ActivityCancelRequested(at=run.now_ms, id=self.id))
             run.given_up.append(self)
-        elif run.matcher.take(ActivityCancelRequested) is None:
+        elif run.matcher.take(ActivityCancelRequested, self.id) is None:
             run.diverge(f"cancellation of activity {self.call.name!r} (#{self.id})")
         del run.commands[self.id]
 
@@ -70,8 +70,8 @@ def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwarg
     id = run.next_command_id()  # noqa: A001 - the field's name
     matcher = run.matcher
     if matcher.replaying:
-        event = matcher.take(ActivityScheduled)
-        if event is None or event.activity != call.name or event.id != id:
+        event = matcher.take(ActivityScheduled, id)
+        if event is None or event.activity != call.name:
             # The call may have failed to encode at the time, and so have left no event: then it fails now as it did then.
             call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
             run.diverge(f"activity {call.name!r} (#{id})", recorded=event)

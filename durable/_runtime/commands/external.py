@@ -59,8 +59,8 @@ def send_cancel(run: Run, workflow_id: str, reason: str) -> CommandFuture:
 
 def _send(run: Run, event: E) -> CommandFuture:
     if run.matcher.replaying:
-        recorded = run.matcher.take(type(event))
-        if recorded is None or (recorded.id, recorded.workflow_id) != (event.id, event.workflow_id):
+        recorded = run.matcher.take(type(event), event.id)
+        if recorded is None or recorded.workflow_id != event.workflow_id:
             run.diverge(event.summary(), recorded=recorded)
     else:
         run.check_may_command(event.summary())

@@ -52,8 +52,8 @@ def schedule_local(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: 
     """Record the command and return the future of its result. Raises as `schedule_activity` does."""
     id = run.next_command_id()  # noqa: A001 - the field's name
     if run.matcher.replaying:
-        event = run.matcher.take(LocalActivityScheduled)
-        if event is None or event.activity != call.name or event.id != id:
+        event = run.matcher.take(LocalActivityScheduled, id)
+        if event is None or event.activity != call.name:
             call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
             run.diverge(f"local activity {call.name!r} (#{id})", recorded=event)
     else:

@@ -21,9 +21,9 @@ def record_side_effect(run: Run, function: Callable[[], Any], hint: Any) -> Any:
     id = run.next_command_id()  # noqa: A001 - the field's name
     what = f"the value of side effect {getattr(function, '__qualname__', function)!r}"
     if run.matcher.replaying:
-        event = run.matcher.take(SideEffectRecorded)
-        if event is None or event.id != id:
-            run.diverge(f"side effect #{id}", recorded=event)
+        event = run.matcher.take(SideEffectRecorded, id)
+        if event is None:
+            run.diverge(f"side effect #{id}")
     else:
         run.check_may_command("a side effect")
         event = _recorded(run, id, function, hint, what)
@@ -35,7 +35,7 @@ def record_side_effect(run: Run, function: Callable[[], Any], hint: Any) -> Any:
 
 def _recorded(run: Run, id: int, function: Callable[[], Any], hint: Any, what: str) -> SideEffectRecorded:  # noqa: A002
     try:
-        with guard.allowed():
+        with guard.allowed(), run.reading_only(what):
             value = function()
         return SideEffectRecorded(at=run.now_ms, id=id, value=to_raw(run.codec.encode(value, hint, what=what)))
     except Exception as error:  # recorded too: a replay must raise where the first run did

@@ -13,6 +13,8 @@ from ._command import Command
 if TYPE_CHECKING:
     from ..run import Run
 
+_DELAY_MS_MAX = 1 << 52  # 140,000 years: past it, a number of milliseconds does not fit what JSON readers keep exactly
+
 
 class TimerCommand(Command):
     """A timer; `fire` is called when it is due."""
@@ -37,7 +39,7 @@ class TimerCommand(Command):
         if not run.matcher.replaying:
             run.emit(TimerCancelled(at=run.now_ms, id=self.id))
             run.given_up.append(self)
-        elif run.matcher.take(TimerCancelled) is None:
+        elif run.matcher.take(TimerCancelled, self.id) is None:
             run.diverge(f"cancellation of timer #{self.id}")
         del run.commands[self.id]
 
@@ -46,12 +48,12 @@ def start_timer(run: Run, delay_s: float, fire: Callable[[], None]) -> CommandId
     """Record a timer that fires in `delay_s` seconds, rounded up to the millisecond, and return its number."""
     id = run.next_command_id()  # noqa: A001 - the field's name
     if run.matcher.replaying:
-        event = run.matcher.take(TimerStarted)
-        if event is None or event.id != id:
-            run.diverge(f"timer of {delay_s:g} s (#{id})", recorded=event)
+        event = run.matcher.take(TimerStarted, id)
+        if event is None:
+            run.diverge(f"timer of {delay_s:g} s (#{id})")
     else:
         run.check_may_command("a timer")
-        event = TimerStarted(at=run.now_ms, id=id, due_ms=run.now_ms + max(1, math.ceil(delay_s * 1000)))
+        event = TimerStarted(at=run.now_ms, id=id, due_ms=run.now_ms + _whole_ms(delay_s))
         run.emit(event)
     TimerCommand(run, event, fire)
     return id
@@ -62,3 +64,8 @@ def cancel_timer(run: Run, timer: int) -> None:
     command = run.commands.get(timer)
     if command is not None:
         command.cancel()
+
+
+def _whole_ms(delay_s: float) -> int:
+    """Round up, so that nothing fires early; but 0.07 * 1000 is 70.00000000000001, and no 71."""
+    return min(max(1, math.ceil(round(delay_s * 1000, 6))), _DELAY_MS_MAX)
