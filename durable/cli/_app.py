@@ -24,8 +24,8 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import DurableError
-from ._exit import BUG, FAILED, INTERRUPTED, OK, exit_code_of
+from ..errors import DurableError, RequestFailedError, RunOutcomeError
+from ._exit import BUG, INTERRUPTED, OK, exit_code_of
 from ._settings import DEFAULT_STORE, Settings
 
 # Command -> its module and its line in the list. Only the command that is asked for is loaded, so `--help` is quick; a test
@@ -117,7 +117,7 @@ def _reported(error: Exception, settings: Settings) -> int:
     code = exit_code_of(error)
     ours = isinstance(error, DurableError | TimeoutError) and code != BUG
     message = str(error) or type(error).__name__
-    if code == FAILED and error.__cause__ is not None:
+    if isinstance(error, RunOutcomeError | RequestFailedError) and error.__cause__ is not None:
         message += f"\n  because: {type(error.__cause__).__name__}: {error.__cause__}"
     if settings.debug or not ours:
         click.echo(settings.redacted("".join(traceback.format_exception(error))).rstrip(), err=True)

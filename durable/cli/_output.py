@@ -31,7 +31,7 @@ def as_json(value: object, *, indent: bool = True) -> str:
 def _plain(value: Any) -> object:
     import msgspec
 
-    kind: type[Any] = type(value)
+    kind: Any = type(value)
     if issubclass(kind, msgspec.Raw):
         return msgspec.json.decode(value)
     if issubclass(kind, msgspec.Struct):

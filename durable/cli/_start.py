@@ -8,7 +8,7 @@ from .._clock import SystemClock
 from ._find import workflow_of
 from ._output import as_json, print_json
 from ._settings import Settings, json_option, store_option
-from ._values import arguments_of, value_of
+from ._values import arguments_of, duration, value_of
 
 if TYPE_CHECKING:
     from durable import Client
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 @click.argument("args", nargs=-1)
 @click.option("--id", "workflow_id", help="The workflow id. [default: the workflow's name and an id of its own]")
 @click.option("--queue", help="The task queue whose workers are to run it.")
-@click.option("--run-timeout", metavar="DURATION", help='End the run as timed out after this, like "2 days".')
+@click.option(
+    "--run-timeout", metavar="DURATION", callback=duration, help='End the run as timed out after this, like "2 days".'
+)
 @click.option("--wait", is_flag=True, help="Wait for the result and print it; exit code 1 if the run fails.")
-@click.option("--timeout", metavar="DURATION", help="With --wait: give up waiting after this (the run goes on).")
+@click.option(
+    "--timeout",
+    metavar="DURATION",
+    callback=duration,
+    help="With --wait: give up waiting after this (the run goes on).",
+)
 @store_option
 @json_option
 @click.pass_obj

@@ -63,6 +63,16 @@ def moment_of(text: str) -> datetime:
     return moment.astimezone()
 
 
+def duration(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    """Return an option's value in seconds: a number of them, or text like "2 days". For `click.option(callback=...)`."""
+    if text is None:
+        return None
+    try:
+        return float(text) if text.strip().replace(".", "", 1).isdecimal() else seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def _typed(text: str, hint: Any, what: str) -> Any:
     """Return `text` as a value of type `hint`: as JSON, else as text, since a text like 42 is JSON of another type."""
     from ..codec import JsonCodec, Payload
