@@ -13,54 +13,64 @@ class Slots:
     """
 
     def __init__(self, total: int, *, threads: int, processes: int) -> None:
-        self.total = total
         self.free = total
         self.freed = asyncio.Event()
-        self._pools: dict[Mode, int] = {"async": total, "thread": threads, "process": processes}
+        self._pools: dict[Mode, int] = {
+            "thread": threads,
+            "process": processes,
+        }  # free ones; "async" has the total only
         self._reserved = 0
-        self._reserved_of: dict[Mode, int] = {"async": 0, "thread": 0, "process": 0}
+        self._pooled: dict[Mode, int] = {"thread": 0, "process": 0}  # of `_reserved`: at most so many are of this mode
 
     def free_of(self, mode: Mode) -> int:
         """Return how many activities of `mode` could start now."""
-        return min(self.free, self._pools[mode])
+        return self.free if mode == "async" else min(self.free, self._pools[mode])
 
     def take(self, mode: Mode, count: int = 1) -> None:
         """Take `count` slots that are known to be free."""
         self.free -= count
-        self._pools[mode] -= count
+        if mode != "async":
+            self._pools[mode] -= count
 
     def give(self, mode: Mode, count: int = 1) -> None:
         """Give `count` slots back."""
         self.free += count
-        self._pools[mode] += count
+        if mode != "async":
+            self._pools[mode] += count
         if not self.freed.is_set():
             self.freed.set()
 
     def reserve(self, mode: Mode) -> bool:
         """Take a slot for a task that may yet be refused; False if there is none. `confirm` or `unreserve` follows."""
-        if self.free <= 0 or self._pools[mode] <= 0:
+        if self.free <= 0:
             return False
+        if mode != "async":
+            if self._pools[mode] <= 0:
+                return False
+            self._pools[mode] -= 1
+            self._pooled[mode] += 1
         self.free -= 1
-        self._pools[mode] -= 1
         self._reserved += 1
-        self._reserved_of[mode] += 1
         return True
 
     def confirm(self, mode: Mode) -> None:
         """A reserved slot of `mode` is taken for good, until `give`."""
         self._reserved -= 1
-        if self._reserved_of[mode] > 0:
-            self._reserved_of[mode] -= 1
-        else:  # it was counted under another mode when one was given back: see `unreserve`
-            self._pools[mode] -= 1
+        if mode != "async":
+            self._pooled[mode] -= 1
+        self._release_excess()
 
     def unreserve(self) -> None:
-        """Give a reserved slot back. Of which mode is not known: the pools are put right as soon as that is clear."""
+        """Give a reserved slot back. Of which mode it was is not known: its pool gets it back as soon as that is certain."""
         self._reserved -= 1
         self.free += 1
-        for mode, reserved in self._reserved_of.items():
-            excess = reserved - self._reserved
-            if excess > 0:
-                self._reserved_of[mode] -= excess
-                self._pools[mode] += excess
+        self._release_excess()
         self.freed.set()
+
+    def _release_excess(self) -> None:
+        """Of a mode no more can be reserved than of all modes together."""
+        for mode, count in self._pooled.items():
+            if count > self._reserved:
+                self._pooled[mode] = self._reserved
+                self._pools[mode] += count - self._reserved
+                self.freed.set()

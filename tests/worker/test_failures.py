@@ -1,0 +1,179 @@
+"""What an activity raises reaches its run; what keeps it from running at all does not."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from durable import RetryPolicy, activity, proxy, workflow
+from durable.errors import ActivityError, EncodeError, RunFailedError
+from tests.worker.cpu import Odd, halve, vanish
+from tests.worker.harness import history_types, serving
+
+AT_ONCE = RetryPolicy(initial_interval=0.001, maximum_interval=0.001)
+
+
+class Declined(Exception):
+    """Declared by `charge`."""
+
+
+async def test_a_declared_error_reaches_the_workflow_as_itself() -> None:
+    """It is not retried, and has its class and arguments."""
+    calls = 0
+
+    @activity(raises=[Declined])
+    async def charge() -> None:
+        nonlocal calls
+        calls += 1
+        raise Declined("no cover", 402)
+
+    @workflow
+    async def pay() -> list[object]:
+        try:
+            await charge()
+        except Declined as error:
+            return list(error.args)
+        return []
+
+    async with serving(workflows=[pay], activities=[charge]) as client:
+        assert await client.execute(pay)() == ["no cover", 402]
+    assert calls == 1
+
+
+async def test_a_declared_error_crosses_processes() -> None:
+    """A child reports it as a declared one too."""
+
+    @workflow
+    async def try_it() -> str:
+        try:
+            await halve(3)
+        except Odd as error:
+            return str(error)
+        return ""
+
+    async with serving(workflows=[try_it], activities=[halve]) as client:
+        assert await client.execute(try_it)() == "3 is odd"
+
+
+async def test_another_error_is_retried_and_then_reported_with_its_cause() -> None:
+    """By the policy; `SystemExit` of an activity is its failure, not the worker's end."""
+    calls = 0
+
+    @activity(retry=RetryPolicy(initial_interval=0.001, max_attempts=3))
+    async def leave() -> None:
+        nonlocal calls
+        calls += 1
+        raise SystemExit(3)
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await leave()
+        except ActivityError as error:
+            return f"{error.attempt} {error.__cause__!r}"
+        return ""
+
+    async with serving(workflows=[run_it], activities=[leave]) as client:
+        assert await client.execute(run_it)() == "3 RemoteError('builtins.SystemExit: 3')"
+    assert calls == 3
+
+
+async def test_a_result_that_cannot_be_recorded_fails_its_attempt_for_good() -> None:
+    """Trying again would give the same; the message names the activity."""
+    calls = 0
+
+    @activity
+    async def fetch() -> object:
+        nonlocal calls
+        calls += 1
+        return object()
+
+    @workflow
+    async def run_it() -> None:
+        await fetch()
+
+    async with serving(workflows=[run_it], activities=[fetch]) as client:
+        with pytest.raises(RunFailedError) as caught:
+            await client.execute(run_it)()
+    assert isinstance(caught.value.__cause__, ActivityError)
+    assert isinstance(caught.value.__cause__.__cause__, EncodeError)
+    assert "fetch" in str(caught.value.__cause__.__cause__)
+    assert calls == 1
+
+
+async def test_arguments_that_do_not_fit_are_no_failure_of_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    """The task is held and handed back, not failed and not tried in a hot loop; it goes on once the right code is there."""
+    from durable import Client, Worker
+
+    calls = 0
+
+    @activity(name="book")
+    async def book_wants_number(room: int) -> str:
+        nonlocal calls
+        calls += 1
+        return f"number {room}"
+
+    @activity(name="book")
+    async def book_wants_text(room: str) -> str:
+        return f"text {room}"
+
+    @workflow
+    async def stay() -> str:
+        return str(await proxy("book")("a-12"))
+
+    async with Client.connect("memory:") as client:
+        with caplog.at_level(logging.ERROR, "durable.worker"):
+            async with Worker(client, workflows=[stay], activities=[book_wants_number]):
+                handle = await client.start(stay, id="stay")()
+                while not caplog.records:
+                    await asyncio.sleep(0.001)
+                with pytest.raises(TimeoutError):
+                    await handle.result(timeout="200 ms")
+                (task,) = await client.store.inspect.tasks()
+                assert task.deliveries == 1
+        assert len(caplog.records) == 1
+        assert "activity book cannot begin here" in caplog.text
+        assert "'room'" in caplog.text
+        (task,) = await client.store.inspect.tasks()
+        assert (task.deliveries, task.claimed_by) == (0, None)
+        async with Worker(client, workflows=[stay], activities=[book_wants_text]):
+            assert await handle.result(timeout=10) == "text a-12"
+        assert calls == 0
+        assert "ActivityFailed" not in await history_types(client, "stay")
+
+
+async def test_a_process_that_dies_fails_its_attempt_only(tmp_path: Path) -> None:
+    """Another child takes its place for the next attempt."""
+
+    @workflow
+    async def run_it() -> str:
+        return str(await proxy(vanish, retry=AT_ONCE)(tmp_path / "marker"))
+
+    async with serving(workflows=[run_it], activities=[vanish]) as client:
+        handle = await client.start(run_it)()
+        assert await handle.result() == "attempt 2"
+        retried = [e.event for e in await handle.history() if type(e.event).__name__ == "ActivityRetryScheduled"]
+    assert retried[0].failure["type"] == "builtins.ChildProcessError"  # type: ignore[attr-defined]
+    assert "-9" in retried[0].failure["message"]  # type: ignore[attr-defined]
+
+
+async def test_a_cancelled_error_of_the_code_itself_is_a_failure() -> None:
+    """Nobody cancelled this attempt: it must not be mistaken for one that was told to stop."""
+
+    @activity(retry=RetryPolicy(max_attempts=1))
+    async def gather_wrongly() -> None:
+        task = asyncio.ensure_future(asyncio.Event().wait())
+        task.cancel()
+        await task
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await gather_wrongly()
+        except ActivityError as error:
+            return str(error.__cause__)
+        return ""
+
+    async with serving(workflows=[run_it], activities=[gather_wrongly]) as client:
+        assert "CancelledError" in await client.execute(run_it)()

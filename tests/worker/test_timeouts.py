@@ -1,0 +1,170 @@
+"""The time limits that a worker enforces: of an attempt, and between two heartbeats."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from durable import RetryPolicy, activity, activity_info, heartbeat, proxy, workflow
+from durable.errors import ActivityTimeoutError
+from durable.worker import _runner
+from tests.worker.cpu import hang
+from tests.worker.harness import serving, until
+
+ONCE = RetryPolicy(max_attempts=1)
+AT_ONCE = RetryPolicy(initial_interval=0.001, maximum_interval=0.001)
+
+
+async def test_an_async_attempt_is_cancelled_when_its_time_is_up() -> None:
+    """It may clean up before the timeout is reported; then the workflow sees which limit it was."""
+    cleaned = False
+
+    @activity(timeout="20 ms", retry=ONCE)
+    async def wait() -> None:
+        nonlocal cleaned
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned = True
+
+    @workflow
+    async def run_it() -> list[object]:
+        try:
+            await wait()
+        except ActivityTimeoutError as error:
+            return [error.kind, str(error.__cause__)]
+        return []
+
+    async with serving(workflows=[run_it], activities=[wait]) as client:
+        assert await client.execute(run_it)() == ["attempt", "no result within 0.02 s"]
+    assert cleaned
+
+
+async def test_a_result_that_comes_in_time_is_kept() -> None:
+    """A limit costs nothing when it is not reached."""
+
+    @activity(timeout="1 min", heartbeat_timeout="1 min")
+    async def quick() -> str:
+        return "done"
+
+    @workflow
+    async def run_it() -> str:
+        return await quick()
+
+    async with serving(workflows=[run_it], activities=[quick]) as client:
+        assert await client.execute(run_it)() == "done"
+
+
+async def test_an_attempt_that_ignores_its_cancellation_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeout is reported after a moment of patience, and what the code gives later is dropped."""
+    monkeypatch.setattr(_runner, "_PATIENCE_S", 0.02)
+    finish = asyncio.Event()
+
+    @activity(timeout="10 ms", retry=AT_ONCE)
+    async def stubborn() -> str:
+        if activity_info().attempt > 1:
+            return "second"
+        while not finish.is_set():
+            try:
+                await finish.wait()
+            except asyncio.CancelledError:
+                continue
+        return "first"
+
+    @workflow
+    async def run_it() -> str:
+        return await stubborn()
+
+    async with serving(workflows=[run_it], activities=[stubborn]) as client:
+        assert await client.execute(run_it)() == "second"
+        finish.set()
+
+
+async def test_a_thread_is_told_and_its_attempt_reported_at_once() -> None:
+    """Its slot is free only when it ends: a thread cannot be stopped."""
+    release, told = threading.Event(), threading.Event()
+
+    @activity(timeout="20 ms", retry=ONCE)
+    def block() -> None:
+        release.wait(10)
+        try:
+            heartbeat()
+        except asyncio.CancelledError:
+            told.set()
+            raise
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await block()
+        except ActivityTimeoutError as error:
+            return error.kind
+        return ""
+
+    async with serving(workflows=[run_it], activities=[block], max_threads=1) as client:
+        assert await client.execute(run_it)() == "attempt"
+        assert not told.is_set()
+        release.set()
+        await until(told.is_set)
+
+
+async def test_a_process_is_killed_when_its_time_is_up(tmp_path: Path) -> None:
+    """Another child takes its place."""
+    marker = tmp_path / "pid"
+
+    @workflow
+    async def run_it() -> int:
+        return int(await proxy(hang, retry=AT_ONCE)(marker))
+
+    async with serving(workflows=[run_it], activities=[hang], max_processes=1) as client:
+        second = await client.execute(run_it)()
+    assert second != int(marker.read_text())
+    assert not Path(f"/proc/{marker.read_text()}").exists()
+
+
+async def test_silence_is_noticed_and_heartbeats_keep_an_attempt_alive() -> None:
+    """The limit counts from the last heartbeat, not from the start."""
+    beats = 0
+
+    @activity(heartbeat_timeout="100 ms", retry=ONCE)
+    async def fall_silent() -> None:
+        nonlocal beats
+        for _ in range(8):  # longer than the limit, all in all
+            heartbeat(beats)
+            beats += 1
+            await asyncio.sleep(0.03)
+        await asyncio.Event().wait()
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await fall_silent()
+        except ActivityTimeoutError as error:
+            return error.kind
+        return ""
+
+    async with serving(workflows=[run_it], activities=[fall_silent]) as client:
+        assert await client.execute(run_it)() == "heartbeat"
+    assert beats == 8
+
+
+async def test_a_local_activity_has_its_time_limit_too() -> None:
+    """It runs in the same way, without a task."""
+    from durable import local
+
+    @activity(timeout="10 ms", retry=ONCE)
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await local(wait)()
+        except Exception as error:
+            return type(error.__cause__).__name__
+        return ""
+
+    async with serving(workflows=[run_it], activities=[wait]) as client:
+        assert await client.execute(run_it)() == "TimeoutError"
