@@ -1,0 +1,328 @@
+"""Writes docs/reference/*.md from the docstrings of the package: `python docs/make_reference.py`; with `--check` it only compares.
+
+Signatures are taken from the source text, not from `inspect.signature`: so every Python version writes the same files.
+"""
+
+import ast
+import inspect
+import io
+import sys
+import textwrap
+import tokenize
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import durable
+from durable import errors, history, stores
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/make_reference.py from the docstrings. Change those, then run it again. -->\n"
+WIDTH = 88  # what fits a code block of the site without a scroll bar
+
+PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "workflow-code.md": (
+        "Workflow code",
+        "What a workflow is written with. All of it is importable from `durable`, and works in workflow code; a note says where "
+        "it works outside too. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `wait_for`, `Queue`, `Event`, ...) works as well.",
+        ("workflow", "proxy", "local", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched", "info",
+         "RunInfo", "logger", "Signal", "Query", "external"),
+    ),
+    "activities.md": (
+        "Activities",
+        "The functions that do the I/O, and what they know of themselves.",
+        ("activity", "activity_info", "ActivityInfo", "heartbeat", "RetryPolicy"),
+    ),
+    "client-and-worker.md": (
+        "Client and worker",
+        "The process that asks, and the process that runs.",
+        ("Client", "Handle", "RunDescription", "Worker", "JsonCodec", "PickleCodec"),
+    ),
+}  # fmt: skip
+COVERED_ELSEWHERE = {"errors"}
+FAMILIES = {
+    "_runs": "Runs",
+    "_activities": "Activities",
+    "_timers": "Timers",
+    "_messages": "Messages",
+    "_external": "Messages to other runs",
+    "_markers": "Markers",
+}
+ROLES = {
+    "inbound": "delivered to the code",
+    "command": "asked for by the code",
+    "close": "ends the run",
+    "note": "not seen by the code",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return every page of the reference by its file name."""
+    result = {name: public_page(*parts) for name, parts in PAGES.items()}
+    result["errors.md"] = errors_page()
+    result["events.md"] = events_page()
+    result["stores.md"] = stores_page()
+    result["limits.md"] = limits_page()
+    result["command-line.md"] = command_line_page()
+    return result
+
+
+def public_page(title: str, intro: str, names: tuple[str, ...]) -> str:
+    """Return the page of some public names."""
+    parts = [f"# {title}\n", NOTE, intro + "\n"]
+    for name in names:
+        parts.append(f"## {name}\n")
+        parts.append(described(name, getattr(durable, name)))
+    return "\n".join(parts)
+
+
+def described(name: str, item: Any) -> str:
+    """Return the signature and contract of a function, class or instance."""
+    if inspect.isclass(item):
+        return "\n".join(class_parts(name, item))
+    if inspect.isfunction(item):
+        node = parsed(item)
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        return f"{code(signature(node, name))}\n{doc(ast.get_docstring(node))}"
+    return doc(text_below(item_module(name), name))
+
+
+def class_parts(name: str, item: type) -> Iterator[str]:
+    """Yield the parts of a class: how it is made, its contract, its members."""
+    node = parsed(item)
+    assert isinstance(node, ast.ClassDef)
+    functions = [n for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and not is_overload(n)]
+    init = next((f for f in functions if f.name == "__init__"), None)
+    data = fields(node)
+    if init is not None:
+        yield code(signature(init, name, drop_self=True, returns=False))
+    elif data:
+        yield code(wrapped(f"{name}(", data, ")"))
+    yield doc(ast.get_docstring(node))
+    for function in functions:
+        if function.name.startswith("_") or not ast.get_docstring(function):
+            continue
+        yield f"### {name}.{function.name}\n"
+        if any("property" in ast.unparse(d) for d in function.decorator_list):
+            kind = f": {ast.unparse(function.returns)}" if function.returns else ""
+            yield code(f"{function.name}{kind}  # property")
+        else:
+            yield code(signature(function, function.name, drop_self=True))
+        yield doc(ast.get_docstring(function))
+
+
+def signature(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, name: str, *, drop_self: bool = False, returns: bool = True
+) -> str:
+    """Return the signature of a function as source text, one parameter a line if it is long."""
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
+    parts = [parameter(argument, default) for argument, default in zip(positional, defaults, strict=True)]
+    if arguments.posonlyargs:
+        parts.insert(len(arguments.posonlyargs), "/")
+    if arguments.vararg:
+        parts.append(f"*{parameter(arguments.vararg, None)}")
+    elif arguments.kwonlyargs:
+        parts.append("*")
+    parts += [parameter(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    if arguments.kwarg:
+        parts.append(f"**{parameter(arguments.kwarg, None)}")
+    if drop_self:
+        parts = parts[1:]
+    start = "async " if isinstance(node, ast.AsyncFunctionDef) and returns else ""
+    end = f") -> {ast.unparse(node.returns)}" if returns and node.returns is not None else ")"
+    return wrapped(f"{start}{name}(", parts, end)
+
+
+def parameter(argument: ast.arg, default: ast.expr | None) -> str:
+    """Return a parameter as source text."""
+    hint = f": {ast.unparse(argument.annotation)}" if argument.annotation is not None else ""
+    if default is None:
+        return argument.arg + hint
+    return argument.arg + hint + (" = " if hint else "=") + ast.unparse(default)
+
+
+def wrapped(start: str, parts: list[str], end: str) -> str:
+    """Return `start`, `parts` and `end` on one line if they fit, else on several."""
+    line = start + ", ".join(parts) + end
+    if len(line) <= WIDTH or not parts:
+        return line
+    return start + "\n" + "".join(f"    {part},\n" for part in parts).replace("    /,", "    /,") + end
+
+
+def fields(node: ast.ClassDef) -> list[str]:
+    """Return the public fields of a data class, with their types and defaults."""
+    found = []
+    for item in node.body:
+        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+            continue
+        hint = ast.unparse(item.annotation)
+        if item.target.id.startswith("_") or hint.startswith("ClassVar"):
+            continue
+        default = f" = {ast.unparse(item.value)}" if item.value is not None else ""
+        found.append(f"{item.target.id}: {hint}{default}")
+    return found
+
+
+def errors_page() -> str:
+    """Return the page of the error tree."""
+    tree, _, rest = (errors.__doc__ or "").partition("\n\n")[2].partition("\n\n")
+    parts = ["# Errors\n", NOTE, "All are in `durable.errors`.\n", code(tree, "text"), doc(rest)]
+    for name, item in vars(errors).items():
+        if not inspect.isclass(item) or not issubclass(item, errors.DurableError):
+            continue
+        bases = ", ".join(f"`{base.__name__}`" for base in item.__bases__)
+        again = " · the same call may succeed later" if item.retryable else ""
+        parts += [f"## {name}\n", f"{bases}{again}\n", doc(item.__doc__)]
+    return "\n".join(parts)
+
+
+def events_page() -> str:
+    """Return the page of the event types."""
+    intro = (
+        "What a history is made of. An event is one JSON object: `type` is its name (with `.2` and so on from version 2 on), "
+        "`at` the store's time in milliseconds since 1970 (UTC), and the fields below. Fields that have their default are left "
+        "out. `handle.history()` returns them, and `durable show ID --json` prints them.\n"
+    )
+    parts = ["# Events\n", NOTE, intro]
+    module = ""
+    for event in history.EVENTS:
+        family = event.__module__.rpartition(".")[2]
+        if family != module:
+            module = family
+            parts.append(f"## {FAMILIES[family]}\n")
+        node = parsed(event)
+        assert isinstance(node, ast.ClassDef)
+        inherited = ["id: int"] if event.role == "command" else []
+        parts += [f"### {history.tag_of(event)}\n", f"*{ROLES[event.role]}*\n", doc(event.__doc__)]
+        listed = inherited + fields(node)
+        if listed:
+            parts.append(code("\n".join(listed)))
+    return "\n".join(parts)
+
+
+def stores_page() -> str:
+    """Return the page of store URLs and of the function that opens them."""
+    node = parsed(stores.open_store)
+    assert isinstance(node, ast.FunctionDef)
+    return "\n".join([
+        "# Stores\n",
+        NOTE,
+        doc(stores.__doc__),
+        "## open_store\n",
+        "In `durable.stores`. `Client.connect` calls it for you.\n",
+        code(signature(node, "open_store")),
+        doc(ast.get_docstring(node)),
+        "## The contract\n",
+        "In `durable.stores`: what every store promises, and what "
+        "[a store of your own](../how-to/write-a-store.md) must keep.\n",
+        doc(import_module("durable.stores._protocol").__doc__),
+        *("\n".join(class_parts(name, getattr(stores, name))).replace("\n### ", "\n#### ") for name in ("Store", "Inspect")),
+    ])  # fmt: skip
+
+
+def limits_page() -> str:
+    """Return the table of limits: each with the reason that stands beside it."""
+    limits = import_module("durable._limits")
+    source = inspect.getsource(limits)
+    rows = []
+    for number, line in enumerate(source.splitlines(), start=1):
+        names, _, rest = line.partition(" = ")
+        if not rest or not names.replace("_", "").replace(",", "").replace(" ", "").isupper():
+            continue
+        comment = next((t.string.lstrip("# ") for t in comments(source) if t.start[0] == number), "")
+        values = ", ".join(f"{getattr(limits, name.strip()):,}" for name in names.split(","))
+        rows.append(f"| `{names}` | {values} | {comment} |")
+    return "\n".join(["# Limits\n", NOTE, "| limit | value | why |", "|---|---|---|", *rows, ""])
+
+
+def comments(source: str) -> Iterator[tokenize.TokenInfo]:
+    """Yield the comments of a source text."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return (token for token in tokens if token.type == tokenize.COMMENT)
+
+
+def command_line_page() -> str:
+    """Return the page of the command line: what each command says of itself."""
+    import click  # noqa: PLC0415 - the extra "cli"
+
+    from durable.cli._app import app  # noqa: PLC0415
+
+    parts = ["# Command line\n", NOTE, "Install the extra `cli`: `pip install \"durable-sdk[cli]\"`.\n"]
+    parts += [doc((import_module("durable.cli._app").__doc__ or "").partition("\n\n")[2])]
+
+    def add(command: click.Command, path: str, level: int) -> None:
+        context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
+        parts.extend([f"{'#' * level} {path}\n", code(command.get_help(context), "text")])
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                found = command.get_command(context, name)
+                assert found is not None
+                add(found, f"{path} {name}", min(level + 1, 3))
+
+    add(app, "durable", 2)
+    return "\n".join(parts)
+
+
+def parsed(item: Any) -> ast.stmt:
+    """Return the syntax tree of a class or function."""
+    return ast.parse(textwrap.dedent(inspect.getsource(item))).body[0]
+
+
+def is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether this is only a signature for the type checkers."""
+    return any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list)
+
+
+def item_module(name: str) -> Any:
+    """Return the module that defines the public instance `name`."""
+    wanted = getattr(durable, name)
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith("durable.author._") and vars(module).get(name) is wanted:
+            return module
+    raise LookupError(f"no module of durable.author defines {name}")
+
+
+def text_below(module: Any, name: str) -> str:
+    """Return the text that stands below the assignment of `name`."""
+    body = ast.parse(inspect.getsource(module)).body
+    for first, second in zip(body, body[1:], strict=False):
+        if isinstance(first, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in first.targets):
+            assert isinstance(second, ast.Expr)
+            assert isinstance(second.value, ast.Constant)
+            return str(second.value.value)
+    raise LookupError(f"nothing is assigned to {name} in {module.__name__}")
+
+
+def doc(text: str | None) -> str:
+    """Return a docstring as Markdown."""
+    if not text:
+        raise ValueError("expected a docstring")
+    return inspect.cleandoc(text) + "\n"
+
+
+def code(text: str, language: str = "python-signature") -> str:
+    """Return a code block. Signatures are no programs: their language is one that no test runs."""
+    return f"```{'py' if language == 'python-signature' else language}\n{text.rstrip()}\n```\n"
+
+
+def main(argv: list[str], *, say: Callable[[str], object] = print) -> int:
+    """Write the pages, or with `--check` say which differ (exit code 1)."""
+    FOLDER.mkdir(exist_ok=True)
+    stale = []
+    for name, text in pages().items():
+        path = FOLDER / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in argv:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        say(f"{'stale' if '--check' in argv else 'written'}: {', '.join(stale)}")
+    return 1 if stale and "--check" in argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
