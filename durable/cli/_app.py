@@ -117,7 +117,8 @@ def _reported(error: Exception, settings: Settings) -> int:
     code = exit_code_of(error)
     ours = isinstance(error, DurableError | TimeoutError) and code != BUG
     message = str(error) or type(error).__name__
-    if isinstance(error, RunOutcomeError | RequestFailedError) and error.__cause__ is not None:
+    asked = isinstance(error, RunOutcomeError | RequestFailedError)
+    if asked and error.__cause__ is not None and str(error.__cause__) not in message:
         message += f"\n  because: {type(error.__cause__).__name__}: {error.__cause__}"
     if settings.debug or not ours:
         click.echo(settings.redacted("".join(traceback.format_exception(error))).rstrip(), err=True)

@@ -81,8 +81,9 @@ def failure_text(failure: Any) -> str:
     parts: list[str] = []
     while isinstance(failure, dict):
         failure = cast("dict[str, Any]", failure)
+        name = str(failure.get("type", "failure")).removeprefix("builtins.")
         message = short(str(failure.get("message", "")), 200)
-        parts.append(f"{failure.get('type', 'failure')}: {message}" if message else str(failure.get("type", "failure")))
+        parts.append(f"{name}: {message}" if message else name)
         failure = failure.get("cause")
     return ", caused by ".join(parts)
 

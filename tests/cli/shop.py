@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from durable import activity, workflow
+from durable import Signal, activity, workflow
+
+approved = Signal("approved", bool)
 
 
 @dataclass
@@ -30,6 +32,18 @@ class Warehouse:
 async def checkout(order: Order, note: str = "", *, express: bool = False) -> str:
     """Charge an order and say how it went."""
     return f"{await charge(order)} {note}"
+
+
+@workflow
+async def approval(order_id: str) -> str:
+    """Wait for a person."""
+    return f"{order_id} {'approved' if await approved.receive() else 'refused'}"
+
+
+@workflow
+async def broken() -> None:
+    """Fail."""
+    raise ValueError("out of stock")
 
 
 @workflow(name="refund-order")

@@ -15,7 +15,7 @@ STARTED = {
     "args": [["o-1", 3], {"fast": True}],
 }
 CHARGE = {"type": "ActivityScheduled", "at": NOW, "id": 1, "activity": "charge", "queue": "pay", "args": [["o-1"], {}]}
-DECLINED = {"type": "Declined", "message": "no money", "cause": {"type": "OSError", "message": "timed\nout"}}
+DECLINED = {"type": "Declined", "message": "no money", "cause": {"type": "builtins.OSError", "message": "timed\nout"}}
 RETRY = {"type": "ActivityRetryScheduled", "at": NOW, "id": 1, "attempt": 2, "due_ms": NOW + 4000, "failure": DECLINED}
 CHARGED = {"type": "ActivityCompleted", "at": NOW, "id": 1, "result": {"ok": True}, "attempt": 3}
 TIMER = {"type": "TimerStarted", "at": NOW, "id": 2, "due_ms": NOW + 7_500_000}

@@ -1,0 +1,217 @@
+"""The commands that look after runs, on a SQLite file and with a real worker process beside them."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable import Client, errors
+from durable.cli import main
+
+ROOT = Path(__file__).parents[2]
+SHOP = "tests.cli.shop"
+ORDER = '{"id": "o-1", "amount": 3}'
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are stopped by signals of POSIX")
+
+
+@contextmanager
+def worker(store: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """A worker of the shop, until the end of the block: then it is asked to stop, and ends well."""
+    command = [sys.executable, "-m", "durable.cli", "worker", SHOP, "--store", store, *options]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=30)
+            assert process.returncode == 0, said
+            assert "Traceback" not in said
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a store with a worker; the tests of this module share it, each with workflow ids of its own."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('shop') / 'shop.db'}"
+    with worker(url):
+        yield url
+
+
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def say(store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Runs a command on the store; returns its exit code and what it said on both streams."""
+    monkeypatch.setenv("DURABLE_STORE", store)
+
+    def say(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return say
+
+
+def ended(store: str, workflow_id: str) -> Any:
+    """Wait until the run has ended, and return its result or what `result` raised."""
+
+    async def wait() -> Any:
+        async with Client.connect(store) as client:
+            try:
+                return await client.handle(workflow_id).result(timeout=30)
+            except Exception as error:
+                return error
+
+    return asyncio.run(wait())
+
+
+def test_start_and_wait_prints_the_result(say: Say) -> None:
+    """Text as it is, so that a shell can use it; with --json one document."""
+    code, out, _ = say("start", f"{SHOP}:checkout", ORDER, "soon", "--wait", "--timeout", "30")
+    assert (code, out) == (0, "paid 3 soon\n")
+    code, out, _ = say("start", f"{SHOP}:refund", "a", "b", "--id", "r-1", "--wait", "--json")
+    assert (code, json.loads(out)["workflow_id"], json.loads(out)["result"]) == (0, "r-1", 2)
+
+
+def test_a_workflow_can_be_started_by_its_name(say: Say) -> None:
+    """Its code need not be here: the worker has it."""
+    code, out, _ = say("start", "refund-order", "a", "--wait", "--timeout", "30")
+    assert (code, out) == (0, "1\n")
+
+
+def test_a_run_that_fails_is_exit_code_1_with_its_cause(say: Say) -> None:
+    """The cause is that of the workflow's own code."""
+    code, out, err = say("start", f"{SHOP}:broken", "--id", "b-1", "--wait", "--timeout", "30")
+    assert (code, out) == (1, "")
+    assert "ValueError: out of stock" in err
+    assert err.count("out of stock") == 1
+    assert "Traceback" not in err
+    _, out, _ = say("show", "b-1")
+    assert "run failed" in out
+    assert "ValueError: out of stock" in out
+
+
+def test_waiting_may_end_before_the_run_does(say: Say) -> None:
+    """The run goes on."""
+    code, _, _ = say("start", f"{SHOP}:approval", "o-7", "--id", "a-7", "--wait", "--timeout", "0.01")
+    assert code == 1
+    _, out, _ = say("show", "a-7", "--json")
+    assert json.loads(out)["run"]["status"] == "running"
+
+
+def test_an_id_that_is_open_is_refused(say: Say) -> None:
+    """The run that is open is left alone."""
+    assert say("start", f"{SHOP}:approval", "o-2", "--id", "a-2")[0] == 0
+    code, out, err = say("start", f"{SHOP}:approval", "o-2", "--id", "a-2")
+    assert (code, out) == (1, "")
+    assert "'a-2' is open" in err
+
+
+def test_a_signal_reaches_its_run(say: Say, store: str) -> None:
+    """The value is JSON; the timeline shows it."""
+    assert say("start", f"{SHOP}:approval", "o-3", "--id", "a-3")[0] == 0
+    assert say("signal", "a-3", "approved", "true")[:2] == (0, "a-3: signalled approved\n")
+    assert ended(store, "a-3") == "o-3 approved"
+    code, out, _ = say("show", "a-3")
+    assert code == 0
+    assert "signal approved received" in out
+    assert "run completed" in out
+
+
+def test_show_as_json_has_the_events_as_they_are_stored(say: Say, store: str) -> None:
+    """For scripts: the run, why it waits, what is pending, and the history."""
+    say("start", f"{SHOP}:checkout", ORDER, "--id", "c-4", "--wait")
+    _, out, _ = say("show", "c-4", "--json")
+    shown = json.loads(out)
+    assert (shown["run"]["status"], shown["why"], shown["pending"]) == ("completed", "completed", [])
+    assert [event["seq"] for event in shown["history"]] == list(range(1, len(shown["history"]) + 1))
+    assert [event["type"] for event in shown["history"]] == [
+        "RunStarted",
+        "ActivityScheduled",
+        "ActivityCompleted",
+        "RunCompleted",
+    ]
+
+
+def test_list_finds_runs_by_what_is_known_of_them(say: Say) -> None:
+    """And counts them by status."""
+    for number in range(3):
+        say("start", f"{SHOP}:refund", "x", "--id", f"list-{number}", "--wait")
+    _, out, _ = say("list", "--prefix", "list-", "--status", "completed", "--since", "1 hour", "--json")
+    assert [run["workflow_id"] for run in json.loads(out)] == ["list-2", "list-1", "list-0"]
+    _, out, err = say("list", "--prefix", "list-", "--limit", "2")
+    assert "list-2" in out
+    assert "list-0" not in out
+    assert "--limit" in err
+    assert say("list", "--prefix", "list-", "--workflow", "checkout", "--json")[1] == "[]\n"
+    assert json.loads(say("list", "--prefix", "list-", "--count", "--json")[1])["completed"] == 3
+
+
+def test_a_run_can_be_cancelled_or_terminated(say: Say, store: str) -> None:
+    """Both end it, the second at once; then it takes no more."""
+    for workflow_id, command, outcome in (
+        ("a-5", "cancel", errors.RunCancelledError),
+        ("a-6", "terminate", errors.RunTerminatedError),
+    ):
+        say("start", f"{SHOP}:approval", "o", "--id", workflow_id)
+        assert say(command, workflow_id)[0] == 0
+        assert isinstance(ended(store, workflow_id), outcome)
+        assert say("signal", workflow_id, "approved", "true")[0] == 1
+
+
+def test_a_failed_run_can_be_reopened(say: Say, store: str) -> None:
+    """It goes on from the failure; here the code is as it was, so it fails again."""
+    say("start", f"{SHOP}:broken", "--id", "b-8", "--wait")
+    assert say("retry", "b-8")[:2] == (0, "b-8: reopened\n")
+    assert isinstance(ended(store, "b-8"), errors.RunFailedError)
+    assert "run reopened" in say("show", "b-8")[1]
+
+
+@pytest.mark.parametrize(
+    "command", [["show"], ["signal", "{}", "approved"], ["cancel"], ["terminate"], ["retry"]], ids=lambda c: c[0]
+)
+def test_what_is_not_there_is_exit_code_3(say: Say, command: list[str]) -> None:
+    """A script can tell a wrong id from anything else."""
+    arguments = [part.replace("{}", "no-such-run") for part in command]
+    code, out, err = say(*(arguments if "{}" in command else [*arguments, "no-such-run"]))
+    assert (code, out) == (3, "")
+    assert "no-such-run" in err
+
+
+def test_parked_tasks_can_be_looked_at(say: Say) -> None:
+    """None here: the list is empty, and a task that is not parked is not found."""
+    assert say("parked", "list", "--json") == (0, "[]\n", "")
+    assert say("parked", "list")[0] == 0
+    assert say("parked", "inspect", "nothing")[0] == 3
+    assert say("parked", "release", "nothing")[0] == 3
+    assert say("parked", "discard", "nothing", "--yes")[0] == 3
+
+
+def test_several_processes_serve_one_file_and_the_dead_are_replaced(tmp_path: Path) -> None:
+    """A worker process dies of SIGKILL; runs still complete, and SIGTERM ends all of them."""
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    with worker(url, "--processes", "2") as supervisor:
+        assert supervisor.stderr is not None
+        pids: list[int] = []
+        while len(pids) < 3:
+            line = supervisor.stderr.readline()
+            assert line, "the supervisor ended"
+            if line.startswith("worker "):
+                pids.append(int(line.split()[1].rstrip(":")))
+                if len(pids) == 2:
+                    os.kill(pids[0], signal.SIGKILL)
+        assert main(["start", f"{SHOP}:refund", "a", "--wait", "--timeout", "30", "--store", url]) == 0
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
