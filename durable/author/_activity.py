@@ -37,11 +37,8 @@ class Activity(Generic[P, R]):
         self.mode: Mode = mode
         self.options = options
         self._skip_self = skip_self
-
-    @functools.cached_property
-    def signature(self) -> Signature:
-        """How its arguments and result are encoded. Resolved at first use, when forward references can be."""
-        return signature_of(self.fn, skip_self=self._skip_self)
+        # Made here, where the names of an enclosing function can be seen; its hints are resolved at the first use.
+        self.signature: Signature = signature_of(fn, skip_self=skip_self)
 
     @functools.cached_property
     def call(self) -> ActivityCall:

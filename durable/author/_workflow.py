@@ -36,11 +36,8 @@ class Workflow(Generic[P, R]):
         self.name = name
         self.timeout_ms = timeout_ms
         self.raises = raises
-
-    @functools.cached_property
-    def signature(self) -> Signature:
-        """How its arguments and result are encoded. Resolved at first use, when forward references can be."""
-        return signature_of(self.fn)
+        # Made here, where the names of an enclosing function can be seen; its hints are resolved at the first use.
+        self.signature: Signature = signature_of(fn)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Call the function itself: for unit tests. Raises `InvalidCallError` inside a workflow."""
