@@ -131,8 +131,8 @@ def open_store(url: str, *, clock: Clock | None = None, partitions: int | None =
 
 
 async def _open_memory(url: str, *, clock: Clock, partitions: int | None) -> Store:
-    from .memory import MemoryStore, shared_state  # noqa: PLC0415 - only what is used is loaded
-    from .memory import State as MemoryState  # noqa: PLC0415
+    from .memory import MemoryStore, shared_state
+    from .memory import State as MemoryState
 
     parsed = _url.parse(url)
     parsed.check_options({"partitions"})
@@ -146,7 +146,7 @@ async def _open_memory(url: str, *, clock: Clock, partitions: int | None) -> Sto
 
 
 async def _open_sqlite(url: str, *, clock: Clock, partitions: int | None) -> Store:
-    from .sqlite import open_sqlite  # noqa: PLC0415 - a process without SQLite can use the other stores
+    from .sqlite import open_sqlite
 
     return await open_sqlite(_url.parse(url), clock=clock, partitions=partitions)
 
@@ -177,7 +177,7 @@ def _opener(parsed: _url.StoreUrl) -> OpenStore:
 
 def _registered(scheme: str) -> OpenStore | None:
     """Return what another distribution registered for `scheme`. Only what is installed here can be named, never by a store's content."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and rarely needed
+    from importlib.metadata import entry_points
 
     for entry_point in entry_points(group=ENTRY_POINTS, name=scheme):
         loaded: object = entry_point.load()

@@ -70,6 +70,8 @@ class DocumentUpdate:
 
     An update that closes is refused with `UnreadMessagesError` while the document's inbox holds an entry for its `name`
     that the same commit does not consume; one that opens, with `NameTakenError` while another open document has its name.
+    Updates of one commit are applied in order; one of a document that is not there does nothing. One that opens clears
+    `closed_ms` unless it sets it.
     """
 
     id: str
@@ -105,7 +107,9 @@ class InboxEntry:
 class Task:
     """Work for whoever claims it. `kind` says what is needed to do it, `inbox` where its outcome goes, `name` whom it is for.
 
-    `claimed_by`: insert the task as already claimed by this session (the short cut of a process that is owner and worker).
+    `id` is unique in the store: a task of the same id is replaced, and goes to the end of its queue unclaimed.
+    `claimed_by`: insert the task as already claimed by this session (the short cut of a process that is owner and worker);
+    it is kept with the claim, not with the task.
     """
 
     id: str
@@ -147,7 +151,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An entry for the inbox of the open document `entry.name` in another partition; kept until `relayed`."""
+    """Something for another partition, kept until `relayed`. `id` is unique in its inbox; setting it again moves it to the end."""
 
     id: str
     partition: int
@@ -193,7 +197,9 @@ class Renewal:
 
     leases: Sequence[Lease] = ()
     tasks: Sequence[str] = ()
-    session_expired: bool = False  # the session had expired and was made anew; what it held and nobody took, it holds again
+    session_expired: bool = (
+        False  # the session had expired and was made anew; what it held and nobody took, it holds again
+    )
 
 
 class Watch(Protocol):
@@ -312,7 +318,8 @@ class Store(Protocol):
     def renew(self, session: str, ttl_ms: int, leases: Sequence[Lease], tasks: Sequence[str]) -> Renewal:
         """Prolong the session by `ttl_ms` from now, and say what it no longer holds. Thread-safe and blocking.
 
-        Never takes anything back: a lease or task that another session holds by now is lost.
+        Never takes anything back: a lease or task that another session holds by now is lost. A session that was ended (or
+        never begun, or expired for so long that it was forgotten) has lost everything and is not made anew.
         """
         ...
 
@@ -339,7 +346,10 @@ class Store(Protocol):
         ...
 
     async def complete(self, session: str, claimed: ClaimedTask, entry: Entry) -> None:
-        """Remove the task and append `entry` to its `inbox`, in one. Raises `ClaimLostError` unless `session` holds the claim."""
+        """Remove the task and append `entry` to its `inbox`, in one. Raises `ClaimLostError` unless `session` holds the claim.
+
+        The claim of an expired session is good until another session takes the task.
+        """
         ...
 
     async def unclaim(self, session: str, tasks: Sequence[str]) -> None:
@@ -381,7 +391,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentFilter:
-    """What to look for; None or empty: anything. `before_id` pages backwards through time."""
+    """What to look for; None or empty: anything. `before_id` pages backwards through time. "After" includes the time, "before" does not."""
 
     name: str | None = None
     name_prefix: str | None = None
@@ -415,7 +425,9 @@ class Inspect(Protocol):
         """Return how many documents match, by state."""
         ...
 
-    async def tasks(self, *, queue: str | None = None, name: str | None = None, parked: bool | None = None, limit: int = 100) -> list[TaskInfo]:
+    async def tasks(
+        self, *, queue: str | None = None, name: str | None = None, parked: bool | None = None, limit: int = 100
+    ) -> list[TaskInfo]:
         """Return up to `limit` tasks, oldest first."""
         ...
 

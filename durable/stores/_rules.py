@@ -3,9 +3,13 @@
 from .. import _limits
 from ._protocol import Document, DocumentFilter, DocumentUpdate
 
-PARTITIONS_DEFAULT = 8  # enough for eight busy workers; a worker polls all of its partitions, so more would cost the idle ones
+PARTITIONS_DEFAULT = (
+    8  # enough for eight busy workers; a worker polls all of its partitions, so more would cost the idle ones
+)
 PARTITIONS_MAX = 1_024  # one claim or poll may look at all of them
-SESSION_KEPT_MS = 24 * 3_600_000  # an expired session can be renewed for as long (a laptop that slept over night), then it is forgotten
+SESSION_KEPT_MS = (
+    24 * 3_600_000
+)  # an expired session can be renewed for as long (a laptop that slept over night), then it is forgotten
 PARKED = f"claimed {_limits.TASK_DELIVERIES_MAX} times without an outcome; the last holder vanished"
 
 

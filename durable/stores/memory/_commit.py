@@ -11,7 +11,9 @@ def apply(state: State, commit: Commit, now_ms: int, touched: set[str]) -> Excep
     lease = commit.lease
     row = _current(state, commit)
     if row is None:
-        return StaleLeaseError(f"session {lease.session!r} does not hold epoch {lease.epoch} of {lease.inbox!r} in partition {lease.partition}")
+        return StaleLeaseError(
+            f"session {lease.session!r} does not hold epoch {lease.epoch} of {lease.inbox!r} in partition {lease.partition}"
+        )
     if row.last_commit == commit.id:
         return None
     here = state.partitions[lease.partition]
@@ -87,7 +89,9 @@ def _remove(state: State, here: Partition, commit: Commit) -> None:
             outgoing.pop(id_, None)
 
 
-def _write(state: State, here: Partition, commit: Commit, documents: dict[str, Document], now_ms: int, touched: set[str]) -> None:
+def _write(
+    state: State, here: Partition, commit: Commit, documents: dict[str, Document], now_ms: int, touched: set[str]
+) -> None:
     inbox = commit.lease.inbox
     for append in commit.appends:
         if append.records:

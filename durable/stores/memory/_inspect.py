@@ -17,7 +17,9 @@ class MemoryInspect:
 
     def _matching(self, wanted: DocumentFilter) -> list[tuple[int, Document]]:
         everywhere = enumerate(self._state.partitions)
-        return [(number, each) for number, here in everywhere for each in here.documents.values() if matches(each, wanted)]
+        return [
+            (number, each) for number, here in everywhere for each in here.documents.values() if matches(each, wanted)
+        ]
 
     async def documents(self, filter: DocumentFilter, *, limit: int) -> list[tuple[int, Document]]:  # noqa: A002
         """See `Inspect`."""

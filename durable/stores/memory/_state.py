@@ -114,7 +114,9 @@ class State:
         self.sessions: dict[str, SessionRow] = {}
         self.tasks: dict[str, TaskRow] = {}
         self.owned: dict[str, set[str]] = {}  # ids of tasks by session
-        self._ready: dict[tuple[str, str], list[tuple[int, str]]] = {}  # heaps by (queue, kind); stale entries are skipped
+        self._ready: dict[
+            tuple[str, str], list[tuple[int, str]]
+        ] = {}  # heaps by (queue, kind); stale entries are skipped
         self._seq = 0
 
     def next_seq(self) -> int:

@@ -82,7 +82,9 @@ class MemoryStore:
             if latest is not None and latest.request == document.request:
                 return latest
             if document.name in here.open_id:
-                raise NameTakenError(f"the document {here.open_id[document.name]!r} is open and has the name {document.name!r}")
+                raise NameTakenError(
+                    f"the document {here.open_id[document.name]!r} is open and has the name {document.name!r}"
+                )
             if document.id in here.documents:
                 raise NameTakenError(f"another document has the id {document.id!r}")
             here.put(document)
@@ -99,7 +101,9 @@ class MemoryStore:
             else:
                 document = here.documents.get(here.open_id.get(entry.name, "")) or here.latest(entry.name)
             if document is None or document.name != entry.name:
-                raise RunNotFoundError(f"no document named {entry.name!r}" + (f" with the id {id!r}" if id is not None else ""))
+                raise RunNotFoundError(
+                    f"no document named {entry.name!r}" + (f" with the id {id!r}" if id is not None else "")
+                )
             if not document.open and not closed_too:
                 raise RunClosedError(f"the document {document.id!r} named {entry.name!r} is closed")
             state.append_entry(partition, document.inbox, entry, touched)
@@ -177,7 +181,9 @@ class MemoryStore:
         state, now_ms = self._open(), self.now_ms()
         with state.lock:
             live = [(id_, row) for id_, row in state.sessions.items() if row.group == group and row.expires_ms > now_ms]
-        return [SessionInfo(id_, row.group, row.data, row.expires_ms) for id_, row in sorted(live, key=lambda each: each[0])]
+        return [
+            SessionInfo(id_, row.group, row.data, row.expires_ms) for id_, row in sorted(live, key=lambda each: each[0])
+        ]
 
     def renew(self, session: str, ttl_ms: int, leases: Sequence[Lease], tasks: Sequence[str]) -> Renewal:
         """See `Store`."""
@@ -191,7 +197,9 @@ class MemoryStore:
             for task in state.owned_rows(session):
                 task.ready = False
             lost_tasks = tuple(id_ for id_ in tasks if state.held(session, id_) is None)
-            return Renewal(tuple(lease for lease in leases if not self._is_current(lease, session)), lost_tasks, expired)
+            return Renewal(
+                tuple(lease for lease in leases if not self._is_current(lease, session)), lost_tasks, expired
+            )
 
     def _is_current(self, lease: Lease, session: str) -> bool:
         row = self._state.partitions[lease.partition].leases.get(lease.inbox)
@@ -227,7 +235,11 @@ class MemoryStore:
         state, now_ms = self._open(), self.now_ms()
         with state.lock:
             rows = ((number, here.leases.get(inbox)) for number, here in enumerate(state.partitions))
-            return {number: row.session for number, row in rows if row and row.session and state.is_alive(row.session, now_ms)}
+            return {
+                number: row.session
+                for number, row in rows
+                if row and row.session and state.is_alive(row.session, now_ms)
+            }
 
     async def claim(self, session: str, queue: str, kinds: Sequence[str], limit: int) -> list[ClaimedTask]:
         """See `Store`."""

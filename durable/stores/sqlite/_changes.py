@@ -66,7 +66,18 @@ class Changes:
             if id_ in tasks:
                 del tasks[id_]  # the last one counts, and goes to the end of the queue
             free = owner is None
-            tasks[id_] = (id_, partition, task.queue, task.kind, task.inbox, task.name, task.data, owner, int(free), int(not free))
+            tasks[id_] = (
+                id_,
+                partition,
+                task.queue,
+                task.kind,
+                task.inbox,
+                task.name,
+                task.data,
+                owner,
+                int(free),
+                int(not free),
+            )
             if free:
                 self.touched.add(tasks_topic(task.queue))
         if commit.documents:
@@ -113,12 +124,21 @@ class Changes:
         if self.replies:
             cursor.execute("DELETE FROM replies WHERE expires_ms <= ?", (self.now_ms,))
             flat = [value for row in self.replies.values() for value in row]
-            write_rows(cursor, "INSERT OR REPLACE INTO replies (partition, id, expires_ms, data) VALUES {values}", 4, flat)
-        write_rows(cursor, _LAST_COMMITS, 3, [value for inbox, id_ in self.last_commits.items() for value in (*inbox, id_)])
+            write_rows(
+                cursor, "INSERT OR REPLACE INTO replies (partition, id, expires_ms, data) VALUES {values}", 4, flat
+            )
+        write_rows(
+            cursor, _LAST_COMMITS, 3, [value for inbox, id_ in self.last_commits.items() for value in (*inbox, id_)]
+        )
         tx.touched |= self.touched
 
     def _write_tasks(self, tx: Tx) -> None:
-        for_each(tx.cursor, "DELETE FROM tasks WHERE id IN ({marks})", [], [id_ for id_, row in self.tasks.items() if row is None])
+        for_each(
+            tx.cursor,
+            "DELETE FROM tasks WHERE id IN ({marks})",
+            [],
+            [id_ for id_, row in self.tasks.items() if row is None],
+        )
         rows = [row for row in self.tasks.values() if row is not None]
         if rows:
             flat = [value for seq, row in enumerate(rows, tx.reserve(len(rows)) + 1) for value in (seq, *row)]
@@ -126,11 +146,18 @@ class Changes:
 
     def _write_outgoing(self, tx: Tx) -> None:
         for inbox, outgoing in self.outgoing.items():
-            _remove(tx.cursor, "DELETE FROM outgoing WHERE partition = ? AND inbox = ? AND id IN ({marks})", inbox, outgoing)
+            _remove(
+                tx.cursor, "DELETE FROM outgoing WHERE partition = ? AND inbox = ? AND id IN ({marks})", inbox, outgoing
+            )
         rows = [row for outgoing in self.outgoing.values() for row in outgoing.values() if row is not None]
         if rows:
             flat = [value for seq, row in enumerate(rows, tx.reserve(len(rows)) + 1) for value in (seq, *row)]
-            write_rows(tx.cursor, "INSERT OR REPLACE INTO outgoing (seq, partition, inbox, id, target, data) VALUES {values}", 6, flat)
+            write_rows(
+                tx.cursor,
+                "INSERT OR REPLACE INTO outgoing (seq, partition, inbox, id, target, data) VALUES {values}",
+                6,
+                flat,
+            )
 
     def _write_documents(self, cursor: sqlite3.Cursor) -> None:
         closing: list[Value] = []

@@ -23,8 +23,12 @@ class Facts:
     leases: dict[Key, tuple[str | None, int]] = field(default_factory=dict)  # (session, epoch) by inbox
     last_commit: dict[Key, str | None] = field(default_factory=dict)  # by inbox
     heads: dict[Key, int] = field(default_factory=dict)  # last number by stream
-    documents: dict[Key, tuple[str, str]] = field(default_factory=dict)  # (name, inbox) of those that are opened or closed
-    unread: dict[Key, set[int]] = field(default_factory=dict)  # entries in the file for a document that is closed, by its id
+    documents: dict[Key, tuple[str, str]] = field(
+        default_factory=dict
+    )  # (name, inbox) of those that are opened or closed
+    unread: dict[Key, set[int]] = field(
+        default_factory=dict
+    )  # entries in the file for a document that is closed, by its id
     consumed: dict[Key, set[int]] = field(default_factory=dict)  # by inbox; kept only if documents are closed
     open_id: dict[Key, str | None] = field(default_factory=dict)  # ids of open documents by name
 
@@ -34,7 +38,9 @@ def commit(tx: Tx, calls: Sequence[Sequence[Commit]]) -> list[list[Exception | N
     """See `Store.commit`."""
     facts = _look(tx, [each for commits in calls for each in commits])
     changes = Changes(tx.now_ms)
-    answers: list[list[Exception | None] | BaseException] = [[_apply(facts, changes, each) for each in commits] for commits in calls]
+    answers: list[list[Exception | None] | BaseException] = [
+        [_apply(facts, changes, each) for each in commits] for commits in calls
+    ]
     changes.write(tx)
     return answers
 
@@ -44,7 +50,9 @@ def _apply(facts: Facts, changes: Changes, commit: Commit) -> StoreError | None:
     lease = commit.lease
     key = (lease.partition, lease.inbox)
     if facts.leases.get(key) != (lease.session, lease.epoch):
-        return StaleLeaseError(f"session {lease.session!r} does not hold epoch {lease.epoch} of {lease.inbox!r} in partition {lease.partition}")
+        return StaleLeaseError(
+            f"session {lease.session!r} does not hold epoch {lease.epoch} of {lease.inbox!r} in partition {lease.partition}"
+        )
     if facts.last_commit[key] == commit.id:
         return None
     heads = _moved_heads(facts, commit)
@@ -133,7 +141,9 @@ def _look(tx: Tx, commits: Sequence[Commit]) -> Facts:
         facts.leases[partition, inbox] = (session, epoch)
         facts.last_commit[partition, inbox] = last
     _look_at_heads(tx, facts, commits)
-    updates = [(each.lease.partition, update) for each in commits for update in each.documents if update.opens or update.closes]
+    updates = [
+        (each.lease.partition, update) for each in commits for update in each.documents if update.opens or update.closes
+    ]
     if updates:
         _look_at_documents(tx, facts, updates)
     return facts
@@ -173,7 +183,9 @@ def _look_at_documents(tx: Tx, facts: Facts, updates: Sequence[tuple[int, Docume
         partition, id_, name, inbox = cast("tuple[int, str, str, str]", row)
         facts.documents[partition, id_] = (name, inbox)
     keys = dict.fromkeys((partition, update.id) for partition, update in updates if update.closes)
-    closing = _flat((key[0], key[1], facts.documents[key][1], facts.documents[key][0]) for key in keys if key in facts.documents)
+    closing = _flat(
+        (key[0], key[1], facts.documents[key][1], facts.documents[key][0]) for key in keys if key in facts.documents
+    )
     for row in query_rows(tx.cursor, _UNREAD, 4, closing):
         partition, id_, seq = cast("tuple[int, str, int]", row)
         facts.unread.setdefault((partition, id_), set()).add(seq)

@@ -16,7 +16,10 @@ from ._statements import CACHED_STATEMENTS
 APPLICATION_ID = 0x64757261  # "dura", at offset 68 of the file
 _MAGIC = b"SQLite format 3\0"
 _CACHE_KIB = 32 * 1024  # the pages that runs in flight touch; SQLite's default of 2 MB rereads them from the kernel
-_DELAY_S_MIN, _DELAY_S_MAX = 0.0005, 0.003  # another process's transaction takes a few ms, and it leaves only small gaps
+_DELAY_S_MIN, _DELAY_S_MAX = (
+    0.0005,
+    0.003,
+)  # another process's transaction takes a few ms, and it leaves only small gaps
 _PATIENT_AFTER_S, _DELAY_S_PATIENT = 1.0, 0.02  # past that it is no busy neighbour but something that holds on
 
 T = TypeVar("T")
@@ -35,7 +38,9 @@ class Options:
 
 def connect(options: Options, *, reads_only: bool) -> sqlite3.Connection:
     """Open a connection for the current thread, with every setting that lasts as long as it does."""
-    connection = sqlite3.connect(options.path, timeout=0, isolation_level=None, cached_statements=CACHED_STATEMENTS, check_same_thread=False)
+    connection = sqlite3.connect(
+        options.path, timeout=0, isolation_level=None, cached_statements=CACHED_STATEMENTS, check_same_thread=False
+    )
     try:
         connection.execute(f"PRAGMA synchronous={options.synchronous}")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")

@@ -87,7 +87,20 @@ def create(tx: Tx, calls: Sequence[Creation]) -> list[Document | BaseException]:
 
 def _row(call: Creation) -> tuple[Value, ...]:
     d = call.document
-    return (call.partition, d.id, d.name, d.inbox, d.request, d.kind, d.state, d.created_ms, d.body, 1, d.note, d.closed_ms)
+    return (
+        call.partition,
+        d.id,
+        d.name,
+        d.inbox,
+        d.request,
+        d.kind,
+        d.state,
+        d.created_ms,
+        d.body,
+        1,
+        d.note,
+        d.closed_ms,
+    )
 
 
 def send(tx: Tx, calls: Sequence[Sending]) -> list[Document | BaseException]:
@@ -101,7 +114,11 @@ def send(tx: Tx, calls: Sequence[Sending]) -> list[Document | BaseException]:
         name, key = call.entry.name, (call.partition, call.entry.name)
         document = by_id.get((call.partition, call.id)) if call.id is not None else is_open.get(key) or latest.get(key)
         if document is None or document.name != name:
-            answers.append(RunNotFoundError(f"no document named {name!r}" + (f" with the id {call.id!r}" if call.id is not None else "")))
+            answers.append(
+                RunNotFoundError(
+                    f"no document named {name!r}" + (f" with the id {call.id!r}" if call.id is not None else "")
+                )
+            )
         elif not document.open and not call.closed_too:
             answers.append(RunClosedError(f"the document {document.id!r} named {name!r} is closed"))
         else:

@@ -4,7 +4,14 @@ import os
 import sqlite3
 from pathlib import Path
 
-from ...errors import DurableError, InternalError, StoreFormatError, StoreFullError, StoreReadOnlyError, StoreUnavailableError
+from ...errors import (
+    DurableError,
+    InternalError,
+    StoreFormatError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
 
 VERSION_MIN = (3, 35, 0)  # RETURNING (3.35), UPDATE ... FROM (3.33)
 
@@ -13,7 +20,9 @@ def check_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Non
     """Raise `StoreUnavailableError` if this Python's SQLite is too old."""
     if version < VERSION_MIN:
         have, need = (".".join(map(str, each)) for each in (version, VERSION_MIN))
-        raise StoreUnavailableError(f"this Python is linked with SQLite {have}; {need} or newer is needed: use another build of Python")
+        raise StoreUnavailableError(
+            f"this Python is linked with SQLite {have}; {need} or newer is needed: use another build of Python"
+        )
 
 
 def code_of(error: BaseException) -> int:
@@ -32,7 +41,14 @@ def is_of_one_call(error: BaseException) -> bool:
     return not isinstance(error, sqlite3.Error) or code_of(error) in _CALLER
 
 
-_CALLER = {0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
+_CALLER = {
+    0,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_SCHEMA}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
@@ -45,14 +61,22 @@ def mapped(error: BaseException, path: Path) -> BaseException:
     if code == sqlite3.SQLITE_FULL:
         return StoreFullError(f"{path}: {error}; make room on the disk, then try again. Nothing was written")
     if code in _READ_ONLY or (code == sqlite3.SQLITE_CANTOPEN and _is_read_only(path)):
-        return StoreReadOnlyError(f"{path} cannot be written ({error}); SQLite must be able to write the file and its folder")
+        return StoreReadOnlyError(
+            f"{path} cannot be written ({error}); SQLite must be able to write the file and its folder"
+        )
     if code in _DAMAGED:
         return StoreFormatError(f"{path} is not a sound SQLite database: {error}")
     if is_busy(error):
         return StoreUnavailableError(
             f"{path} is locked by another process ({error}); is a backup, a shell with an open transaction, or a stopped process holding it?"
         )
-    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL):
+    if code in (
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_PROTOCOL,
+    ):
         return StoreUnavailableError(f"{path}: {error}; check the disk, and that the folder exists")
     return InternalError(f"{path}: SQLite answered {error}")
 

@@ -55,7 +55,9 @@ def documents(cursor: sqlite3.Cursor, wanted: tuple[DocumentFilter, int]) -> lis
 def count_documents(cursor: sqlite3.Cursor, wanted: DocumentFilter) -> dict[str, int]:
     """See `Inspect.count_documents`."""
     where, values = _where(wanted)
-    return dict(cursor.execute(f"SELECT state, count(*) FROM documents WHERE {where} GROUP BY state", values).fetchall())
+    return dict(
+        cursor.execute(f"SELECT state, count(*) FROM documents WHERE {where} GROUP BY state", values).fetchall()
+    )
 
 
 def tasks(cursor: sqlite3.Cursor, wanted: TaskFilter) -> list[TaskInfo]:

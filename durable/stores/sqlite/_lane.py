@@ -71,13 +71,15 @@ class Lane:
         if self._closed:
             raise InvalidCallError(f"the store is closed ({self._thread.name}): open it anew")
         if os.getpid() != self._process:
-            raise InvalidCallError("this store was opened before a fork, and belongs to the parent process: open it anew here")
+            raise InvalidCallError(
+                "this store was opened before a fork, and belongs to the parent process: open it anew here"
+            )
         self._queue.put(call)
 
     def _work_off(self) -> None:
         try:
             self._open()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits in `start`
+        except BaseException as error:
             self._closed = True
             self._ready.set_exception(error)
             return

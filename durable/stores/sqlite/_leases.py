@@ -31,12 +31,18 @@ class Acquiring(NamedTuple):
 
 def is_alive(tx: Tx, session: str) -> bool:
     """Return whether the session exists and has not expired."""
-    return bool(tx.cursor.execute("SELECT 1 FROM sessions WHERE id = ? AND expires_ms > ?", (session, tx.now_ms)).fetchall())
+    return bool(
+        tx.cursor.execute("SELECT 1 FROM sessions WHERE id = ? AND expires_ms > ?", (session, tx.now_ms)).fetchall()
+    )
 
 
 def any_expired(tx: Tx) -> bool:
     """Return whether the claims of an expired session are yet to be put back into their queues."""
-    return bool(tx.cursor.execute("SELECT 1 FROM sessions WHERE expires_ms <= ? AND NOT reaped LIMIT 1", (tx.now_ms,)).fetchall())
+    return bool(
+        tx.cursor.execute(
+            "SELECT 1 FROM sessions WHERE expires_ms <= ? AND NOT reaped LIMIT 1", (tx.now_ms,)
+        ).fetchall()
+    )
 
 
 def reap(tx: Tx) -> None:
@@ -53,7 +59,9 @@ def reap(tx: Tx) -> None:
 def begin_session(tx: Tx, new: Beginning) -> None:
     """See `Store.begin_session`."""
     reap(tx)
-    forgotten = tx.cursor.execute("SELECT id FROM sessions WHERE expires_ms <= ?", (tx.now_ms - SESSION_KEPT_MS,)).fetchall()
+    forgotten = tx.cursor.execute(
+        "SELECT id FROM sessions WHERE expires_ms <= ?", (tx.now_ms - SESSION_KEPT_MS,)
+    ).fetchall()
     for (old,) in forgotten:
         free(tx, old)
     tx.cursor.execute(
@@ -76,9 +84,13 @@ def end_session(tx: Tx, session: str) -> None:
 def free(tx: Tx, session: str) -> None:
     """Forget the session and free what it holds."""
     tx.cursor.execute("DELETE FROM sessions WHERE id = ?", (session,))
-    leases = tx.cursor.execute("UPDATE leases SET session = NULL WHERE session = ? RETURNING partition, inbox", (session,)).fetchall()
+    leases = tx.cursor.execute(
+        "UPDATE leases SET session = NULL WHERE session = ? RETURNING partition, inbox", (session,)
+    ).fetchall()
     tx.touched.update(inbox_topic(*lease) for lease in leases)
-    queues = tx.cursor.execute("UPDATE tasks SET owner = NULL, ready = 1 WHERE owner = ? RETURNING queue", (session,)).fetchall()
+    queues = tx.cursor.execute(
+        "UPDATE tasks SET owner = NULL, ready = 1 WHERE owner = ? RETURNING queue", (session,)
+    ).fetchall()
     tx.touched.update(tasks_topic(queue) for (queue,) in queues)
 
 
@@ -95,7 +107,9 @@ def renew(tx: Tx, asked: Renewing) -> Renewal:
     if not rows:
         return Renewal(tuple(asked.leases), tuple(asked.tasks), session_expired=True)
     ((expires_ms, reaped),) = rows
-    tx.cursor.execute("UPDATE sessions SET expires_ms = ?, reaped = 0 WHERE id = ?", (tx.now_ms + asked.ttl_ms, asked.session))
+    tx.cursor.execute(
+        "UPDATE sessions SET expires_ms = ?, reaped = 0 WHERE id = ?", (tx.now_ms + asked.ttl_ms, asked.session)
+    )
     if reaped:
         _hold_again(tx, asked.session)
     lost = tuple(lease for lease in asked.leases if lease.session != asked.session or not _is_current(tx, lease))
@@ -110,7 +124,12 @@ def _is_current(tx: Tx, lease: Lease) -> bool:
 def _lost_tasks(tx: Tx, asked: Renewing) -> tuple[str, ...]:
     held = set[str]()
     for id_ in asked.tasks:
-        held.update(row[0] for row in tx.cursor.execute("SELECT id FROM tasks WHERE id = ? AND owner = ?", (id_, asked.session)).fetchall())
+        held.update(
+            row[0]
+            for row in tx.cursor.execute(
+                "SELECT id FROM tasks WHERE id = ? AND owner = ?", (id_, asked.session)
+            ).fetchall()
+        )
     return tuple(id_ for id_ in asked.tasks if id_ not in held)
 
 

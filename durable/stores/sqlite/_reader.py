@@ -47,7 +47,7 @@ class Reader(Lane):
     def _answer(self, call: Call) -> object:
         try:
             return patiently(lambda: call.work(self._cursor, call.argument), self._options, self._clock)
-        except BaseException as error:  # noqa: BLE001 - every caller gets an answer, whatever happened
+        except BaseException as error:
             explained = mapped(error, self._options.path)
             if explained is not error:
                 explained.__cause__ = error

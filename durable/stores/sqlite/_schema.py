@@ -18,7 +18,9 @@ def steps() -> list[str]:
     return [(folder / f"{number:04}.sql").read_text("utf-8") for number in range(1, VERSION + 1)]
 
 
-def prepare(connection: sqlite3.Connection, options: Options, clock: Clock, migrations: Sequence[str] | None = None) -> int:
+def prepare(
+    connection: sqlite3.Connection, options: Options, clock: Clock, migrations: Sequence[str] | None = None
+) -> int:
     """Make the file a store, or bring it up to date, or leave it as it is; return its number of partitions.
 
     Raises `StoreFormatError` for another application's database or one that is newer than this code, and `StoreUrlError`
@@ -48,7 +50,9 @@ def _version(connection: sqlite3.Connection, options: Options, known: int) -> in
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application != APPLICATION_ID:
-        raise StoreFormatError(f"{options.path} is the database of another application (id {application:#x}); it was not touched")
+        raise StoreFormatError(
+            f"{options.path} is the database of another application (id {application:#x}); it was not touched"
+        )
     if version > known:
         raise StoreFormatError(
             f"{options.path} has schema version {version}, and this code knows versions up to {known}: upgrade durable. It was not touched"

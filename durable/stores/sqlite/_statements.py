@@ -50,7 +50,9 @@ def write_rows(cursor: sqlite3.Cursor, sql: str, width: int, flat: Sequence[Valu
 def query_rows(cursor: sqlite3.Cursor, sql: str, width: int, flat: Sequence[Value]) -> Iterator[tuple[Value, ...]]:
     """Like `write_rows`, for a query; yields the rows of all answers."""
     for start, size in pieces(len(flat) // width):
-        yield from cursor.execute(_with_values(sql, width, size), flat[start * width : (start + size) * width]).fetchall()
+        yield from cursor.execute(
+            _with_values(sql, width, size), flat[start * width : (start + size) * width]
+        ).fetchall()
 
 
 def for_each(cursor: sqlite3.Cursor, sql: str, before: Sequence[Value], keys: Sequence[Value]) -> int:

@@ -50,7 +50,9 @@ def _ready(tx: Tx, asked: Claiming, limit: int) -> list[str]:
         flat: list[Value] = []
         for kind in some:
             flat += (asked.queue, kind, limit)
-        found += tx.cursor.execute(" UNION ALL ".join([_READY] * len(some)) + " ORDER BY 1 LIMIT ?", [*flat, limit]).fetchall()
+        found += tx.cursor.execute(
+            " UNION ALL ".join([_READY] * len(some)) + " ORDER BY 1 LIMIT ?", [*flat, limit]
+        ).fetchall()
     return [id_ for _, id_ in sorted(found)[:limit]]
 
 
@@ -73,7 +75,9 @@ def claim(tx: Tx, asked: Claiming) -> list[ClaimedTask]:
         rows = [row for id_ in ids for row in tx.cursor.execute(_TAKEN, (id_,)).fetchall()]
         spent = [row[0] for row in rows if row[7] >= _limits.TASK_DELIVERIES_MAX]
         fresh = [row for row in rows if row[7] < _limits.TASK_DELIVERIES_MAX]
-        for_each(tx.cursor, "UPDATE tasks SET parked = ?, owner = NULL, ready = 0 WHERE id IN ({marks})", [PARKED], spent)
+        for_each(
+            tx.cursor, "UPDATE tasks SET parked = ?, owner = NULL, ready = 0 WHERE id IN ({marks})", [PARKED], spent
+        )
         taken = "UPDATE tasks SET owner = ?, ready = 0, deliveries = deliveries + 1 WHERE id IN ({marks})"
         for_each(tx.cursor, taken, [asked.session], [row[0] for row in fresh])
         claimed += [_claimed(row, asked.session) for row in fresh]
@@ -97,8 +101,12 @@ def complete(tx: Tx, calls: Sequence[Completion]) -> list[None | BaseException]:
     flat: list[Value] = []
     for index, call in enumerate(calls):
         flat += (index, call.claimed.task.id, call.session)
-    lost = {index for (text,) in query_rows(tx.cursor, _NOT_HELD, 3, flat) for index in map(int, str(text or "").split(",") if text is not None else ())}
-    answers: list[None | BaseException] = []
+    lost = {
+        index
+        for (text,) in query_rows(tx.cursor, _NOT_HELD, 3, flat)
+        for index in map(int, str(text or "").split(",") if text is not None else ())
+    }
+    answers: list[BaseException | None] = []
     done = dict[str, None]()
     for index, (session, claimed, entry) in enumerate(calls):
         id_ = claimed.task.id

@@ -23,7 +23,9 @@ R = TypeVar("R")
 # How often this thread looks for commits of other processes while somebody waits: (after so many looks in vain, seconds).
 # A look costs about 40 microseconds, so an idle process stays under half a percent of a core (tests/stores measures it).
 _LOOK_EVERY_S = ((0, 0.01), (200, 0.025), (1_000, 0.05))
-_LOOK_S_PER_WATCH = 0.0001  # a commit of another process wakes every watch: 1,000 of them are woken ten times a second at most
+_LOOK_S_PER_WATCH = (
+    0.0001  # a commit of another process wakes every watch: 1,000 of them are woken ten times a second at most
+)
 _LOOK_ROUNDS = 4  # while busy: look after so many transactions
 
 
@@ -35,7 +37,9 @@ class Tx:
     now_ms: int
     partitions: int
     touched: set[str] = field(default_factory=set)
-    entries: list[tuple[int, str, Entry]] = field(default_factory=list)  # for inboxes, written before any commit is looked at
+    entries: list[tuple[int, str, Entry]] = field(
+        default_factory=list
+    )  # for inboxes, written before any commit is looked at
 
     def append_entry(self, partition: int, inbox: str, entry: Entry) -> None:
         """Append `entry` to an inbox, unless its id is unread there already."""
@@ -58,7 +62,9 @@ class Tx:
             seq += 1
             flat += (seq, partition, inbox, entry.id, entry.name, entry.data)
         self.entries.clear()
-        write_rows(self.cursor, "INSERT OR IGNORE INTO inbox (seq, partition, inbox, id, name, data) VALUES {values}", 6, flat)
+        write_rows(
+            self.cursor, "INSERT OR IGNORE INTO inbox (seq, partition, inbox, id, name, data) VALUES {values}", 6, flat
+        )
 
 
 Work = Callable[[Tx, Sequence[A]], Sequence[R | BaseException]]
@@ -157,7 +163,7 @@ class Writer(Lane):
             tx = Tx(self._cursor, self._clock.now_ms(), self.partitions)
             writing = self._anything_to_write(tx, calls)
             answers = self._in_transaction(tx, calls) if writing else self._run(tx, calls)
-        except BaseException as error:  # noqa: BLE001 - every caller gets an answer, whatever happened
+        except BaseException as error:
             if len(calls) > 1 and is_of_one_call(error):
                 return [answer for call in calls for answer in self._answers([call])]
             return [self._explained(error)] * len(calls)
@@ -235,4 +241,3 @@ class Writer(Lane):
     def _data_version(self) -> int:
         ((version,),) = self._connection.execute("PRAGMA data_version").fetchall()
         return int(version)
-
