@@ -26,7 +26,7 @@ from .._log import (
 from .._runtime.commands import ActivityCommand, ExternalCommand, LocalActivityCommand
 from .._runtime.run import Run
 from ..codec import failure_of
-from ..errors import ActivityTimeoutError, DamagedRecordError, InternalError
+from ..errors import ActivityTimeoutError, DamagedRecordError, InternalError, RequestFailedError
 from ..history import (
     ActivityCompleted,
     ActivityFailed,
@@ -64,7 +64,7 @@ def step(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, deci
     if execution.run is not None and now_ms < execution.run.now_ms:
         now_ms = execution.run.now_ms  # the store's clock went back: a run's time does not
     if len(deliveries) > 1:
-        deliveries = sorted(deliveries, key=_rank)
+        deliveries = sorted(deliveries, key=_rank)  # queries last: they see the latest state, and one may spoil the run
     for delivery in deliveries:
         if delivery.due_key:
             decision.dues_removed.append(delivery.due_key)
@@ -75,6 +75,8 @@ def step(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, deci
             raise InternalError(f"no step for a {type(delivery.message).__name__}")
         handler(execution, delivery.message, now_ms, decision)
     finish(execution, decision)
+    if execution.run is not None and execution.run.spoiled:
+        execution.dispose()
 
 
 def finish(execution: Execution, decision: Decision) -> None:
@@ -110,7 +112,7 @@ def deliver_local(execution: Execution, ended: ActivityEnded, now_ms: int, decis
 
 def _rank(delivery: Delivery) -> int:
     kind = type(delivery.message)
-    return 0 if kind is StartRun else 1 if kind in _CALLERS else 2
+    return 0 if kind is StartRun else 1 if kind in _CALLERS else 3 if kind is AskQuery else 2
 
 
 def _live(execution: Execution) -> Run:
@@ -278,6 +280,8 @@ def _outgoing_ended(execution: Execution, message: OutgoingEnded, now_ms: int, d
 def _query(execution: Execution, message: AskQuery, now_ms: int, decision: Decision) -> None:
     run = _live(execution)
     try:
+        if run.spoiled:
+            raise RequestFailedError("another query has just changed the run, which is loaded anew: ask again")
         reply = QueryReply(result=to_raw(run.query(message.name, message.args)))
     except Exception as error:  # the handler's own: it is told to the caller and changes nothing
         reply = QueryReply(failure=failure_of(error, execution.codec).as_wire())

@@ -39,6 +39,10 @@ _TASK_IS_PER_THREAD = sys.version_info >= (3, 14)
 _swap_current_task: Callable[..., Any] = getattr(_asyncio_tasks, "_swap_current_task", lambda loop, task: None)
 
 
+async def _result_of(future: "asyncio.Future[T]") -> T:
+    return await future
+
+
 class DeterministicLoop(RefusingLoop):
     """Runs the tasks of one workflow run. Not thread-safe: one thread at a time.
 
@@ -123,6 +127,10 @@ class DeterministicLoop(RefusingLoop):
         for leftover in (self._live, self._prepared, self._ready, self._due, self._abandoned):
             leftover.clear()
         self._closed = True
+
+    def is_quiescent(self) -> bool:
+        """Return whether nothing is ready to run."""
+        return not self._ready and not self._due
 
     def timer_fired(self, handle: TimerHandle) -> None:
         """Called by a timer's handle: its callback is ready."""
@@ -258,6 +266,9 @@ class DeterministicLoop(RefusingLoop):
     def _new_task(self, coro: Any, name: object, context: Context | None, eager: bool) -> Task[Any]:
         if eager and sys.version_info < (3, 12):
             raise TypeError("create_task(eager_start=True) needs Python 3.12 or later")
+        if isinstance(coro, asyncio.Future):
+            # Calling an activity gives a future at once; `create_task(charge(order))` must work as for any coroutine.
+            coro = _result_of(coro)
         sequence = self.next_sequence()
         kind = EagerTask if eager else Task
         task: Task[Any] = kind(

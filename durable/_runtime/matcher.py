@@ -16,7 +16,7 @@ E = TypeVar("E", bound=CommandEvent)
 
 _OWN = ("durable", "asyncio")
 _OURS_BUT_USERS = "durable._samples."  # the samples come with the package, and are written as users write
-_RUN_MODULE = f"{__package__}.run"  # what called it is not the workflow's code
+_STEP = "_run_to_quiescence"  # of a run: what called it is not the workflow's code
 
 
 class Matcher:
@@ -90,7 +90,7 @@ def describe(event: Event) -> str:
 def source_line() -> str:
     """Return the innermost line of workflow code on the stack, as "file:line in function"; empty if none is running."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__") != _RUN_MODULE:
+    while frame is not None and frame.f_code.co_name != _STEP:
         if _is_users(frame):
             return _line(frame)
         frame = frame.f_back

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
@@ -64,6 +65,7 @@ class Run:
         self.cancel_requested: CancelRequested | None = None
         self.closing = False  # the code has ended or is being dropped: what it still asks for is ignored
         self.read_only = ""  # what runs now may not command, and why
+        self.spoiled = False  # a query changed it
         self.aborted: Exception | None = None
         self._handler_error: Exception | None = None
         self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None], Context]] = []
@@ -138,13 +140,20 @@ class Run:
         return RunCompleted(at=self.now_ms, result=to_raw(payload))
 
     def query(self, name: str, args: Any) -> Any:
-        """Return the answer of the handler `name`. Raises `InvalidCallError` for an unknown one, or what the handler raises."""
+        """Return the answer of the handler `name`. Raises `InvalidCallError` for an unknown one, or what the handler raises.
+
+        If it changed what the code does next, `spoiled` is set: then the run must be thrown away and rebuilt.
+        """
         handler = self.queries.get(name)
         if handler is None:
             known = ", ".join(sorted(self.queries)) or "none"
             raise InvalidCallError(f"workflow {self.spec.name!r} has no query {name!r}; it has: {known}")
         with self.reading_only(f"the query {name!r}"):
-            return self._guarded(lambda: self.context.copy().run(handler, args))
+            answer = self._guarded(lambda: self.context.copy().run(handler, args))
+        if not self.loop.is_quiescent():
+            self.spoiled = True
+            raise InvalidCallError(f"the query {name!r} woke a part of the workflow: a query may only read")
+        return answer
 
     def dispose(self) -> None:
         """Drop the run: its code ends without another effect."""
@@ -172,11 +181,14 @@ class Run:
 
     @contextmanager
     def reading_only(self, what: str) -> Iterator[None]:
-        """What runs inside may ask for nothing: no replay would find it where the history has it."""
+        """What runs inside may ask for nothing, and finds no event loop: no replay would do the same at the same place."""
         outer, self.read_only = self.read_only, what
+        loop = _get_running_loop()
+        _set_running_loop(None)
         try:
             yield
         finally:
+            _set_running_loop(loop)
             self.read_only = outer
 
     def where(self) -> str:
