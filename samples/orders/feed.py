@@ -17,7 +17,7 @@ from shop import Outcome, checkout, confirmation
 from world import ledger
 
 from durable import Client
-from durable.errors import RunAlreadyOpenError, RunClosedError
+from durable.errors import RunClosedError
 
 
 class Watcher(Protocol):
@@ -35,7 +35,7 @@ class Watcher(Protocol):
 async def feed(client: Client, orders: Iterable[Order], watcher: Watcher, *, at_once: int = 80) -> dict[str, Outcome]:
     """Take each order to its end, at most `at_once` at a time; return the outcomes by order id.
 
-    An order whose run is open already, started by another client, is joined, not started twice.
+    It may be stopped and begun again: no order is started twice.
     """
     outcomes: dict[str, Outcome] = {}
     queue = iter(orders)
@@ -52,15 +52,13 @@ async def feed(client: Client, orders: Iterable[Order], watcher: Watcher, *, at_
 
 
 async def _one(client: Client, order: Order, watcher: Watcher) -> Outcome:
-    try:
-        handle = await client.start(checkout, id=order.id)(order)
-    except RunAlreadyOpenError as error:
-        handle = error.handle
+    # The same request, so the same run: a feed that is begun again finds the orders of the first one, open or ended.
+    handle = await client.start(checkout, id=order.id, request_id=order.id)(order)
     watcher.started(order)
     if customer_returns(order):
         await asyncio.sleep(_thinking_s(order))
         try:
-            await handle.signal(confirmation, True)
+            await handle.signal(confirmation, True, request_id=f"confirm/{order.id}")
         except RunClosedError:
             pass  # the order has ended without the customer: out of stock, declined, rejected
     return await handle.result()

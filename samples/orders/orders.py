@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 ORDERS_FILE = Path(__file__).with_name("orders.jsonl")
+_PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE)
 
 
@@ -132,7 +133,7 @@ def _order(order_id: str, data: Mapping[str, object]) -> Order:
 
 def _item(data: Mapping[str, object]) -> Item:
     quantity = data.get("quantity")
-    if not isinstance(quantity, int) or quantity < 1:
+    if not isinstance(quantity, int) or isinstance(quantity, bool) or quantity < 1:
         raise BadOrderError("impossible quantity", f"{quantity!r} of {data.get('sku')}")
     return Item(_text(data, "sku"), _text(data, "name"), quantity, _money(data, "unit_price"))
 
@@ -152,13 +153,9 @@ def _text(data: Mapping[str, object], key: str) -> str:
 
 def _money(data: Mapping[str, object], key: str) -> Decimal:
     value = data.get(key)
-    try:
-        amount = Decimal(value) if isinstance(value, str) else None
-    except InvalidOperation:
-        amount = None
-    if amount is None or not amount.is_finite() or amount < 0 or amount != amount.quantize(Decimal("0.01")):
+    if not isinstance(value, str) or not _PRICE.fullmatch(value):
         raise BadOrderError("missing price", f"{key} is {value!r}")
-    return amount
+    return Decimal(value)
 
 
 def _email(data: Mapping[str, object]) -> str:

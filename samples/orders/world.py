@@ -40,7 +40,7 @@ def ledger() -> Ledger:
 
 @cache
 def _latency_s() -> float:
-    return float(os.environ.get("SHOP_LATENCY", "0.03"))
+    return float(os.environ.get("SHOP_LATENCY", "0.06"))
 
 
 async def reserve_goods(order: Order, key: str, attempt: int) -> str:
@@ -73,30 +73,45 @@ async def send_mail(order: Order, key: str, attempt: int, note: str) -> str:
 def book_parcel(order: Order, key: str, attempt: int) -> str:
     """Hand a parcel to the carrier, whose library blocks. Raises `UndeliverableError`."""
     refusal = UndeliverableError(order.customer.address.city) if order.customer.address.postcode == NO_CARRIER else None
+    call = ledger().begin("ship", order.id, key, attempt)
     time.sleep(_latency_s() / 2)
-    answer = _book("ship", order, key, attempt, cents=order.cents, refusal=refusal)
+    _take_effect(call, "ship", order, attempt, cents=order.cents, refusal=refusal)
     time.sleep(_latency_s() / 2)
-    return answer
+    return _receipt("ship", key)
 
 
 async def _call(
-    kind: str, order: Order, key: str, attempt: int, *, cents: int = 0, note: str = "", refusal: Exception | None = None
+    kind: str,
+    order: Order,
+    key: str,
+    attempt: int,
+    *,
+    cents: int = 0,
+    note: str = "",
+    refusal: Exception | None = None,
 ) -> str:
-    await asyncio.sleep(_latency_s() / 2)  # the way there ...
-    answer = _book(kind, order, key, attempt, cents=cents, note=note, refusal=refusal)
-    await asyncio.sleep(_latency_s() / 2)  # ... and back: a process killed here does not know that it happened
-    return answer
+    call = ledger().begin(kind, order.id, key, attempt)
+    await asyncio.sleep(_latency_s() / 2)  # a process that is killed here has done nothing ...
+    _take_effect(call, kind, order, attempt, cents=cents, note=note, refusal=refusal)
+    await asyncio.sleep(_latency_s() / 2)  # ... and here it has, but nobody knows
+    return _receipt(kind, key)
 
 
-def _book(
-    kind: str, order: Order, key: str, attempt: int, *, cents: int = 0, note: str = "", refusal: Exception | None = None
-) -> str:
+def _take_effect(
+    call: int,
+    kind: str,
+    order: Order,
+    attempt: int,
+    *,
+    cents: int = 0,
+    note: str = "",
+    refusal: Exception | None = None,
+) -> None:
     books = ledger()
-    call = books.begin(kind, order.id, key, attempt)
-    mood = zlib.crc32(f"{kind}/{order.id}".encode()) % 100  # chance, but the same on each machine
     if refusal is not None:
         books.end(call, "refused")
         raise refusal
+    mood = zlib.crc32(f"{kind}/{order.id}".encode()) % 100  # chance, but the same on each machine
     closed = kind == "ship" and order.customer.address.postcode == DEPOT_CLOSED
     if closed or (mood < 5 and attempt <= 1 + mood % 2):
         books.end(call, "failed")
@@ -105,4 +120,7 @@ def _book(
     if mood >= 98 and attempt == 1:
         books.end(call, "lost")
         raise UnavailableError(f"{kind}: connection lost while waiting for the answer")
-    return f"{kind}-{zlib.crc32(key.encode()):08x}"
+
+
+def _receipt(kind: str, key: str) -> str:
+    return f"{kind}-{zlib.crc32(key.encode()):08x}"  # the same for a repeated key

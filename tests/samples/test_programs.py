@@ -74,7 +74,7 @@ def test_a_sample_is_a_program_that_leaves_nothing_behind(name: str, samples: Pa
     environment = {key: value for key, value in os.environ.items() if key != "DURABLE_STORE_URL"}
     environment |= {"PYTHONPATH": str(samples.parent), "TMPDIR": str(tmp_path / "tmp"), "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-X", "dev", str(samples / f"{name}.py")],
+        [sys.executable, "-W", "error", str(samples / f"{name}.py")],
         capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=50,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

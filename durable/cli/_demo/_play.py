@@ -14,7 +14,7 @@ from ..._clock import SystemClock
 from ._sample import Ledger, Order, Outcome, Sample
 from ._stage import Stage
 
-AT_ONCE = 80  # orders in flight: enough that a kill always hits some in the middle of a call
+AT_ONCE = 50  # orders in flight: enough that a kill always hits some in the middle of a call, few enough to watch
 TICK_S = 0.1
 STALLED_S = 45.0  # many times what a takeover takes: past it something is broken, and a person should not wait for ever
 

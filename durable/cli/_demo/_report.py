@@ -49,6 +49,7 @@ def as_data(audit: Audit, state: State) -> dict[str, object]:
 
 def show(console: Console, audit: Audit, state: State) -> None:
     """Print the report."""
+    console.print()
     for title, table in (
         ("How the orders ended", _orders_table(audit)),
         ("What the outside ledger proves", _proof_table(audit, state)),

@@ -64,7 +64,7 @@ class LiveScreen:
         for seconds, text in self._events:
             events.add_row(Text(f"{seconds:4.1f} s", style="dim"), Text.from_markup(text))
         rule = Rule(Text("what happens", style="dim"), align="left", style="dim")
-        parts: list[RenderableType] = [Text(), head, Text(), facts, Text(), rule, events, Text()]
+        parts: list[RenderableType] = [Text(), head, Text(), facts, Text(), rule, events]
         return Constrain(Padding(Group(*parts), (0, 1)), width)
 
     def _counts(self) -> Text:

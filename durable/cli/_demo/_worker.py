@@ -25,7 +25,10 @@ def end_with_parent() -> None:
     """End this process when standard input closes: no worker outlives a demo, not even one that is killed itself."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(
+            0, 1024
+        ):  # not `sys.stdin`: its lock would be in the way when this process ends in an orderly manner
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
