@@ -109,13 +109,13 @@ def samples(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it elsewhere, and hold the stores inside it to the conformance suite."""
-    out = Path(session.create_tmp()) / "dist"
+    out = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(out, ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(out), silent=True)
     (built,) = out.glob("*.whl")
 
-    elsewhere = Path(session.create_tmp()) / "elsewhere"
+    elsewhere = Path(session.create_tmp()).resolve() / "elsewhere"
     shutil.rmtree(elsewhere, ignore_errors=True)
     shutil.copytree("tests/wheel", elsewhere)
     session.run("python", "-m", "venv", str(elsewhere / "venv"))

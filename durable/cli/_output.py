@@ -31,7 +31,7 @@ def as_json(value: object, *, indent: bool = True) -> str:
 def _plain(value: Any) -> object:
     import msgspec
 
-    kind: Any = type(value)
+    kind: type[Any] = value.__class__
     if issubclass(kind, msgspec.Raw):
         return msgspec.json.decode(value)
     if issubclass(kind, msgspec.Struct):

@@ -1,5 +1,6 @@
 """`durable start`: start a run, and wait for it if asked."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from ._settings import Settings, json_option, store_option
 from ._values import arguments_of, duration, value_of
 
 if TYPE_CHECKING:
-    from durable import Client
+    from durable import Client, Handle
 
 
 @click.command("start")
@@ -47,7 +48,8 @@ async def _start(client: "Client", target: Any, values: list[Any], options: dict
     name = target if isinstance(target, str) else target.name
     chosen: dict[str, Any] = {"id": options["workflow_id"] or f"{name}-{SystemClock().new_id()}"}
     chosen |= {key: options[key] for key in ("queue", "run_timeout") if options[key] is not None}
-    handle = await client.start(target, **chosen)(*values)
+    start: Callable[..., Awaitable[Handle[Any]]] = client.start(target, **chosen)
+    handle = await start(*values)
     shown = {"workflow_id": handle.workflow_id, "run_id": handle.run_id}
     if not options["wait"]:
         if options["as_json"]:
