@@ -1,0 +1,246 @@
+"""A worker stops as gently as it is allowed to, hands everything back, and never hangs silently."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from durable import Client, Worker, activity, activity_info, workflow
+from durable.errors import StoreUnavailableError
+from tests.worker.faulty import FaultyStore
+from tests.worker.harness import until
+
+PROGRAM = Path(__file__).with_name("signalled.py")
+
+
+class Program:
+    """The program under test, line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def lines(self) -> list[str]:
+        output, _ = self._process.communicate(timeout=30)
+        return output.splitlines()
+
+    def write(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+
+@contextmanager
+def program(mode: str, manner: str) -> Iterator[Program]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), mode, manner],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        yield Program(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("mode", ["async", "thread"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_first_signal_lets_activities_end(mode: str, number: signal.Signals) -> None:
+    """Their results are recorded in the inbox for the next owner; session and leases are gone; handlers are put back."""
+    with program(mode, "ends") as running:
+        assert running.line() == "started"
+        running.send(number)
+        assert running.line() == "workflows handed over"
+        running.write()
+        assert running.lines() == ["tasks []", "counts 0 0", "inbox 1, running", "handlers restored True", "ended"]
+
+
+@pytest.mark.parametrize("mode", ["async", "thread", "process"])
+def test_a_second_signal_stops_hard(mode: str) -> None:
+    """Whatever the activity does: its claim is handed back, its delivery does not count, and the process ends."""
+    with program(mode, "hangs") as running:
+        assert running.line() == "started"
+        running.send(signal.SIGTERM)
+        running.send(signal.SIGINT)
+        running.send(signal.SIGTERM)
+        lines = [line for line in running.lines() if line not in ("cancelled", "told", "workflows handed over")]
+        assert lines == ["tasks [(False, 0)]", "counts 0 0", "inbox 0, running", "handlers restored True", "ended"]
+
+
+async def test_a_stop_hands_unfinished_work_to_other_workers() -> None:
+    """After the grace, running activities are cancelled and their claims given back; the delivery does not count."""
+    started = asyncio.Event()
+
+    @activity
+    async def work() -> list[int]:
+        if not started.is_set():
+            started.set()
+            await asyncio.Event().wait()
+        return [activity_info().attempt, activity_info().delivery]
+
+    @workflow
+    async def run_it() -> list[int]:
+        return await work()
+
+    async with Client.connect("memory:") as client:
+        async with Worker(client, workflows=[run_it], activities=[work], grace=0.05):
+            handle = await client.start(run_it)()
+            await started.wait()
+        assert (await client.store.inspect.counts())["sessions"] == 0
+        async with Worker(client, workflows=[run_it], activities=[work]):
+            assert await handle.result(timeout=10) == [1, 1]
+
+
+async def test_a_stop_claims_nothing_more() -> None:
+    """What comes while the last activities end is left to others."""
+    started, release = asyncio.Event(), asyncio.Event()
+
+    @activity
+    async def work() -> int:
+        started.set()
+        await release.wait()
+        return activity_info().delivery
+
+    @workflow
+    async def run_it() -> int:
+        return await work()
+
+    async with Client.connect("memory:") as client:
+        worker = Worker(client, workflows=[run_it], activities=[work])
+        running = asyncio.ensure_future(worker.run())
+        await client.start(run_it, id="one")()
+        await started.wait()
+        worker.stop()
+        await client.start(run_it, id="two")()
+        while (await client.store.inspect.counts())["leases"]:  # the engine goes first, others take over at once
+            await asyncio.sleep(0.001)
+        async with Worker(client, workflows=[run_it]):
+            while len(await client.store.inspect.tasks()) < 2:
+                await asyncio.sleep(0.001)
+            assert not running.done()
+            release.set()
+            await running
+            (task,) = await client.store.inspect.tasks()
+            assert (task.task.name, task.claimed_by, task.deliveries) == ("two", None, 0)
+            assert await client.handle("one").result(timeout=10) == 1
+
+
+async def test_signals_are_left_alone_outside_of_the_main_thread() -> None:
+    """`run` works there, and is stopped by `stop`."""
+    before = signal.getsignal(signal.SIGTERM)
+    outcome: list[object] = []
+
+    def in_thread() -> None:
+        async def main() -> None:
+            async with Client.connect("memory:") as client:
+                worker = Worker(client, activities=[noop])
+                asyncio.get_running_loop().call_later(0.01, worker.stop)
+                await worker.run()
+                outcome.append(signal.getsignal(signal.SIGTERM))
+
+        asyncio.run(main())
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    await until(lambda: not thread.is_alive())
+    assert outcome == [before]
+
+
+@activity
+async def noop() -> None: ...
+
+
+async def test_a_worker_whose_part_dies_does_not_hang(caplog: pytest.LogCaptureFixture) -> None:
+    """The block that waits is cancelled, and raises what happened; it is logged as well."""
+
+    class Broken(FaultyStore):
+        async def claim(self, *_args: object) -> list[object]:  # type: ignore[override]
+            raise ZeroDivisionError("a bug of this store")
+
+    with caplog.at_level(logging.ERROR, "durable.worker"):
+        with pytest.raises(ZeroDivisionError, match="a bug of this store"):
+            async with Worker(Client(Broken()), activities=[noop]):
+                await asyncio.Event().wait()
+        with pytest.raises(ZeroDivisionError, match="a bug of this store"):
+            await Worker(Client(Broken()), activities=[noop]).run()
+    assert "a part of the worker (claims-async) failed" in caplog.text
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_an_error_of_the_block_is_what_the_block_raises() -> None:
+    """The worker stops, and does not get in its way."""
+    async with Client.connect("memory:") as client:
+        with pytest.raises(LookupError, match="mine"):
+            async with Worker(client, activities=[noop]):
+                raise LookupError("mine")
+        assert (await client.store.inspect.counts())["sessions"] == 0
+
+
+async def test_cancelling_run_stops_the_worker_gracefully() -> None:
+    """As `asyncio.timeout` or the end of a `TaskGroup` does; the session ends, and `CancelledError` is passed on."""
+    started, release = asyncio.Event(), asyncio.Event()
+
+    @activity
+    async def work() -> None:
+        started.set()
+        await release.wait()
+
+    @workflow
+    async def run_it() -> None:
+        await work()
+
+    async with Client.connect("memory:") as client:
+        running = asyncio.ensure_future(Worker(client, workflows=[run_it], activities=[work]).run())
+        handle = await client.start(run_it)()
+        await started.wait()
+        running.cancel()
+        release.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert (await client.store.inspect.counts())["sessions"] == 0
+        async with Worker(client, workflows=[run_it]):  # has no activities: the result must be there already
+            await handle.result(timeout=10)
+
+
+async def test_a_store_that_is_away_at_the_end_does_not_keep_the_worker(caplog: pytest.LogCaptureFixture) -> None:
+    """What it holds is free when the session expires; that is logged."""
+    store = FaultyStore()
+    store.refuse["end_session"] = 1
+    with caplog.at_level(logging.WARNING, "durable.worker"):
+        async with Worker(Client(store), activities=[noop]):
+            pass
+    assert "the session could not be ended" in caplog.text
+
+
+async def test_a_store_that_is_away_at_the_start_is_an_error() -> None:
+    """Nothing runs then."""
+
+    class Away(FaultyStore):
+        async def begin_session(self, *_args: object) -> None:  # type: ignore[override]
+            raise StoreUnavailableError("away")
+
+    before = asyncio.all_tasks()
+    with pytest.raises(StoreUnavailableError):
+        async with Worker(Client(Away()), activities=[noop]):
+            pass
+    assert asyncio.all_tasks() == before
