@@ -71,7 +71,8 @@ async def main(store: str) -> None:
         bo = await client.start(approval, id="expense-bo")(Expense("Bo", 950, short, long))
         cy = await client.start(approval, id="expense-cy")(Expense("Cy", 40, short, short))
 
-        print(f"Ada's expense waits for: {await ada.query(waiting_for)}")
+        who = await ada.query(waiting_for)
+        print(f"Ada's expense waits for: {who}")
         await ada.signal(manager, Decision(approved=True, by="the manager"))
         await bo.signal(director, Decision(approved=True, by="the director"))  # early: kept until the code asks for it
 

@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import click
 from rich.console import Console
@@ -103,7 +104,11 @@ def _say_where(console: Console, stage: Stage, keep: Path | None) -> None:
 
 def _end_as_by_ctrl_c() -> None:
     """Let a polite kill and a closed terminal clear up as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None:
-            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+            signal.signal(number, interrupt)

@@ -57,9 +57,9 @@ def show(console: Console, audit: Audit, state: State) -> None:
         console.print(Text(f" {title}", style="bold"))
         console.print(Padding(table, (0, 1, 1, 1)))
     for problem in audit.problems[:PROBLEMS_SHOWN]:
-        console.print(Text(f"  {problem}", style="red"))
+        console.print(Text(f"  {problem}", style="red"), soft_wrap=True)
     if len(audit.problems) > PROBLEMS_SHOWN:
-        console.print(Text(f"  ... and {len(audit.problems) - PROBLEMS_SHOWN} more", style="red"))
+        console.print(Text(f"  ... and {len(audit.problems) - PROBLEMS_SHOWN} more", style="red"), soft_wrap=True)
     if holds(audit, state):
         verdict = f" {state.total:,} orders, {state.kills} kills, {state.seconds:.0f} s: each ended once, none was charged twice."
         console.print(Text(verdict, style="bold green"), soft_wrap=True)

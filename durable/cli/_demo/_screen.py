@@ -15,7 +15,7 @@ from rich.text import Text
 from ._play import State
 
 STATUSES = {"shipped": "green", "refunded": "yellow", "cancelled": "magenta", "rejected": "red"}
-EVENTS_SHOWN = 8
+EVENTS_SHOWN = 9
 WIDTH_MAX = 116
 
 
