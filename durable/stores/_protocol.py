@@ -16,190 +16,57 @@ Methods are coroutines of one event loop unless marked "thread-safe". A method t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from .._clock import Clock
+from ._records import (
+    Append,
+    ClaimedTask,
+    Commit,
+    Document,
+    DocumentFilter,
+    DocumentUpdate,
+    Due,
+    Entry,
+    InboxEntry,
+    Lease,
+    Outgoing,
+    Renewal,
+    Reply,
+    SessionInfo,
+    Task,
+    TaskInfo,
+    document_topic,
+    inbox_topic,
+    reply_topic,
+    tasks_topic,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to commit to the inbox `inbox` of `partition`. `epoch` grows with each acquisition and fences out all before."""
-
-    partition: int
-    inbox: str
-    session: str
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A live session: `group` is what it serves (sessions of one group share its leases), `data` what it says of itself."""
-
-    id: str
-    group: str
-    data: bytes
-    expires_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A small record about something, with the fields that it is found by.
-
-    `id` is unique and sorts by creation; `name` is unique among open documents. `inbox` is where `send` routes entries for
-    it. `request` is the id of the call that created it (a repeat of that call finds it). `kind`, `state` and `note` are
-    short texts to filter by; `body` is opaque.
-    """
-
-    id: str
-    name: str
-    inbox: str
-    request: str
-    kind: str
-    state: str
-    created_ms: int
-    body: bytes
-    open: bool = True
-    note: str = ""
-    closed_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentUpdate:
-    """New values for a document's fields; None leaves a field as it is. `opens` and `closes` change `open`.
-
-    An update that closes is refused with `UnreadMessagesError` while the document's inbox holds an entry for its `name`
-    that the same commit does not consume; one that opens, with `NameTakenError` while another open document has its name.
-    Updates of one commit are applied in order; one of a document that is not there does nothing. One that opens clears
-    `closed_ms` unless it sets it.
-    """
-
-    id: str
-    name: str
-    state: str | None = None
-    note: str | None = None
-    body: bytes | None = None
-    opens: bool = False
-    closes: bool = False
-    closed_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry for an inbox: `id` is unique among the unread entries of a partition (a repeat is dropped); `name` says whom it is for."""
-
-    id: str
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class InboxEntry:
-    """An entry as read: `seq` grows within its inbox, in the order in which entries became visible."""
-
-    seq: int
-    id: str
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Work for whoever claims it. `kind` says what is needed to do it, `inbox` where its outcome goes, `name` whom it is for.
-
-    `id` is unique in the store: a task of the same id is replaced, and goes to the end of its queue unclaimed.
-    `claimed_by`: insert the task as already claimed by this session (the short cut of a process that is owner and worker);
-    it is kept with the claim, not with the task.
-    """
-
-    id: str
-    queue: str
-    kind: str
-    inbox: str
-    name: str
-    data: bytes
-    claimed_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedTask:
-    """A task as claimed: `deliveries` counts the claims so far, this one included; `details` is what the last holder left with `note_progress`."""
-
-    partition: int
-    task: Task
-    deliveries: int
-    details: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Something that becomes due at `due_ms` (the store's clock). `key` is unique in its inbox; setting it again moves it."""
-
-    key: str
-    due_ms: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Records for `stream`, which must now hold exactly `expected` records (0: none yet)."""
-
-    stream: str
-    expected: int
-    records: Sequence[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """Something for another partition, kept until `relayed`. `id` is unique in its inbox; setting it again moves it to the end."""
-
-    id: str
-    partition: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer for whoever waits for `id`; may be dropped after `ttl_ms`."""
-
-    id: str
-    data: bytes
-    ttl_ms: int = 60_000
-
-
-@dataclass(slots=True)
-class Commit:
-    """All that one step of an owner writes to its partition: applied whole or not at all.
-
-    Refused with `StaleLeaseError` unless `lease` is the current one of its inbox; with `WrongSequenceError` unless every
-    stream is where its append expects it. A repeat of the last `id` under the same lease answers as the first time and
-    applies nothing. Removing what is not there is no error. Order of application: consumed, tasks_removed, dues_removed,
-    relayed, then everything else; so a key may be removed and set in one commit.
-    """
-
-    lease: Lease
-    id: str
-    appends: list[Append] = field(default_factory=list)
-    documents: list[DocumentUpdate] = field(default_factory=list)
-    consumed: list[int] = field(default_factory=list)  # seqs of inbox entries
-    tasks: list[Task] = field(default_factory=list)
-    tasks_removed: list[str] = field(default_factory=list)  # ids
-    dues: list[Due] = field(default_factory=list)
-    dues_removed: list[str] = field(default_factory=list)  # keys
-    outgoing: list[Outgoing] = field(default_factory=list)
-    relayed: list[str] = field(default_factory=list)  # ids of outgoing entries
-    replies: list[Reply] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """What a renewal found to be lost: leases that another session holds, and ids of tasks that are gone or claimed by another."""
-
-    leases: Sequence[Lease] = ()
-    tasks: Sequence[str] = ()
-    session_expired: bool = (
-        False  # the session had expired and was made anew; what it held and nobody took, it holds again
-    )
+__all__ = [
+    "Append",
+    "ClaimedTask",
+    "Commit",
+    "Document",
+    "DocumentFilter",
+    "DocumentUpdate",
+    "Due",
+    "Entry",
+    "InboxEntry",
+    "Inspect",
+    "Lease",
+    "Outgoing",
+    "Renewal",
+    "Reply",
+    "SessionInfo",
+    "Store",
+    "Task",
+    "TaskInfo",
+    "Watch",
+    "document_topic",
+    "inbox_topic",
+    "reply_topic",
+    "tasks_topic",
+]
 
 
 class Watch(Protocol):
@@ -212,26 +79,6 @@ class Watch(Protocol):
     def close(self) -> None:
         """End the subscription."""
         ...
-
-
-def inbox_topic(partition: int, inbox: str) -> str:
-    """Touched when an entry is appended to this inbox, or its lease is given up."""
-    return f"inbox/{partition}/{inbox}"
-
-
-def tasks_topic(queue: str) -> str:
-    """Touched when a task of `queue` becomes free to claim, in any partition."""
-    return f"tasks/{queue}"
-
-
-def document_topic(id: str) -> str:  # noqa: A002
-    """Touched when the document `id` is updated."""
-    return f"document/{id}"
-
-
-def reply_topic(id: str) -> str:  # noqa: A002
-    """Touched when the reply `id` is written."""
-    return f"reply/{id}"
 
 
 class Store(Protocol):
@@ -387,31 +234,6 @@ class Store(Protocol):
     def watch(self, topics: Iterable[str]) -> Watch:
         """Subscribe to `topics` (see `inbox_topic` and its neighbours)."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentFilter:
-    """What to look for; None or empty: anything. `before_id` pages backwards through time. "After" includes the time, "before" does not."""
-
-    name: str | None = None
-    name_prefix: str | None = None
-    kinds: Sequence[str] = ()
-    states: Sequence[str] = ()
-    noted: bool | None = None  # with (True) or without (False) a note
-    created_after_ms: int | None = None
-    created_before_ms: int | None = None
-    before_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskInfo:
-    """A task as people see it. `claimed_by` is the session that holds it; `parked` says why it was taken out of the queue."""
-
-    partition: int
-    task: Task
-    deliveries: int
-    claimed_by: str | None
-    parked: str | None
 
 
 class Inspect(Protocol):

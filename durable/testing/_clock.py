@@ -53,13 +53,13 @@ class ManualClock:
         """See `Clock`."""
         if event.is_set() or timeout_s is None:
             return await event.wait()
-        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.sleep(timeout_s))]
+        touched, timed_out = asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.sleep(timeout_s))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((touched, timed_out), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            touched.cancel()
+            timed_out.cancel()
+            await asyncio.gather(touched, timed_out, return_exceptions=True)
         return event.is_set()
 
     def new_id(self) -> str:

@@ -50,7 +50,7 @@ class MemoryInspect:
 
     async def release_parked(self, ids: Sequence[str]) -> int:
         """See `Inspect`."""
-        released = set()
+        released = set[str]()
         with self._state.lock:
             for id_ in ids:
                 row = self._state.tasks.get(id_)

@@ -67,17 +67,19 @@ class Dues:
 
 @dataclass(slots=True)
 class Partition:
-    documents: dict[str, Document] = field(default_factory=dict)
-    ids_of: dict[str, list[str]] = field(default_factory=dict)  # ids by name, sorted
-    open_id: dict[str, str] = field(default_factory=dict)  # by name
-    streams: dict[str, list[bytes]] = field(default_factory=dict)
-    inboxes: dict[str, dict[int, InboxEntry]] = field(default_factory=dict)
-    entry_ids: set[str] = field(default_factory=set)
-    unread: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # seqs by (inbox, name)
-    dues: dict[str, Dues] = field(default_factory=dict)
-    outgoing: dict[str, dict[str, Outgoing]] = field(default_factory=dict)
-    leases: dict[str, LeaseRow] = field(default_factory=dict)
-    replies: dict[str, tuple[int, bytes]] = field(default_factory=dict)  # (expiry, data) by id
+    documents: dict[str, Document] = field(default_factory=dict[str, Document])
+    ids_of: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # ids by name, sorted
+    open_id: dict[str, str] = field(default_factory=dict[str, str])  # by name
+    streams: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
+    inboxes: dict[str, dict[int, InboxEntry]] = field(default_factory=dict[str, dict[int, InboxEntry]])
+    entry_ids: set[str] = field(default_factory=set[str])
+    unread: dict[tuple[str, str], set[int]] = field(
+        default_factory=dict[tuple[str, str], set[int]]
+    )  # seqs by (inbox, name)
+    dues: dict[str, Dues] = field(default_factory=dict[str, Dues])
+    outgoing: dict[str, dict[str, Outgoing]] = field(default_factory=dict[str, dict[str, Outgoing]])
+    leases: dict[str, LeaseRow] = field(default_factory=dict[str, LeaseRow])
+    replies: dict[str, tuple[int, bytes]] = field(default_factory=dict[str, tuple[int, bytes]])  # (expiry, data) by id
 
     def latest(self, name: str) -> Document | None:
         ids = self.ids_of.get(name)
@@ -208,7 +210,7 @@ class State:
 
     def reap(self, now_ms: int) -> set[str]:
         """Put the claims of expired sessions back into their queues; return those queues."""
-        queues = set()
+        queues = set[str]()
         for id_, session in self.sessions.items():
             if session.expires_ms <= now_ms and not session.reaped:
                 session.reaped = True

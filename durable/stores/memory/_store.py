@@ -208,7 +208,7 @@ class MemoryStore:
     async def acquire(self, session: str, inbox: str, partitions: Sequence[int]) -> list[Lease]:
         """See `Store`."""
         state, now_ms = self._open(), self.now_ms()
-        acquired = []
+        acquired = list[Lease]()
         with state.lock:
             if not state.is_alive(session, now_ms):
                 return []
@@ -222,7 +222,7 @@ class MemoryStore:
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """See `Store`."""
-        touched = set()
+        touched = set[str]()
         with self._open().lock:
             for lease in leases:
                 if self._is_current(lease, lease.session):
@@ -263,7 +263,7 @@ class MemoryStore:
 
     async def unclaim(self, session: str, tasks: Sequence[str]) -> None:
         """See `Store`."""
-        touched = set()
+        touched = set[str]()
         with self._open().lock:
             for id_ in tasks:
                 row = self._state.held(session, id_)
@@ -286,7 +286,7 @@ class MemoryStore:
 
     async def read_inboxes(self, reads: Sequence[tuple[Lease, int]], limit: int) -> list[list[InboxEntry]]:
         """See `Store`."""
-        found = []
+        found = list[list[InboxEntry]]()
         with self._open().lock:
             for lease, after in reads:
                 entries = self._partition(lease.partition).inboxes.get(lease.inbox, {})

@@ -36,15 +36,19 @@ class Changes:
     """The changes of several commits, one after the other: where a key is named twice, the last one counts. None removes."""
 
     now_ms: int
-    records: list[Value] = field(default_factory=list)  # rows, flat
-    consumed: list[Value] = field(default_factory=list)  # rows, flat
-    tasks: dict[str, tuple[Value, ...] | None] = field(default_factory=dict)
-    dues: dict[Inbox, dict[str, tuple[Value, ...] | None]] = field(default_factory=dict)
-    outgoing: dict[Inbox, dict[str, tuple[Value, ...] | None]] = field(default_factory=dict)
-    replies: dict[tuple[int, str], tuple[Value, ...]] = field(default_factory=dict)
-    documents: dict[tuple[int, str], DocumentUpdate] = field(default_factory=dict)
-    last_commits: dict[Inbox, str] = field(default_factory=dict)
-    touched: set[str] = field(default_factory=set)
+    records: list[Value] = field(default_factory=list[Value])  # rows, flat
+    consumed: list[Value] = field(default_factory=list[Value])  # rows, flat
+    tasks: dict[str, tuple[Value, ...] | None] = field(default_factory=dict[str, tuple[Value, ...] | None])
+    dues: dict[Inbox, dict[str, tuple[Value, ...] | None]] = field(
+        default_factory=dict[Inbox, dict[str, tuple[Value, ...] | None]]
+    )
+    outgoing: dict[Inbox, dict[str, tuple[Value, ...] | None]] = field(
+        default_factory=dict[Inbox, dict[str, tuple[Value, ...] | None]]
+    )
+    replies: dict[tuple[int, str], tuple[Value, ...]] = field(default_factory=dict[tuple[int, str], tuple[Value, ...]])
+    documents: dict[tuple[int, str], DocumentUpdate] = field(default_factory=dict[tuple[int, str], DocumentUpdate])
+    last_commits: dict[Inbox, str] = field(default_factory=dict[Inbox, str])
+    touched: set[str] = field(default_factory=set[str])
 
     def add(self, commit: Commit) -> None:
         """Add what `commit` changes; it was found to be applicable."""

@@ -20,17 +20,18 @@ Key = tuple[int, str]  # (partition, name of something in it)
 class Facts:
     """What the commits depend on: as it is in the file at first, then as it is after each commit that is applied."""
 
-    leases: dict[Key, tuple[str | None, int]] = field(default_factory=dict)  # (session, epoch) by inbox
-    last_commit: dict[Key, str | None] = field(default_factory=dict)  # by inbox
-    heads: dict[Key, int] = field(default_factory=dict)  # last number by stream
-    documents: dict[Key, tuple[str, str]] = field(
-        default_factory=dict
-    )  # (name, inbox) of those that are opened or closed
-    unread: dict[Key, set[int]] = field(
-        default_factory=dict
-    )  # entries in the file for a document that is closed, by its id
-    consumed: dict[Key, set[int]] = field(default_factory=dict)  # by inbox; kept only if documents are closed
-    open_id: dict[Key, str | None] = field(default_factory=dict)  # ids of open documents by name
+    leases: dict[Key, tuple[str | None, int]] = field(
+        default_factory=dict[Key, tuple[str | None, int]]
+    )  # (session, epoch) by inbox
+    last_commit: dict[Key, str | None] = field(default_factory=dict[Key, str | None])  # by inbox
+    heads: dict[Key, int] = field(default_factory=dict[Key, int])  # last number by stream
+    # Of the documents that are opened or closed: (name, inbox), and which entries for them are in the file, by id.
+    documents: dict[Key, tuple[str, str]] = field(default_factory=dict[Key, tuple[str, str]])
+    unread: dict[Key, set[int]] = field(default_factory=dict[Key, set[int]])
+    consumed: dict[Key, set[int]] = field(
+        default_factory=dict[Key, set[int]]
+    )  # by inbox; kept only if documents are closed
+    open_id: dict[Key, str | None] = field(default_factory=dict[Key, str | None])  # ids of open documents by name
 
 
 @comes_last

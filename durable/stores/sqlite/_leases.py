@@ -154,7 +154,7 @@ def _may_acquire(tx: Tx, asked: Acquiring) -> bool:
     return bool(_acquirable(tx, asked))
 
 
-@probed_by(_may_acquire)
+@probed_by(_may_acquire, list[Lease])
 @one_by_one
 def acquire(tx: Tx, asked: Acquiring) -> list[Lease]:
     """See `Store.acquire`."""

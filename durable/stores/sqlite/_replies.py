@@ -7,7 +7,11 @@ def _is_there(tx: Tx, wanted: tuple[int, str]) -> bool:
     return bool(tx.cursor.execute("SELECT 1 FROM replies WHERE partition = ? AND id = ?", wanted).fetchall())
 
 
-@probed_by(_is_there)
+def _not_there() -> bytes | None:
+    return None
+
+
+@probed_by(_is_there, _not_there)
 @one_by_one
 def take_reply(tx: Tx, wanted: tuple[int, str]) -> bytes | None:
     """See `Store.take_reply`."""

@@ -14,7 +14,7 @@ VERSION = 1
 
 def steps() -> list[str]:
     """Return the SQL of every step, the first one first."""
-    folder = files(__package__) / "schema"
+    folder = files("durable.stores.sqlite") / "schema"
     return [(folder / f"{number:04}.sql").read_text("utf-8") for number in range(1, VERSION + 1)]
 
 
@@ -74,7 +74,7 @@ def _migrate(connection: sqlite3.Connection, options: Options, wanted: Sequence[
 
 def statements(script: str) -> list[str]:
     """Cut a script into statements. (`executescript` would commit the transaction under way.)"""
-    found, lines = [], list[str]()
+    found, lines = list[str](), list[str]()
     for line in script.splitlines():
         lines.append(line)
         text = "\n".join(lines)

@@ -55,7 +55,10 @@ def read_inboxes(cursor: sqlite3.Cursor, wanted: tuple[Sequence[tuple[Lease, int
         flat: list[Value] = []
         for number, (lease, after) in enumerate(some, start):
             flat += (number, lease.partition, lease.inbox, after, limit)
-        for number, seq, id_, name, data in cursor.execute(" UNION ALL ".join([_INBOX] * len(some)), flat).fetchall():
+        rows: list[tuple[int, int, str, str, bytes]] = cursor.execute(
+            " UNION ALL ".join([_INBOX] * len(some)), flat
+        ).fetchall()
+        for number, seq, id_, name, data in rows:
             found[number].append(InboxEntry(seq, id_, name, data))
     return found
 

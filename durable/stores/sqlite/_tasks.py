@@ -60,7 +60,7 @@ def _may_claim(tx: Tx, asked: Claiming) -> bool:
     return asked.limit > 0 and bool(any_expired(tx) or _ready(tx, asked, 1))
 
 
-@probed_by(_may_claim)
+@probed_by(_may_claim, list[ClaimedTask])
 @one_by_one
 def claim(tx: Tx, asked: Claiming) -> list[ClaimedTask]:
     """See `Store.claim`."""
@@ -96,7 +96,7 @@ _NOT_HELD = """
     LEFT JOIN tasks t ON t.id = v.column2 AND t.owner = v.column3 WHERE t.id IS NULL"""
 
 
-def complete(tx: Tx, calls: Sequence[Completion]) -> list[None | BaseException]:
+def complete(tx: Tx, calls: Sequence[Completion]) -> list[BaseException | None]:
     """See `Store.complete`."""
     flat: list[Value] = []
     for index, call in enumerate(calls):

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import TypeVar, cast
 
 from ..._clock import Clock
@@ -36,10 +36,10 @@ class Tx:
     cursor: sqlite3.Cursor
     now_ms: int
     partitions: int
-    touched: set[str] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set[str])
     entries: list[tuple[int, str, Entry]] = field(
-        default_factory=list
-    )  # for inboxes, written before any commit is looked at
+        default_factory=list[tuple[int, str, Entry]]
+    )  # (partition, inbox, entry)
 
     def append_entry(self, partition: int, inbox: str, entry: Entry) -> None:
         """Append `entry` to an inbox, unless its id is unread there already."""
@@ -71,7 +71,7 @@ Work = Callable[[Tx, Sequence[A]], Sequence[R | BaseException]]
 """A function that writes for several calls at once, and answers each: with a result, or with why it was refused."""
 
 _COMES_LAST = set[Callable[..., object]]()
-_PROBES: dict[Callable[..., object], Callable[..., bool]] = {}
+_PROBES: dict[Callable[..., object], tuple[Callable[..., bool], Callable[[], object]]] = {}
 
 
 def one_by_one(function: Callable[[Tx, A], R]) -> Work[A, R]:
@@ -96,14 +96,14 @@ def comes_last(work: Work[A, R]) -> Work[A, R]:
     return work
 
 
-def probed_by(probe: Callable[[Tx, A], bool]) -> Callable[[Work[A, R]], Work[A, R]]:
-    """Mark a function that has nothing to write unless `probe` (which reads only) says so; then no transaction is begun.
+def probed_by(probe: Callable[[Tx, A], bool], otherwise: Callable[[], R]) -> Callable[[Work[A, R]], Work[A, R]]:
+    """Mark a function that writes nothing and answers `otherwise()` unless `probe`, which reads only, says that it may have to.
 
-    Without anything to write the function still runs, to give its answer: it must then do nothing but read.
+    So those who ask again and again for work or leases do not take turns with those who write.
     """
 
     def mark(work: Work[A, R]) -> Work[A, R]:
-        _PROBES[work] = probe
+        _PROBES[work] = (probe, otherwise)
         return work
 
     return mark
@@ -118,7 +118,9 @@ class Writer(Lane):
         self.partitions = 0
         self._connection: sqlite3.Connection
         self._cursor: sqlite3.Cursor
-        self._version = self._looks = self._rounds = 0
+        self._version: int = 0
+        self._looks: int = 0  # in vain, one after the other
+        self._rounds: int = 0
 
     def submit(self, work: Work[A, R], argument: A) -> "asyncio.Future[R]":
         """Queue a call; await what is returned for its answer, which is durable then."""
@@ -161,8 +163,9 @@ class Writer(Lane):
     def _answers(self, calls: Sequence[Call]) -> Sequence[object]:
         try:
             tx = Tx(self._cursor, self._clock.now_ms(), self.partitions)
-            writing = self._anything_to_write(tx, calls)
-            answers = self._in_transaction(tx, calls) if writing else self._run(tx, calls)
+            answers = self._answers_without_writing(tx, calls)
+            if answers is None:
+                answers = self._in_transaction(tx, calls)
         except BaseException as error:
             if len(calls) > 1 and is_of_one_call(error):
                 return [answer for call in calls for answer in self._answers([call])]
@@ -176,12 +179,16 @@ class Writer(Lane):
             explained.__cause__ = error
         return explained
 
-    def _anything_to_write(self, tx: Tx, calls: Sequence[Call]) -> bool:
-        for call in calls:
-            probe = _PROBES.get(call.work)
-            if probe is None or patiently(lambda: probe(tx, call.argument), self._options, self._clock):  # noqa: B023
-                return True
-        return False
+    def _answers_without_writing(self, tx: Tx, calls: Sequence[Call]) -> list[object] | None:
+        """Return the answers if no call has anything to write, else None."""
+        if any(call.work not in _PROBES for call in calls):
+            return None
+        answers = list[object]()
+        for probe, otherwise, argument in [(*_PROBES[call.work], call.argument) for call in calls]:
+            if patiently(partial(probe, tx, argument), self._options, self._clock):
+                return None
+            answers.append(otherwise())
+        return answers
 
     def _in_transaction(self, tx: Tx, calls: Sequence[Call]) -> list[object]:
         patiently(lambda: self._cursor.execute("BEGIN IMMEDIATE"), self._options, self._clock)

@@ -62,14 +62,14 @@ class Parts(TypedDict, total=False):
 
 
 def document(
-    id: str = "d-01",
+    id: str = "d-01",  # noqa: A002
     name: str = NAME,
     *,
     inbox: str = INBOX,
     request: str = "r-1",
     kind: str = "order",
     created_ms: int = 1,
-) -> Document:  # noqa: A002
+) -> Document:
     """Return a document to create."""
     return Document(id, name, inbox, request, kind, "running", created_ms, b"body")
 
@@ -80,8 +80,13 @@ def entry(id: str = "e-1", name: str = NAME, data: bytes = b"hello") -> Entry:  
 
 
 def task(
-    id: str = "t-1", *, queue: str = "work", kind: str = "charge", claimed_by: str | None = None, name: str = NAME
-) -> Task:  # noqa: A002
+    id: str = "t-1",  # noqa: A002
+    *,
+    queue: str = "work",
+    kind: str = "charge",
+    claimed_by: str | None = None,
+    name: str = NAME,
+) -> Task:
     """Return a task."""
     return Task(id, queue, kind, INBOX, name, b"task " + id.encode(), claimed_by)
 

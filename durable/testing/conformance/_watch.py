@@ -108,15 +108,14 @@ class WatchTests(Base):
         """`document_topic`, `reply_topic`: touched when the document is updated, or the reply written."""
         lease = await lease_for(store)
         await store.create(P, document(), entry())
-        for topic, parts in (
-            (document_topic("d-01"), {"documents": [DocumentUpdate("d-01", NAME, state="waiting")]}),
-            (reply_topic("y-1"), {"replies": [Reply("y-1", b"")]}),
-        ):
-            watch = store.watch([topic])
-            try:
-                assert await _woken(watch, applied(store, lease, **parts))  # type: ignore[arg-type]
-            finally:
-                watch.close()
+        updates, replies = store.watch([document_topic("d-01")]), store.watch([reply_topic("y-1")])
+        try:
+            update = DocumentUpdate("d-01", NAME, state="waiting")
+            assert await _woken(updates, applied(store, lease, documents=[update]))
+            assert await _woken(replies, applied(store, lease, replies=[Reply("y-1", b"")]))
+        finally:
+            updates.close()
+            replies.close()
 
     async def test_every_watcher_of_a_topic_is_woken(self, store: Store) -> None:
         """A notification is for all who watch."""
