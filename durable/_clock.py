@@ -36,7 +36,10 @@ class Clock(Protocol):
         ...
 
     def new_id(self) -> str:
-        """Return a new unique id of 26 characters that sorts by time of creation (the form of a ULID)."""
+        """Return a new unique id of 26 characters (the form of a ULID) that sorts by time of creation.
+
+        Ids of one clock grow strictly, even within a millisecond: the latest run of a workflow id is the one with the greatest.
+        """
         ...
 
     def jitter(self) -> float:
@@ -50,6 +53,8 @@ class SystemClock:
     def __init__(self) -> None:
         self._entropy: Iterator[bytes] = iter(())
         self._pid = 0
+        self._last = 0  # the number of the last id
+        self._lock = threading.Lock()
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -71,7 +76,9 @@ class SystemClock:
         return True
 
     def new_id(self) -> str:
-        entropy = next(self._entropy, None) if self._pid == os.getpid() else None  # a fork must not repeat its parent's ids
+        entropy = (
+            next(self._entropy, None) if self._pid == os.getpid() else None
+        )  # a fork must not repeat its parent's ids
         if entropy is None:
             pool = os.urandom(_ENTROPY_BYTES)
             self._entropy = iter([pool[n : n + 10] for n in range(0, _ENTROPY_BYTES - 9, 10)])
@@ -96,5 +103,8 @@ def cpu_clock_of_this_thread() -> Callable[[], float] | None:
 
 def ulid(now_ms: int, entropy: bytes) -> str:
     """Return 48 bits of time and 80 of `entropy` as 26 lower-case characters (github.com/ulid/spec)."""
-    number = (now_ms << 80) | int.from_bytes(entropy, "big")
+    return _text((now_ms << 80) | int.from_bytes(entropy, "big"))
+
+
+def _text(number: int) -> str:
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

@@ -124,9 +124,9 @@ def _called(
             continue
         # A call leaves one of three marks: a NULL before the path or in its first load, a load of a method, a NULL after it.
         ends = after is None or after.opname not in ("LOAD_ATTR", "LOAD_METHOD")
-        if value is not _MISSING and ends:
-            if marked or null_before or (after is not None and after.opname == "PUSH_NULL"):
-                yield path, value, op.positions.lineno if op.positions else None
+        called = marked or null_before or (after is not None and after.opname == "PUSH_NULL")
+        if value is not _MISSING and ends and called:
+            yield path, value, op.positions.lineno if op.positions else None
 
 
 def _local_values(owner: FunctionType, code: CodeType, ops: list[dis.Instruction]) -> dict[str, object]:
@@ -164,12 +164,16 @@ def _replacement(value: object) -> str | None:
     if not isinstance(value, FunctionType | BuiltinFunctionType | MethodType):
         return None
     name = value.__name__
-    owner = getattr(value, "__self__", None)
+    owner: object = getattr(value, "__self__", None)
     if isinstance(owner, type) and issubclass(owner, date):
         return REPLACEMENTS.get(("datetime", name))
-    if type(owner).__module__ == "random":
-        if type(owner).__name__ == "SystemRandom":  # secrets.choice
+    if _class_of(owner)[0] == "random":
+        if _class_of(owner)[1] == "SystemRandom":  # secrets.choice
             return _SECRET
         return _RANDOM if owner is getattr(sys.modules.get("random"), "_inst", _MISSING) else None
     module = value.__module__
     return REPLACEMENTS.get(("os" if module in ("posix", "nt") else module or "", name))
+
+
+def _class_of(value: object) -> tuple[str, str]:
+    return type(value).__module__, type(value).__name__

@@ -4,9 +4,11 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable, Iterable
 from types import CoroutineType
+from typing import Any
 
 from ._futures import Task
 
+_CONTAINERS = (list, tuple, dict, set)
 _CLOSES_MAX = 100  # awaits in one coroutine's `finally` blocks; code that swallows GeneratorExit for ever ends here
 _TASKS_MAX = 10_000  # tasks that such blocks may start on top, before the rest is left to the garbage collector
 
@@ -59,13 +61,15 @@ def _close_as(loop: asyncio.AbstractEventLoop, task: Task[object], coro: object)
 
 def _close_unstarted(suspended: object) -> None:
     """Close the coroutines that `suspended` or one that it awaits holds unstarted, else each would warn on its death."""
-    frontier, seen = [suspended], set[int]()
+    frontier: list[object] = [suspended]
+    seen: set[int] = set()
     while frontier:
         holder = frontier.pop()
+        held: Any
         for held in gc.get_referents(holder):  # variables and half-evaluated expressions alike
             if id(held) in seen:
                 continue
-            if isinstance(held, CoroutineType):
+            if _is_coroutine(held):
                 seen.add(id(held))
                 if held.cr_frame is None or held.cr_running:
                     continue
@@ -73,6 +77,10 @@ def _close_unstarted(suspended: object) -> None:
                     frontier.append(held)
                 else:
                     quietly(held.close)
-            elif isinstance(held, list | tuple | dict | set) and isinstance(holder, CoroutineType):
+            elif type(held) in _CONTAINERS and _is_coroutine(holder):
                 seen.add(id(held))
                 frontier.append(held)
+
+
+def _is_coroutine(value: object) -> bool:
+    return type(value) is CoroutineType

@@ -27,7 +27,13 @@ class Task(asyncio.Task[T]):
     context: Context
 
     def __init__(
-        self, coro: Coroutine[object, object, T], *, loop: asyncio.AbstractEventLoop, name: str, context: Context, sequence: int
+        self,
+        coro: Coroutine[object, object, T],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        context: Context,
+        sequence: int,
     ) -> None:
         # asyncio keeps the tasks of all loops in one weak set, and a reference to a task remembers the hash that it saw
         # first. The sequence numbers of 10,000 runs are the same few numbers, which would make that set a list. So the
@@ -47,7 +53,13 @@ class EagerTask(Task[T]):
     __slots__ = ()
 
     def __init__(
-        self, coro: Coroutine[object, object, T], *, loop: asyncio.AbstractEventLoop, name: str, context: Context, sequence: int
+        self,
+        coro: Coroutine[object, object, T],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        context: Context,
+        sequence: int,
     ) -> None:
         self.sequence = sequence  # its own code may see the task before this returns
         self.context = context
@@ -55,11 +67,11 @@ class EagerTask(Task[T]):
 
 
 def _sequence_of_gathering(future: "asyncio.Future[object]") -> int:
-    known = future.__dict__.get("_durable_sequence")
+    known = getattr(future, "durable_sequence", None)
     if known is None:
         next_sequence = getattr(future.get_loop(), "next_sequence", None)
         known = object.__hash__(future) if next_sequence is None else next_sequence()
-        future.__dict__["_durable_sequence"] = known
+        future.durable_sequence = known  # type: ignore[attr-defined]
     return cast(int, known)
 
 

@@ -47,10 +47,14 @@ class RunRandom(random.Random):
         return self.getrandbits(n * 8).to_bytes(n, "big")
 
     def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
-        choices = range(start) if stop is None else range(start, stop, step)
-        if not choices:
-            raise ValueError(f"expected a range that is not empty, got {choices!r}")
-        return choices[self._randbelow(len(choices))]
+        if stop is None:
+            start, stop = 0, start
+        if step == 0:
+            raise ValueError("expected a step other than 0")
+        count = (stop - start + step - (1 if step > 0 else -1)) // step  # len(range(...)) has a limit, this has none
+        if count <= 0:
+            raise ValueError(f"expected a range that is not empty, got {range(start, stop, step)!r}")
+        return start + step * self._randbelow(count)
 
     def randint(self, a: int, b: int) -> int:
         return self.randrange(a, b + 1)
@@ -125,7 +129,9 @@ class RunRandom(random.Random):
 
     def seed(self, a: Any = None, version: int = 2) -> None:
         if not isinstance(a, str):
-            raise TypeError(f"a run's random() is seeded by text, which alone gives the same numbers everywhere; got {a!r}")
+            raise TypeError(
+                f"a run's random() is seeded by text, which alone gives the same numbers everywhere; got {a!r}"
+            )
         super().seed(a, version=2)
 
     def _not_offered(self, *args: object, **kwargs: object) -> NoReturn:

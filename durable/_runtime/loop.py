@@ -35,12 +35,28 @@ StartTimer = Callable[[float, Callable[[], None]], TimerToken]
 _Outer = tuple[asyncio.AbstractEventLoop | None, "asyncio.Task[Any] | None", Any]
 
 # From 3.14 the current task belongs to the thread, not to the loop: the outer one is put aside while we run.
-_TASK_IS_PER_THREAD = sys.version_info >= (3, 14)
-_swap_current_task: Callable[..., Any] = getattr(_asyncio_tasks, "_swap_current_task", lambda loop, task: None)
+_TASK_IS_PER_THREAD: bool = sys.version_info >= (3, 14)
+_TASKS_CAN_BE_EAGER: bool = sys.version_info >= (3, 12)
+
+
+def _no_swap(loop: object, task: object) -> None:
+    return None
+
+
+_swap_current_task: Callable[..., Any] = getattr(_asyncio_tasks, "_swap_current_task", _no_swap)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and value == value
 
 
 async def _result_of(future: "asyncio.Future[T]") -> T:
     return await future
+
+
+def _as_coroutine(coro: Any) -> Any:
+    # Calling an activity gives a future at once; `create_task(charge(order))` must work as for any coroutine.
+    return _result_of(coro) if isinstance(coro, asyncio.Future) else coro
 
 
 class DeterministicLoop(RefusingLoop):
@@ -169,12 +185,15 @@ class DeterministicLoop(RefusingLoop):
     def _drain(self) -> None:
         ready, due = self._ready, self._due
         popleft = ready.popleft
+        handle: Handle | None
+        callback: Callable[..., object] | None
         while True:
             if due:  # as asyncio does: what is due at once runs after what was ready when this pass began
                 ready.extend(due)
                 due.clear()
             passing = len(ready)
             if not passing:
+                handle = callback = None  # a traceback may keep this frame, and with it the last task
                 return
             for _ in range(passing):
                 handle = popleft()
@@ -203,14 +222,14 @@ class DeterministicLoop(RefusingLoop):
         self, delay: float, callback: Callable[..., object], *args: object, context: Context | None = None
     ) -> Any:
         """Call back in `delay` seconds: a durable timer if that is over 0. `inf` never fires, and nothing is recorded."""
-        if delay is None or delay != delay:
+        if not _is_number(delay):
             raise ValueError(f"expected a delay in seconds, got {delay!r}")
         return self._call_at(self.now + delay, delay, callback, args, context)
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: object, context: Context | None = None
     ) -> Any:
-        if when is None or when != when:
+        if not _is_number(when):
             raise ValueError(f"expected a time in seconds, got {when!r}")
         # asyncio.timeout(30) comes here as now + 30; near the present a float has steps of 0.24 us, so that the
         # difference is 30.0000002, which the durable timer would round up by a millisecond.
@@ -264,17 +283,15 @@ class DeterministicLoop(RefusingLoop):
             self._prepared[id(coro)] = self._new_task(coro, None, None, False)
 
     def _new_task(self, coro: Any, name: object, context: Context | None, eager: bool) -> Task[Any]:
-        if eager and sys.version_info < (3, 12):
+        if eager and not _TASKS_CAN_BE_EAGER:
             raise TypeError("create_task(eager_start=True) needs Python 3.12 or later")
-        if isinstance(coro, asyncio.Future):
-            # Calling an activity gives a future at once; `create_task(charge(order))` must work as for any coroutine.
-            coro = _result_of(coro)
         sequence = self.next_sequence()
-        kind = EagerTask if eager else Task
-        task: Task[Any] = kind(
-            coro,
+        number = self._next_name()  # counts named tasks too: 3.11 names a task only after it was made
+        kind: Callable[..., Task[Any]] = EagerTask if eager else Task
+        task = kind(
+            _as_coroutine(coro),
             loop=self,
-            name=f"Task-{self._next_name()}" if name is None else str(name),
+            name=f"Task-{number}" if name is None else str(name),
             context=copy_context() if context is None else context,
             sequence=sequence,
         )

@@ -54,7 +54,7 @@ def as_workflow(function: Callable[[], Any]) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "open": (lambda: open(__file__), "files in an activity"),
+    "open": (lambda: open(__file__), "files in an activity"),  # noqa: SIM115
     "pathlib": (lambda: Path(__file__).read_text(), "files in an activity"),
     "os.open": (lambda: os.open(__file__, os.O_RDONLY), "files in an activity"),
     "os.listdir": (lambda: os.listdir("."), "files in an activity"),
@@ -156,7 +156,7 @@ def test_an_import_in_workflow_code_works(tmp_path: Path, monkeypatch: pytest.Mo
 def test_tracebacks_zones_and_logging_work(tmp_path: Path) -> None:
     """What reads files for its own sake in the middle of workflow code is let through."""
     zoneinfo.ZoneInfo.clear_cache()
-    log = logging.Logger("guard-test")
+    log = logging.Logger("guard-test")  # noqa: LOG001 - of its own, not in the tree
     handler = logging.FileHandler(tmp_path / "log.txt", delay=True)
     log.addHandler(handler)
 
@@ -279,7 +279,7 @@ async def _secrets() -> str:
 
 
 async def _sleep() -> None:
-    time.sleep(1)
+    time.sleep(1)  # noqa: ASYNC251
 
 
 async def _local_import() -> float:
