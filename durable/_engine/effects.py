@@ -45,13 +45,13 @@ def add_effects(run: Run, commands: list[Event], decision: Decision) -> None:
         run.given_up.clear()
 
 
-def add_activity(run: Run, event: ActivityScheduled, attempt: int, decision: Decision) -> None:
-    """Put an attempt on its queue, with its time limits."""
+def add_activity(run: Run, event: ActivityScheduled, attempt: int, decision: Decision, *, since_ms: int = 0) -> None:
+    """Put an attempt on its queue, with its time limits; the total one counts from `since_ms`, or from the scheduling."""
     task = activity_task(run, event, attempt)
     decision.tasks[task.task_id] = (task, event.queue)
     ids = {"workflow_id": run.workflow_id, "run_id": run.run_id, "id": event.id}
     if event.total_timeout_ms is not None:
-        decision.add_due(TotalTimeoutDue(**ids), event.at + event.total_timeout_ms)  # type: ignore[arg-type]
+        decision.add_due(TotalTimeoutDue(**ids), (since_ms or event.at) + event.total_timeout_ms)  # type: ignore[arg-type]
     if event.queue_timeout_ms is not None:
         decision.add_due(QueueTimeoutDue(attempt=attempt, **ids), run.now_ms + event.queue_timeout_ms)  # type: ignore[arg-type]
 
@@ -133,7 +133,7 @@ def add_all(run: Run, decision: Decision) -> None:
     """The run was reopened: put back all that is pending, and its time limit."""
     for command in run.commands.values():
         if isinstance(command, ActivityCommand):
-            add_activity(run, command.event, command.attempt, decision)
+            add_activity(run, command.event, command.attempt, decision, since_ms=command.since_ms)
         elif isinstance(command, TimerCommand):
             add_timer(run, command.event, decision)
     add_run_timeout(run.started, run.now_ms, decision)

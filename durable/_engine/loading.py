@@ -23,8 +23,9 @@ async def read_history(store: Store, partition: int, run_id: str) -> list[Record
     """Return the whole history of `run_id`. Raises `DamagedRecordError` or `FutureVersionError` naming the event."""
     history: list[RecordedEvent] = []
     while True:
+        first = len(history) + 1
         page = await store.read(partition, run_id, after=len(history), limit=_limits.HISTORY_PAGE_EVENTS)
-        history.extend(RecordedEvent.read(len(history) + n, record) for n, record in enumerate(page, 1))
+        history += [RecordedEvent.read(seq, record) for seq, record in enumerate(page, first)]
         if len(page) < _limits.HISTORY_PAGE_EVENTS:
             return history
 
@@ -49,6 +50,16 @@ def started_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, delivery:
     if not isinstance(message, StartRun) or message.run_id is None:
         return None
     return new_execution(specs, codec, workflow=message.workflow, workflow_id=delivery.name, run_id=message.run_id)
+
+
+def closed_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, document: Document) -> Execution:
+    """Return the execution of a closed run, with nothing in memory: for what looks at its history only. Raises as `new_execution`."""
+    record = read_run(document)
+    execution = new_execution(
+        specs, codec, workflow=record.workflow, workflow_id=record.workflow_id, run_id=record.run_id
+    )
+    execution.note, execution.closed = document.note, record.status
+    return execution
 
 
 async def load_execution(

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from .._log import QueryReply, RetryRun
-from .._runtime.commands import ActivityCommand
-from .._runtime.run import replayed
+from .._runtime.run import Run, replayed
 from ..codec import failure_of
 from ..errors import RequestFailedError
-from ..history import ActivityFailed, Event, RecordedEvent, RunFailed, RunReopened, RunStarted
+from ..history import (
+    ActivityFailed,
+    CancelRequested,
+    Event,
+    LocalActivityFailed,
+    RecordedEvent,
+    RunFailed,
+    RunReopened,
+    RunStarted,
+    SignalReceived,
+)
 from ..stores import Store
 from . import effects
 from .decision import Decision
@@ -17,7 +26,11 @@ from .step import begin, finish, redeliver
 
 
 async def reopen(store: Store, partition: int, execution: Execution, message: RetryRun) -> tuple[Execution, Decision]:
-    """Return the reopened execution and the decision that says so, or a decision that only answers why not."""
+    """Return the reopened execution and the decision that says so, or a decision that only answers why not.
+
+    What `execution` has in memory is not used: its code may have changed, and need not lead to the failure any more. Local
+    activities may be pending afterwards: see `step.step`.
+    """
     history = await read_history(store, partition, execution.run_id)
     decision = Decision()
     if not history or not isinstance(history[-1].event, RunFailed) or message.run_id not in (None, execution.run_id):
@@ -26,13 +39,19 @@ async def reopen(store: Store, partition: int, execution: Execution, message: Re
     counted = effective(history)
     failing = _failing(counted, failed)
     execution.dispose()
-    kept = [recorded for recorded in counted if recorded.seq < failing.seq]
+    kept = [recorded.event for recorded in counted if recorded.seq < failing.seq]
+    voided = [recorded.event for recorded in counted if recorded.seq > failing.seq]
     fresh = Execution(
         execution.workflow_id, execution.run_id, execution.spec, execution.codec, seq=len(history), note=execution.note
     )
-    if kept and fresh.spec is not None:
-        fresh.run = replayed(fresh.spec, fresh.codec, [recorded.event for recorded in kept])
-    _go_on(fresh, failing, message, store.now_ms(), decision)
+    assert fresh.spec is not None
+    if any(event.role == "inbound" for event in kept):
+        fresh.run = replayed(fresh.spec, fresh.codec, kept)
+    _go_on(fresh, kept, failing, message, store.now_ms(), decision)
+    for event in voided:
+        if isinstance(event, SignalReceived | CancelRequested):  # acknowledged, and delivered in vain to code that had ended
+            redeliver(fresh, _at(event, _now_ms(fresh)), decision)
+    finish(fresh, decision)
     decision.reopened = True
     decision.retry_reply = message.reply
     decision.replies.append((message.reply, QueryReply()))
@@ -45,44 +64,51 @@ def _failing(counted: list[RecordedEvent], failed: RunFailed) -> RecordedEvent:
     return next((r for r in reversed(inbound) if r.seq == failed.failed_at), inbound[-1])
 
 
-def _go_on(execution: Execution, failing: RecordedEvent, message: RetryRun, now_ms: int, decision: Decision) -> None:
+def _go_on(
+    execution: Execution,
+    kept: list[Event],
+    failing: RecordedEvent,
+    message: RetryRun,
+    now_ms: int,
+    decision: Decision,
+) -> None:
     """Record the reopening, put back what was pending, and deliver anew what the code failed at."""
     event = failing.event
-    command = None
-    if isinstance(event, ActivityFailed) and execution.run is not None:
-        command = execution.run.commands.get(event.id)
-    tried_anew = isinstance(command, ActivityCommand)
+    anew = event if isinstance(event, ActivityFailed) else None
+    now_ms = max(now_ms, event.at)
     reopened = RunReopened(
         at=now_ms,
         request=message.request,
         voids_from=failing.seq,
-        activity=event.id if tried_anew and isinstance(event, ActivityFailed) else None,
-        attempt=event.attempt + 1 if tried_anew and isinstance(event, ActivityFailed) else 1,
+        activity=anew.id if anew is not None else None,
+        attempt=anew.attempt + 1 if anew is not None else 1,
     )
     decision.events.append(reopened)
     execution.seq += 1
-    if execution.run is not None:
-        execution.run.now_ms = max(now_ms, execution.run.now_ms)
-        execution.run.note(reopened)
-        effects.add_all(execution.run, decision)
-    if tried_anew:
-        return
     again = _at(event, now_ms)
     if isinstance(again, RunStarted):
-        begin(execution, again, decision)
+        begin(execution, again, decision, [*(e for e in kept if isinstance(e, RunReopened)), reopened])
         effects.add_run_timeout(again, now_ms, decision)
-    else:
-        _forget_pending(execution, again, decision)
-        redeliver(execution, again, decision)
-    finish(execution, decision)
-
-
-def _forget_pending(execution: Execution, event: Event, decision: Decision) -> None:
-    """What is about to be resolved by `event` needs no task and no due."""
+        return
     run = execution.run
-    command = run.commands.get(getattr(event, "id", 0)) if run is not None else None
-    if run is not None and command is not None:
+    assert run is not None
+    run.now_ms = now_ms
+    run.note(reopened)
+    effects.add_all(run, decision)
+    if not isinstance(event, ActivityFailed | LocalActivityFailed):  # these are pending again, and tried anew
+        _forget_pending(run, again, decision)
+        redeliver(execution, again, decision)
+
+
+def _forget_pending(run: Run, event: Event, decision: Decision) -> None:
+    """What is about to be resolved by `event` needs no task and no due."""
+    command = run.commands.get(getattr(event, "id", 0))
+    if command is not None:
         effects.drop_command(run, command, decision)
+
+
+def _now_ms(execution: Execution) -> int:
+    return execution.run.now_ms if execution.run is not None else 0
 
 
 def _at(event: Event, now_ms: int) -> Event:

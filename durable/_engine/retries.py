@@ -30,7 +30,7 @@ def next_attempt(
         delay_ms = policy.delay_ms(counted, jitter=run_random(f"{run.run_id}/{command.id}/{command.attempt}").random())
     due_ms = now_ms + delay_ms
     total_ms = command.event.total_timeout_ms
-    if total_ms is not None and due_ms >= command.event.at + total_ms:
+    if total_ms is not None and due_ms >= command.since_ms + total_ms:
         return None  # the next attempt could not begin within the total time
     return ActivityRetryScheduled(
         at=now_ms, id=command.id, attempt=command.attempt, due_ms=due_ms, failure=ended.failure

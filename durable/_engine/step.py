@@ -38,6 +38,7 @@ from ..history import (
     LocalActivityCompleted,
     LocalActivityFailed,
     RunFailed,
+    RunReopened,
     RunStarted,
     RunTerminated,
     RunTimedOut,
@@ -130,9 +131,9 @@ def _deliver(execution: Execution, event: Event, decision: Decision) -> None:
     events = decision.events
     events.append(event)
     execution.seq += 1
-    was_finished = run.finished
+    had_failed = run.failed
     commands = run.deliver(event)
-    if run.finished and not was_finished:
+    if run.failed and not had_failed:
         execution.failed_at = execution.seq
     if commands:
         events.extend(commands)
@@ -168,10 +169,14 @@ def _start(execution: Execution, message: StartRun, now_ms: int, decision: Decis
     effects.add_run_timeout(started, now_ms, decision)
 
 
-def begin(execution: Execution, started: RunStarted, decision: Decision) -> None:
-    """Take a run's first step."""
+def begin(
+    execution: Execution, started: RunStarted, decision: Decision, reopenings: Sequence[RunReopened] = ()
+) -> None:
+    """Take a run's first step, after the reopenings of a run that failed in it before."""
     assert execution.spec is not None
     execution.run = Run(execution.spec, execution.codec, started)
+    for reopened in reopenings:
+        execution.run.note(reopened)
     _deliver(execution, started, decision)
 
 

@@ -21,7 +21,7 @@ from .cache import ExecutionCache
 from .commits import Committer, Prepared, Stepped
 from .decision import Decision, Delivery
 from .execution import Execution
-from .loading import load_execution, started_execution
+from .loading import closed_execution, load_execution, started_execution
 from .local import run_local_activity
 from .owned import Mailbox, Owned
 from .reopen import reopen
@@ -122,9 +122,7 @@ class Stepper:
                     self._commit(owned, Stepped(mailbox, deliveries, _only_dues(deliveries)))
                     return
                 mailbox.noted = document.note
-                mailbox.execution = await load_execution(
-                    self._store, self._specs, self._codec, owned.lease.partition, document
-                )
+                mailbox.execution = await self._loaded(owned, mailbox, document)
                 mailbox.reload = False
         except Exception as error:
             deliveries, mailbox.deliveries = mailbox.deliveries, []
@@ -133,6 +131,12 @@ class Stepper:
         if not self._is_owned(owned):
             owned.dispose()
         owned.settle(mailbox)
+
+    async def _loaded(self, owned: Owned, mailbox: Mailbox, document: Document) -> Execution:
+        if not document.open and any(type(d.message) is RetryRun for d in mailbox.deliveries):
+            # Not replayed to its failure: the code may have been put right, and would not fail any more.
+            return closed_execution(self._specs, self._codec, document)
+        return await load_execution(self._store, self._specs, self._codec, owned.lease.partition, document)
 
     async def _run_local(self, owned: Owned, stepped: Stepped) -> None:
         """Run the local activities of a step until it needs no more of them, then commit it."""
@@ -190,7 +194,11 @@ class Stepper:
             execution.dispose()
             await self.stuck.report(owned, mailbox, [special], error, execution)
             return
-        self._commit(owned, Stepped(mailbox, [special], decision, execution))
+        stepped = Stepped(mailbox, [special], decision, execution)
+        if pending_local(execution):
+            await self._run_local(owned, stepped)
+        else:
+            self._commit(owned, stepped)
 
 
 def _asks(deliveries: list[Delivery]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from random import Random
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from .._ids import CommandId
 from ..codec import Codec, failure_of
@@ -108,16 +108,26 @@ class Run:
             command = self.commands.get(event.id)
             if isinstance(command, ActivityCommand):
                 command.attempt = event.attempt + 1
-        elif isinstance(event, RunReopened) and event.activity is not None:
-            command = self.commands.get(event.activity)
-            if isinstance(command, ActivityCommand):
-                command.attempt, command.attempts_before = event.attempt, event.attempt - 1
+        elif isinstance(event, RunReopened):
+            for command in self.commands.values():
+                if isinstance(command, ActivityCommand):
+                    command.since_ms = event.at  # the time in which the run was closed does not count
+                    if command.id == event.activity:
+                        command.attempt, command.attempts_before = event.attempt, event.attempt - 1
 
     @property
     def finished(self) -> bool:
         """Whether the code has ended, with all its handlers: the run may be closed."""
         main = self._main
         return main is not None and (self._handler_error is not None or (main.done() and not self.signals.busy))
+
+    @property
+    def failed(self) -> bool:
+        """Whether an exception has left the code or a handler: the run closes by it once its handlers have ended."""
+        main = self._main
+        if self._handler_error is not None or main is None or not main.done():
+            return self._handler_error is not None
+        return self.cancel_requested is None if main.cancelled() else main.exception() is not None
 
     def outcome(self) -> Close:
         """Return the event that closes the finished run. Raises `EncodeError` (as a failed run's event) never: it is recorded."""
@@ -345,7 +355,8 @@ def replayed(spec: WorkflowSpec, codec: Codec, events: Sequence[Event]) -> Run:
     A close event is matched with the code's outcome by kind; a history that goes on after the code has ended is one whose
     code has changed, unless what follows are messages that were acknowledged before the close.
     """
-    run = Run(spec, codec, cast(RunStarted, events[0]))
+    # A run that failed in its first step and was reopened has notes before its start.
+    run = Run(spec, codec, next(event for event in events if isinstance(event, RunStarted)))
     index, count = 0, len(events)
     while index < count:
         event = events[index]

@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 class ActivityCommand(Command):
     """A scheduled activity. `attempt` is the one that runs, waits in its queue or waits for its retry; `attempts_before`
-    were used up before the run was reopened, and do not count for the policy."""
+    were used up before the run was reopened, and do not count for the policy. The total time limit counts from `since_ms`."""
 
-    __slots__ = ("attempt", "attempts_before", "call", "event", "future")
+    __slots__ = ("attempt", "attempts_before", "call", "event", "future", "since_ms")
 
     def __init__(self, run: Run, call: ActivityCall, event: ActivityScheduled) -> None:
         super().__init__(run, event.id)
         self.call, self.event = call, event
         self.attempt = 1
         self.attempts_before = 0
+        self.since_ms = event.at
         self.future = CommandFuture(self)
 
     def resolve(self, event: Event) -> None:
