@@ -77,12 +77,12 @@ class Signal(Generic[T]):
     async def __aiter__(self) -> AsyncIterator[T]:
         """Yield each signal of this name, for ever."""
         while True:
-            yield cast(T, await self.receive())
+            yield await self.receive()
 
     @overload
     def handler(self, fn: F, /) -> F: ...
     @overload
-    def handler(self, *, concurrent: bool = False) -> Callable[[F], F]: ...
+    def handler(self, /, *, concurrent: bool = False) -> Callable[[F], F]: ...
     def handler(self, fn: Any = None, /, *, concurrent: bool = False) -> Any:
         """Hand each signal of this name to the decorated function, a `def` or `async def` inside the workflow.
 
@@ -133,7 +133,13 @@ class Query(Generic[R]):
     A closed run answers as well, from a replay.
     """
 
-    def __init__(self, name: str, type: type[R] | Any = Any) -> None:  # noqa: A002 - the field's name
+    @overload
+    def __init__(self: Query[Any], name: str) -> None: ...
+    @overload
+    def __init__(self, name: str, type: type[R]) -> None: ...
+    @overload
+    def __init__(self: Query[Any], name: str, type: Any) -> None: ...
+    def __init__(self, name: str, type: Any = Any) -> None:  # noqa: A002 - the field's name
         self.name = checked_name(name, "query name")
         self.type: Any = type
 
