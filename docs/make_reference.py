@@ -11,6 +11,7 @@ import textwrap
 import tokenize
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ WIDTH = 88  # what fits a code block of the site without a scroll bar
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "workflow-code.md": (
         "Workflow code",
-        "What a workflow is written with. All of it is importable from `durable`, and works in workflow code; a note says where "
-        "it works outside too. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `wait_for`, `Queue`, `Event`, ...) works as well.",
+        "What a workflow is written with. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `Queue`, ...) works as well.",
         ("workflow", "proxy", "local", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched", "info",
-         "RunInfo", "logger", "Signal", "Query", "external"),
+         "RunInfo", "logger", "Signal", "Query", "external",
+         "author._external.ExternalRun"),
     ),
     "activities.md": (
         "Activities",
@@ -37,7 +38,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "client-and-worker.md": (
         "Client and worker",
         "The process that asks, and the process that runs.",
-        ("Client", "Handle", "RunDescription", "Worker", "JsonCodec", "PickleCodec"),
+        ("Client", "Handle", "RunDescription", "client.Parked", "client.ParkedTask", "Worker", "JsonCodec", "PickleCodec"),
     ),
 }  # fmt: skip
 COVERED_ELSEWHERE = {"errors"}
@@ -72,8 +73,9 @@ def public_page(title: str, intro: str, names: tuple[str, ...]) -> str:
     """Return the page of some public names."""
     parts = [f"# {title}\n", NOTE, intro + "\n"]
     for name in names:
+        home, _, name = name.rpartition(".")  # a class that is met, not imported, is named with its home
         parts.append(f"## {name}\n")
-        parts.append(described(name, getattr(durable, name)))
+        parts.append(described(name, getattr(import_module(f"durable.{home}") if home else durable, name)))
     return "\n".join(parts)
 
 
@@ -104,11 +106,12 @@ def class_parts(name: str, item: type) -> Iterator[str]:
         if function.name.startswith("_") or not ast.get_docstring(function):
             continue
         yield f"### {name}.{function.name}\n"
-        if any("property" in ast.unparse(d) for d in function.decorator_list):
-            kind = f": {ast.unparse(function.returns)}" if function.returns else ""
+        if any("property" in source_of(d) for d in function.decorator_list):
+            kind = f": {type_of(function.returns)}" if function.returns else ""
             yield code(f"{function.name}{kind}  # property")
         else:
-            yield code(signature(function, function.name, drop_self=True))
+            static = any(source_of(d) == "staticmethod" for d in function.decorator_list)
+            yield code(signature(function, function.name, drop_self=not static))
         yield doc(ast.get_docstring(function))
 
 
@@ -132,16 +135,16 @@ def signature(
     if drop_self:
         parts = parts[1:]
     start = "async " if isinstance(node, ast.AsyncFunctionDef) and returns else ""
-    end = f") -> {ast.unparse(node.returns)}" if returns and node.returns is not None else ")"
+    end = f") -> {type_of(node.returns)}" if returns and node.returns is not None else ")"
     return wrapped(f"{start}{name}(", parts, end)
 
 
 def parameter(argument: ast.arg, default: ast.expr | None) -> str:
     """Return a parameter as source text."""
-    hint = f": {ast.unparse(argument.annotation)}" if argument.annotation is not None else ""
+    hint = f": {type_of(argument.annotation)}" if argument.annotation is not None else ""
     if default is None:
         return argument.arg + hint
-    return argument.arg + hint + (" = " if hint else "=") + ast.unparse(default)
+    return argument.arg + hint + (" = " if hint else "=") + source_of(default)
 
 
 def wrapped(start: str, parts: list[str], end: str) -> str:
@@ -149,7 +152,7 @@ def wrapped(start: str, parts: list[str], end: str) -> str:
     line = start + ", ".join(parts) + end
     if len(line) <= WIDTH or not parts:
         return line
-    return start + "\n" + "".join(f"    {part},\n" for part in parts).replace("    /,", "    /,") + end
+    return start + "\n" + "".join(f"    {part},\n" for part in parts) + end
 
 
 def fields(node: ast.ClassDef) -> list[str]:
@@ -158,10 +161,10 @@ def fields(node: ast.ClassDef) -> list[str]:
     for item in node.body:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue
-        hint = ast.unparse(item.annotation)
+        hint = type_of(item.annotation)
         if item.target.id.startswith("_") or hint.startswith("ClassVar"):
             continue
-        default = f" = {ast.unparse(item.value)}" if item.value is not None else ""
+        default = f" = {source_of(item.value)}" if item.value is not None else ""
         found.append(f"{item.target.id}: {hint}{default}")
     return found
 
@@ -216,8 +219,7 @@ def stores_page() -> str:
         code(signature(node, "open_store")),
         doc(ast.get_docstring(node)),
         "## The contract\n",
-        "In `durable.stores`: what every store promises, and what "
-        "[a store of your own](../how-to/write-a-store.md) must keep.\n",
+        "In `durable.stores`: what every store promises, and [a store of your own](../how-to/write-a-store.md) must keep.\n",
         doc(import_module("durable.stores._protocol").__doc__),
         *("\n".join(class_parts(name, getattr(stores, name))).replace("\n### ", "\n#### ") for name in ("Store", "Inspect")),
     ])  # fmt: skip
@@ -246,15 +248,16 @@ def comments(source: str) -> Iterator[tokenize.TokenInfo]:
 
 def command_line_page() -> str:
     """Return the page of the command line: what each command says of itself."""
-    import click  # noqa: PLC0415 - the extra "cli"
+    import click  # the extra "cli": only this page needs it
 
-    from durable.cli._app import app  # noqa: PLC0415
+    from durable.cli._app import app
 
-    parts = ["# Command line\n", NOTE, "Install the extra `cli`: `pip install \"durable-sdk[cli]\"`.\n"]
+    parts = ["# Command line\n", NOTE, 'Install the extra `cli`: `pip install "durable-sdk[cli]"`.\n']
     parts += [doc((import_module("durable.cli._app").__doc__ or "").partition("\n\n")[2])]
 
     def add(command: click.Command, path: str, level: int) -> None:
-        context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
+        settings = {"help_option_names": ["-h", "--help"], "terminal_width": WIDTH, "max_content_width": WIDTH}
+        context = click.Context(command, info_name=path, **settings)  # type: ignore[arg-type]
         parts.extend([f"{'#' * level} {path}\n", code(command.get_help(context), "text")])
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
@@ -266,6 +269,19 @@ def command_line_page() -> str:
     return "\n".join(parts)
 
 
+def source_of(node: ast.expr) -> str:
+    """Return an expression as source text, with double quotes."""
+    text = ast.unparse(node)
+    return text if '"' in text else text.replace("'", '"')
+
+
+def type_of(node: ast.expr) -> str:
+    """Return an annotation as source text, without the quotes of a forward reference."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return source_of(node)
+
+
 def parsed(item: Any) -> ast.stmt:
     """Return the syntax tree of a class or function."""
     return ast.parse(textwrap.dedent(inspect.getsource(item))).body[0]
@@ -273,7 +289,7 @@ def parsed(item: Any) -> ast.stmt:
 
 def is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Return whether this is only a signature for the type checkers."""
-    return any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list)
+    return any(source_of(decorator) == "overload" for decorator in node.decorator_list)
 
 
 def item_module(name: str) -> Any:
@@ -288,7 +304,7 @@ def item_module(name: str) -> Any:
 def text_below(module: Any, name: str) -> str:
     """Return the text that stands below the assignment of `name`."""
     body = ast.parse(inspect.getsource(module)).body
-    for first, second in zip(body, body[1:], strict=False):
+    for first, second in pairwise(body):
         if isinstance(first, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in first.targets):
             assert isinstance(second, ast.Expr)
             assert isinstance(second.value, ast.Constant)

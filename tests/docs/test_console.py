@@ -1,8 +1,10 @@
 """What the pages tell a reader to type is typed here, in a shell, page by page, and must answer as the page says.
 
-`$ ` begins a command; the lines below it are what it prints on standard output, where `...` stands for anything. A command
-without such lines must only succeed. A comment right above a block says more: `<!-- file: NAME -->` is saved in the folder in which
-the commands run, `<!-- not run: WHY -->` is passed over, `<!-- retry: WHY -->` is repeated until it answers as shown.
+`$ ` begins a command; the lines below it are what it prints on standard output, where `...` stands for anything, and times,
+durations, run ids and the lines of tables do not matter. A command without such lines must only succeed.
+
+A comment right above a block says more. `<!-- file: NAME -->`: it is saved in the folder in which the commands run.
+`<!-- not run: WHY -->`: it is passed over. `<!-- retry: WHY -->`: it is repeated until it answers as shown.
 """
 
 import doctest
@@ -24,6 +26,13 @@ TRIES = 50  # with a pause of 0.2 s between them
 WITH_COMMANDS = [page for page in PAGES if any(b.language == "console" and not b.not_run for b in blocks(page))]
 SAME = doctest.OutputChecker()
 LOOSELY = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+VARYING = {
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?": "TIME",
+    r"\b[0-9a-z]{26}\b": "RUN-ID",
+    r"\+\d+(\.\d+)? m?s\b": "",
+    r"\bafter \d+(\.\d+)? m?s\b": "after DURATION",
+    r"─": "",
+}
 PRELUDE = """
 set -m
 run() { printf '\\n=== %s\\n' "$1"; eval "$2"; printf '\\n=== exit %s\\n' "$?"; }
@@ -60,8 +69,14 @@ def commands(block: Block) -> Iterator[Command]:
 
 def agrees(expected: str, output: str) -> bool:
     """Return whether `output` is what a page shows."""
-    lines = "\n".join(line.rstrip() for line in expected.splitlines())
-    return SAME.check_output(lines + "\n", output.strip() + "\n", LOOSELY)
+    return SAME.check_output(steady(expected), steady(output), LOOSELY)
+
+
+def steady(text: str) -> str:
+    """Return `text` without what differs from one time to the next."""
+    for pattern, word in VARYING.items():
+        text = re.sub(pattern, word, text)
+    return " ".join(text.split()) + "\n"
 
 
 def in_a_shell(page: Path, folder: Path, typed: list[Command]) -> list[tuple[str, str]]:
@@ -87,18 +102,21 @@ def in_a_shell(page: Path, folder: Path, typed: list[Command]) -> list[tuple[str
         "PYTHONWARNINGS": "",
         "NO_COLOR": "1",
     }
-    with (folder / "stderr.txt").open("w") as errors:
+    # Into files, not pipes: what the page leaves running in the background would keep a pipe open.
+    with (folder / "stdout.txt").open("w") as output, (folder / "stderr.txt").open("w") as errors:
         shell = subprocess.Popen(
-            ["bash", "-c", "\n".join(script)], cwd=folder / "work", env=environment, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL,
+            ["bash", "-c", "\n".join(script)], cwd=folder / "work", env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
         )  # fmt: skip
-    try:
-        output, _ = shell.communicate(timeout=SECONDS_MAX)
-    except subprocess.TimeoutExpired:
-        pytest.fail(f"{name_of(page)} is not through within {SECONDS_MAX} s; {said(folder)}")
-    finally:
-        end_all_of(shell.pid)
-    found = re.findall(r"^=== (\d+)\n(.*?)\n=== exit (\d+)$", output, re.MULTILINE | re.DOTALL)
+        try:
+            shell.wait(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{name_of(page)} is not through within {SECONDS_MAX} s; {said(folder)}")
+        finally:
+            end_all_of(shell.pid)
+            shell.wait()
+    printed = (folder / "stdout.txt").read_text()
+    found = re.findall(r"^=== (\d+)\n(.*?)\n=== exit (\d+)$", printed, re.MULTILINE | re.DOTALL)
     return [(code, text) for _, text, code in found]
 
 
@@ -115,7 +133,7 @@ def end_all_of(session: int) -> None:
 
 def said(folder: Path) -> str:
     """Return what the commands of a page said beside their output."""
-    texts = [(folder / "stderr.txt").read_text()]
+    texts = [(folder / name).read_text() for name in ("stdout.txt", "stderr.txt")]
     texts += [f"--- {log.name}\n{log.read_text()}" for log in sorted((folder / "work").glob("*.log"))]
     return "\n".join(texts)
 

@@ -58,6 +58,13 @@ def test_every_page_is_in_the_menu_of_the_site() -> None:
     assert menu == {page for page in pages if not page.startswith("decisions/0")}
 
 
+def test_every_decision_is_in_their_list() -> None:
+    """`docs/decisions/README.md` names each page."""
+    folder = ROOT / "docs" / "decisions"
+    listed = {path.name for _, path, _ in local_links(folder / "README.md")}
+    assert listed == {path.name for path in folder.glob("0*.md")}
+
+
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs").rglob("*.svg")), ids=name_of)
 def test_a_picture_is_sound_and_says_what_it_shows(picture: Path) -> None:
     """For those who cannot see it: a title and a description."""
