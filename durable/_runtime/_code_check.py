@@ -165,15 +165,12 @@ def _replacement(value: object) -> str | None:
         return None
     name = value.__name__
     owner: object = getattr(value, "__self__", None)
+    module, kind = type(owner).__module__, type(owner).__name__
     if isinstance(owner, type) and issubclass(owner, date):
         return REPLACEMENTS.get(("datetime", name))
-    if _class_of(owner)[0] == "random":
-        if _class_of(owner)[1] == "SystemRandom":  # secrets.choice
+    if module == "random":
+        if kind == "SystemRandom":  # secrets.choice
             return _SECRET
         return _RANDOM if owner is getattr(sys.modules.get("random"), "_inst", _MISSING) else None
     module = value.__module__
     return REPLACEMENTS.get(("os" if module in ("posix", "nt") else module or "", name))
-
-
-def _class_of(value: object) -> tuple[str, str]:
-    return type(value).__module__, type(value).__name__

@@ -54,9 +54,11 @@ async def _result_of(future: "asyncio.Future[T]") -> T:
     return await future
 
 
-def _as_coroutine(coro: Any) -> Any:
-    # Calling an activity gives a future at once; `create_task(charge(order))` must work as for any coroutine.
-    return _result_of(coro) if isinstance(coro, asyncio.Future) else coro
+def _is_future(value: object) -> bool:
+    return isinstance(value, asyncio.Future)
+
+
+_KINDS: dict[bool, type[Task[Any]]] = {False: Task, True: EagerTask}
 
 
 class DeterministicLoop(RefusingLoop):
@@ -287,9 +289,9 @@ class DeterministicLoop(RefusingLoop):
             raise TypeError("create_task(eager_start=True) needs Python 3.12 or later")
         sequence = self.next_sequence()
         number = self._next_name()  # counts named tasks too: 3.11 names a task only after it was made
-        kind: Callable[..., Task[Any]] = EagerTask if eager else Task
-        task = kind(
-            _as_coroutine(coro),
+        task = _KINDS[eager](
+            # Calling an activity gives a future at once; `create_task(charge(order))` must work as for any coroutine.
+            _result_of(coro) if _is_future(coro) else coro,
             loop=self,
             name=f"Task-{number}" if name is None else str(name),
             context=copy_context() if context is None else context,
