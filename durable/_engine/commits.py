@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .._log import ActivityTask, QueueTimeoutDue, RetryDue, write_due, write_outgoing, write_reply, write_task
 from ..errors import StoreError
@@ -53,7 +54,19 @@ class Committer:
         return Prepared(owned, Commit(owned.lease, self._store.clock.new_id()))
 
     def add(self, prepared: Prepared, stepped: Stepped) -> None:
-        """Add a run's decision to a commit."""
+        """Add a run's decision to a commit: all of it or, if something cannot be written (what is raised), nothing."""
+        before = [len(parts) for parts in _parts(prepared)]
+        try:
+            self._add(prepared, stepped)
+        except Exception:
+            claims = len(prepared.claims)
+            for parts, length in zip(_parts(prepared), before, strict=True):
+                del parts[length:]
+            for _ in range(claims - len(prepared.claims)):
+                self._local.unreserve()
+            raise
+
+    def _add(self, prepared: Prepared, stepped: Stepped) -> None:
         prepared.stepped.append(stepped)
         commit, decision, execution = prepared.commit, stepped.decision, stepped.execution
         for delivery in stepped.deliveries:
@@ -155,3 +168,11 @@ class Committer:
             self._local.unreserve()
         for due in prepared.fired:
             prepared.owned.set_due(due)
+
+
+def _parts(prepared: Prepared) -> tuple[list[Any], ...]:
+    commit = prepared.commit
+    return (
+        prepared.stepped, prepared.claims, prepared.dues, prepared.fired, commit.appends, commit.documents, commit.consumed,
+        commit.tasks, commit.tasks_removed, commit.dues, commit.dues_removed, commit.outgoing, commit.relayed, commit.replies,
+    )  # fmt: skip

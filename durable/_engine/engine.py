@@ -197,6 +197,7 @@ class Engine:
             except DurableError as error:
                 _log.error("a due entry is dropped: %s", error)
                 prepared.commit.dues_removed.append(due.key)
+                prepared.fired.append(due)
                 continue
             if isinstance(item, RetryDue):
                 self._committer.add_retry(prepared, item, due)
@@ -215,6 +216,7 @@ class Engine:
             return
         prepared = self._committer.prepare(owned)
         prepared.commit.dues_removed.append(due.key)
+        prepared.fired.append(due)
         self._submit([prepared])
 
     async def _read(self) -> None:
@@ -238,6 +240,7 @@ class Engine:
             raise
         for owned, entries in zip(reading, answers, strict=True):
             owned.unread = owned.unread or len(entries) >= limit
+            left_over, owned.caught_up = not owned.caught_up, owned.caught_up or len(entries) < limit
             for entry in entries:
                 owned.cursor = entry.seq
                 message: object
@@ -246,9 +249,14 @@ class Engine:
                 except DurableError as error:
                     message = Damaged(str(error))
                 owned.post(Delivery(entry.name, message, seq=entry.seq))
+                if left_over:
+                    owned.mailboxes[
+                        entry.name
+                    ].reload = True  # an earlier owner may have found the run stuck, and said so
 
     async def _read_dues(self, owned: Owned, now_ms: int) -> None:
         until_ms = now_ms + HORIZON_MS
+        owned.begin_reading_dues()
         dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=DUES_PAGE)
         complete = len(dues) < DUES_PAGE
         owned.learn_dues(dues, until_ms if complete else dues[-1].due_ms)
@@ -317,8 +325,7 @@ class Engine:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("an engine task failed; its runs are loaded anew: %s", error, exc_info=error)
             for owned in list(self._owned.values()):
-                self._drop(owned)
-            self._rebalance.set()
+                self._drop(owned)  # taken again with the next round of `_balance_forever`, not at once: no hot loop
 
     # --- ownership
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._runtime.options import WorkflowSpec
-from .._runtime.run import Run, replayed
+from .._runtime.run import Run, plainly, replayed
 from ..codec import Codec
 from ..errors import DamagedRecordError
 from ..history import Close, Event, RecordedEvent, RunReopened, RunStarted
@@ -54,12 +55,14 @@ def effective(history: list[RecordedEvent]) -> list[RecordedEvent]:
     return result
 
 
-def rebuild(execution: Execution, history: list[RecordedEvent]) -> None:
+def rebuild(
+    execution: Execution, history: list[RecordedEvent], watched: Callable[[Callable[[], None]], None] = plainly
+) -> None:
     """Replay `history`, the whole of it, into `execution`. Raises what `durable._runtime.run.replayed` raises."""
     events: list[Event] = [recorded.event for recorded in effective(history)]
     execution.seq = len(history)
     if events:
         assert execution.spec is not None
-        execution.run = replayed(execution.spec, execution.codec, events)
+        execution.run = replayed(execution.spec, execution.codec, events, watched)
         last = events[-1]
         execution.closed = last.status if isinstance(last, Close) else ""

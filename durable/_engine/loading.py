@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from .. import _limits, telemetry
 from .._log import StartRun, read_run
@@ -63,7 +63,12 @@ def closed_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, document: 
 
 
 async def load_execution(
-    store: Store, specs: Mapping[str, WorkflowSpec], codec: Codec, partition: int, document: Document
+    store: Store,
+    specs: Mapping[str, WorkflowSpec],
+    codec: Codec,
+    partition: int,
+    document: Document,
+    watched: Callable[[Callable[[], None]], None],
 ) -> Execution:
     """Return the execution of `document`'s run, replayed. Raises what makes the run stuck."""
     record = read_run(document)
@@ -71,6 +76,6 @@ async def load_execution(
         specs, codec, workflow=record.workflow, workflow_id=record.workflow_id, run_id=record.run_id
     )
     execution.note = document.note
-    rebuild(execution, await read_history(store, partition, record.run_id))
+    rebuild(execution, await read_history(store, partition, record.run_id), watched)
     telemetry.run_replayed(execution.seq)
     return execution

@@ -6,11 +6,13 @@ import heapq
 from collections import deque
 from dataclasses import dataclass, field
 
+from .._log import AskQuery, RetryRun, RunTimeoutDue, Terminate
 from ..stores import Due, Lease
 from .decision import Delivery
 from .execution import Execution
 
 HORIZON_MS = 60_000  # dues further away stay in the store: a sleeping run costs the worker nothing
+_URGENT = (AskQuery, Terminate, RetryRun, RunTimeoutDue)  # what a stuck run can do, and someone waits for
 REFRESH_MS = 30_000  # the horizon is moved on when less than this is left of it
 
 
@@ -35,6 +37,7 @@ class Owned:
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self.cursor = 0  # the last inbox entry read
+        self.caught_up = False  # what earlier owners left in the inbox is read
         self.unread = True  # there may be more in the inbox
         self.leaving = False  # to be released: no new steps
         self.in_flight = 0  # commits under way
@@ -43,6 +46,8 @@ class Owned:
         self.delayed: list[tuple[int, str]] = []  # heap of (not_before_ms, name) of stuck runs
         self.horizon_ms = 0
         self._dues: dict[str, Due] = {}
+        self._fired: set[str] = set()  # keys that were popped, and are in the store until a commit removes them
+        self._changed: set[str] = set()  # keys that commits set or removed since a read of the dues began
         self._heap: list[tuple[int, str]] = []
 
     # --- deliveries
@@ -53,6 +58,8 @@ class Owned:
         if mailbox is None:
             mailbox = self.mailboxes[delivery.name] = Mailbox(delivery.name)
         mailbox.deliveries.append(delivery)
+        if mailbox.not_before_ms and isinstance(delivery.message, _URGENT):
+            mailbox.not_before_ms = 0
         self.enqueue(mailbox)
 
     def enqueue(self, mailbox: Mailbox) -> None:
@@ -107,14 +114,21 @@ class Owned:
 
     # --- dues
 
+    def begin_reading_dues(self) -> None:
+        """A read of the dues begins: what commits change from here on, it may not have seen."""
+        self._changed.clear()
+
     def learn_dues(self, dues: list[Due], until_ms: int) -> None:
-        """Take the dues read from the store; all up to `until_ms` are known now."""
+        """Take the dues read from the store; all up to `until_ms` are known now. What fired already does not fire again."""
         for due in dues:
-            self._keep(due)
+            if due.key not in self._fired and due.key not in self._changed:
+                self._keep(due)
         self.horizon_ms = max(self.horizon_ms, until_ms)
 
     def set_due(self, due: Due) -> None:
-        """A commit has set `due`."""
+        """A commit has set `due`, or did not remove it after all."""
+        self._changed.add(due.key)
+        self._fired.discard(due.key)
         if due.due_ms <= self.horizon_ms:
             self._keep(due)
         else:
@@ -122,6 +136,8 @@ class Owned:
 
     def drop_due(self, key: str) -> None:
         """A commit has removed the due `key`."""
+        self._changed.add(key)
+        self._fired.discard(key)
         self._dues.pop(key, None)
 
     def pop_due(self, now_ms: int) -> Due | None:
@@ -131,6 +147,7 @@ class Owned:
             due = self._dues.get(key)
             if due is not None and due.due_ms == due_ms:
                 del self._dues[key]
+                self._fired.add(key)
                 return due
         return None
 

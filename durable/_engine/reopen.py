@@ -49,7 +49,9 @@ async def reopen(store: Store, partition: int, execution: Execution, message: Re
         fresh.run = replayed(fresh.spec, fresh.codec, kept)
     _go_on(fresh, kept, failing, message, store.now_ms(), decision)
     for event in voided:
-        if isinstance(event, SignalReceived | CancelRequested):  # acknowledged, and delivered in vain to code that had ended
+        if isinstance(
+            event, SignalReceived | CancelRequested
+        ):  # acknowledged, and delivered in vain to code that had ended
             redeliver(fresh, _at(event, _now_ms(fresh)), decision)
     finish(fresh, decision)
     decision.reopened = True

@@ -11,9 +11,10 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from .._log import ActivityEnded, AskQuery, RetryRun
+from .._log import ActivityEnded, AskQuery, QueryReply, RetryRun, StartRun
 from .._runtime.options import WorkflowSpec
-from ..codec import Codec
+from ..codec import Codec, default_codec, failure_of
+from ..errors import RunNotFoundError
 from ..stores import Document, Store
 from ._local import LocalTasks
 from ._watchdog import Watchdog
@@ -62,7 +63,7 @@ class Stepper:
             return False
         execution = mailbox.execution or self._cache.take(mailbox.name)
         mailbox.execution = None
-        if execution is None and not mailbox.reload:
+        if execution is None and not mailbox.reload and not mailbox.noted:
             try:
                 execution = started_execution(self._specs, self._codec, mailbox.deliveries[0])
             except Exception as error:
@@ -82,32 +83,45 @@ class Stepper:
         if any(type(d.message) is RetryRun or (d not in mine and type(d.message) is AskQuery) for d in deliveries):
             self._spawn(self._special(owned, mailbox, execution, deliveries))
             return
+        if execution.closed and _newer_start(deliveries, run_id) is not None:
+            execution.dispose()  # the id was started anew while the closed run was loaded
+            mailbox.deliveries[:0] = deliveries
+            self._spawn(self._load(owned, mailbox))
+            return
         decision = Decision()
+        stepped = Stepped(mailbox, deliveries, decision, execution)
         try:
             self._watched(execution, lambda: step(execution, mine, self._store.now_ms(), decision))
+            for delivery in deliveries:
+                if delivery.due_key and delivery not in mine:
+                    decision.dues_removed.append(delivery.due_key)
+            if pending_local(execution):
+                self._spawn(self._run_local(owned, stepped))
+            else:
+                self._committer.add(prepared, stepped)
         except Exception as error:
             execution.dispose()
             self._spawn(self.stuck.report(owned, mailbox, deliveries, error, execution))
-            return
-        for delivery in deliveries:
-            if delivery.due_key and delivery not in mine:
-                decision.dues_removed.append(delivery.due_key)
-        stepped = Stepped(mailbox, deliveries, decision, execution)
-        if pending_local(execution):
-            self._spawn(self._run_local(owned, stepped))
-        else:
-            self._committer.add(prepared, stepped)
+
+    async def _replayed(self, partition: int, document: Document) -> Execution:
+        def watched(function: Callable[[], None]) -> None:
+            self._watchdog.run(document.name, function)
+
+        return await load_execution(self._store, self._specs, self._codec, partition, document, watched)
 
     def _watched(self, execution: Execution, function: Callable[[], None]) -> None:
-        self._watchdog.begin(execution.workflow_id)
-        try:
-            function()
-        finally:
-            self._watchdog.end()
+        self._watchdog.run(execution.workflow_id, function)
 
-    def _commit(self, owned: Owned, stepped: Stepped) -> None:
+    async def _commit(self, owned: Owned, stepped: Stepped) -> None:
         prepared = self._committer.prepare(owned)
-        self._committer.add(prepared, stepped)
+        try:
+            self._committer.add(prepared, stepped)
+        except Exception as error:
+            execution = stepped.execution
+            if execution is not None:
+                execution.dispose()
+            await self.stuck.report(owned, stepped.mailbox, stepped.deliveries, error, execution)
+            return
         self._submit([prepared])
 
     async def _load(self, owned: Owned, mailbox: Mailbox) -> None:
@@ -115,11 +129,11 @@ class Stepper:
         document: Document | None = None
         try:
             async with self._loads:
-                document = await self._store.document(owned.lease.partition, name=mailbox.name)
+                document = await self._document(owned, mailbox)
                 if document is None or (not document.open and not _asks(mailbox.deliveries)):
                     _log.debug("messages for workflow id %r are dropped: it has no open run", mailbox.name)
                     deliveries, mailbox.deliveries = mailbox.deliveries, []
-                    self._commit(owned, Stepped(mailbox, deliveries, _only_dues(deliveries)))
+                    await self._commit(owned, Stepped(mailbox, deliveries, _only_dues(deliveries)))
                     return
                 mailbox.noted = document.note
                 mailbox.execution = await self._loaded(owned, mailbox, document)
@@ -132,11 +146,21 @@ class Stepper:
             owned.dispose()
         owned.settle(mailbox)
 
+    async def _document(self, owned: Owned, mailbox: Mailbox) -> Document | None:
+        """Return the record of the run that the mailbox is for: the one that is being started, else the latest."""
+        partition = owned.lease.partition
+        document = await self._store.document(partition, name=mailbox.name)
+        while (start := _newer_start(mailbox.deliveries, document.id if document is not None else "")) is not None:
+            document = await self._store.document(partition, id=start)
+            if document is None:
+                break
+        return document
+
     async def _loaded(self, owned: Owned, mailbox: Mailbox, document: Document) -> Execution:
         if not document.open and any(type(d.message) is RetryRun for d in mailbox.deliveries):
             # Not replayed to its failure: the code may have been put right, and would not fail any more.
             return closed_execution(self._specs, self._codec, document)
-        return await load_execution(self._store, self._specs, self._codec, owned.lease.partition, document)
+        return await self._replayed(owned.lease.partition, document)
 
     async def _run_local(self, owned: Owned, stepped: Stepped) -> None:
         """Run the local activities of a step until it needs no more of them, then commit it."""
@@ -163,7 +187,7 @@ class Stepper:
         finally:
             for task in tasks.values():
                 task.cancel()
-        self._commit(owned, stepped)
+        await self._commit(owned, stepped)
 
     async def _special(self, owned: Owned, mailbox: Mailbox, execution: Execution, deliveries: list[Delivery]) -> None:
         """Do what needs another look at the log: reopen a closed run, or ask one that is not the latest.
@@ -186,9 +210,10 @@ class Stepper:
                 document = await self._store.document(partition, id=message.run_id)
                 decision = Decision()
                 if document is None or document.name != mailbox.name:
-                    self._commit(owned, Stepped(mailbox, [special], decision))
+                    decision.replies.append((message.reply, _no_such_run(message.run_id, mailbox.name)))
+                    await self._commit(owned, Stepped(mailbox, [special], decision))
                     return
-                execution = await load_execution(self._store, self._specs, self._codec, partition, document)
+                execution = await self._replayed(partition, document)
                 step(execution, [special], self._store.now_ms(), decision)
         except Exception as error:
             execution.dispose()
@@ -198,11 +223,22 @@ class Stepper:
         if pending_local(execution):
             await self._run_local(owned, stepped)
         else:
-            self._commit(owned, stepped)
+            await self._commit(owned, stepped)
 
 
 def _asks(deliveries: list[Delivery]) -> bool:
     return any(isinstance(delivery.message, AskQuery | RetryRun) for delivery in deliveries)
+
+
+def _newer_start(deliveries: list[Delivery], run_id: str) -> str | None:
+    """Return the id of the run that is started by the last start in `deliveries`, unless that is `run_id`."""
+    starts = [d.message.run_id for d in deliveries if isinstance(d.message, StartRun)]
+    return starts[-1] if starts and starts[-1] != run_id else None
+
+
+def _no_such_run(run_id: str | None, workflow_id: str) -> QueryReply:
+    error = RunNotFoundError(f"workflow id {workflow_id!r} has no run {run_id!r}")
+    return QueryReply(failure=failure_of(error, default_codec()).as_wire())
 
 
 def _only_dues(deliveries: list[Delivery]) -> Decision:

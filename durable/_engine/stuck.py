@@ -74,7 +74,8 @@ class Stuck:
                 return
         except StoreError as problem:
             _log.warning("the store is away while workflow id %r is stuck: %s", mailbox.name, problem)
-        asked = [d for d in deliveries if isinstance(d.message, AskQuery | RetryRun)]
+        ours = not isinstance(error, StoreError)
+        asked = [d for d in deliveries if ours and isinstance(d.message, AskQuery | RetryRun)]
         kept = [d for d in deliveries if d not in asked]
         mailbox.deliveries[:0] = kept
         mailbox.failures += 1

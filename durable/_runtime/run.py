@@ -72,7 +72,8 @@ class Run:
         self._last_command = 0
         self._random: Random | None = None
         self._main: asyncio.Task[Any] | None = None
-        self.loop = DeterministicLoop(
+        make: Any = DeterministicLoop  # its refusals are made at import, so that a type checker believes it abstract
+        self.loop: DeterministicLoop = make(
             start_timer=lambda delay, fire: start_timer(self, delay, fire),
             cancel_timer=lambda timer: cancel_timer(self, timer),
             on_unhandled=self._on_unhandled,
@@ -249,7 +250,9 @@ class Run:
     def random(self) -> Random:
         """Return the run's random numbers: the same on each replay. Raises `InvalidCallError` in code that may only read."""
         if self.read_only:
-            raise InvalidCallError(f"{self.read_only} is read-only: it cannot take random numbers, which would be missing later")
+            raise InvalidCallError(
+                f"{self.read_only} is read-only: it cannot take random numbers, which would be missing later"
+            )
         if self._random is None:
             self._random = run_random(self.run_id)
         return self._random
@@ -349,8 +352,17 @@ def _nondeterminism(error: BaseException) -> NonDeterminismError | None:
     return error if isinstance(error, NonDeterminismError) else None
 
 
-def replayed(spec: WorkflowSpec, codec: Codec, events: Sequence[Event]) -> Run:
+def plainly(step: Callable[[], None]) -> None:
+    """Run a step of a replay, unwatched."""
+    step()
+
+
+def replayed(
+    spec: WorkflowSpec, codec: Codec, events: Sequence[Event], watched: Callable[[Callable[[], None]], None] = plainly
+) -> Run:
     """Return the run that `events`, its effective history, lead to. Raises as `Run.replay` does.
+
+    `watched` runs each step of it: a place to notice one that never ends.
 
     A close event is matched with the code's outcome by kind; a history that goes on after the code has ended is one whose
     code has changed, unless what follows are messages that were acknowledged before the close.
@@ -365,7 +377,8 @@ def replayed(spec: WorkflowSpec, codec: Codec, events: Sequence[Event]) -> Run:
             first = index
             while index < count and events[index].role == "command":
                 index += 1
-            run.replay(event, events[first:index])
+            recorded = events[first:index]
+            watched(lambda event=event, recorded=recorded: run.replay(event, recorded))  # type: ignore[misc]
         elif event.role == "note":
             run.note(event)
         else:

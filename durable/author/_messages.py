@@ -161,7 +161,9 @@ class Query(Generic[R]):
         return f"Query({self.name!r}, {getattr(self.type, '__name__', self.type)})"
 
 
-def _answer(run: Run, query: Query[Any], signature: Signature, function: Callable[..., Any], raw: msgspec.Raw) -> Payload:
+def _answer(
+    run: Run, query: Query[Any], signature: Signature, function: Callable[..., Any], raw: msgspec.Raw
+) -> Payload:
     what = f"query {query.name!r}"
     try:
         args, kwargs = signature.decode_call(run.codec, from_raw(raw), what=what)

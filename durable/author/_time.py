@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from .._clock import SystemClock
 from .._duration import Duration, seconds
+from .._ids import checked_name
 from .._runtime.commands import is_patched, record_side_effect
 from .._runtime.context import current_run, require_run
 from .._runtime.entropy import run_uuid4
@@ -80,4 +81,4 @@ def patched(name: str) -> bool:
     Write `if patched("name"): new() else: old()`. New runs, and open ones that have not yet passed this point, go the new
     way, and on; runs that passed it before the change go the old way. The same on each replay.
     """
-    return is_patched(require_run("patched"), name)
+    return is_patched(require_run("patched"), checked_name(name, "patch name"))

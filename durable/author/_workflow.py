@@ -39,6 +39,10 @@ class Workflow(Generic[P, R]):
         # Made here, where the names of an enclosing function can be seen; its hints are resolved at the first use.
         self.signature: Signature = signature_of(fn)
 
+    def check(self) -> None:
+        """Look once more at what the code refers to, now that its module is loaded. Raises `DefinitionError` as the decorator does."""
+        guard.check_code(self.fn)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Call the function itself: for unit tests. Raises `InvalidCallError` inside a workflow."""
         if current_run() is not None:

@@ -52,6 +52,7 @@ def registered_workflows(workflows: Iterable[Any]) -> dict[str, Workflow[..., An
         if not isinstance(item, Workflow):
             hint = "an activity: pass it in `activities`" if isinstance(item, Activity) else _advice(item, "workflow")
             raise DefinitionError(f"workflows: {item!r} is {hint}")
+        item.check()
         other = found.setdefault(item.name, item)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
         if other is not item:
             raise DefinitionError(
