@@ -1,4 +1,6 @@
-"""Writes docs/reference/*.md from the docstrings of the package: `python docs/make_reference.py`; with `--check` it only compares.
+"""Writes docs/reference/*.md from the docstrings of the package, and the list of decisions: `python docs/make_reference.py`.
+
+With `--check` it only says which pages are stale.
 
 Signatures are taken from the source text, not from `inspect.signature`: so every Python version writes the same files.
 """
@@ -18,8 +20,8 @@ from typing import Any
 import durable
 from durable import errors, history, stores
 
-FOLDER = Path(__file__).parent / "reference"
-NOTE = "<!-- Written by docs/make_reference.py from the docstrings. Change those, then run it again. -->\n"
+FOLDER = Path(__file__).resolve().parent / "reference"
+NOTE = "<!-- Written by docs/make_reference.py. Change what it reads, not this page, then run it again. -->\n"
 WIDTH = 88  # what fits a code block of the site without a scroll bar
 
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -66,6 +68,7 @@ def pages() -> dict[str, str]:
     result["stores.md"] = stores_page()
     result["limits.md"] = limits_page()
     result["command-line.md"] = command_line_page()
+    result["../decisions/README.md"] = decisions_page()
     return result
 
 
@@ -269,6 +272,16 @@ def command_line_page() -> str:
     return "\n".join(parts)
 
 
+def decisions_page() -> str:
+    """Return the list of the decisions, by their titles."""
+    rows = []
+    for path in sorted((FOLDER.parent / "decisions").glob("0*.md")):
+        title = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# 0123456789.")
+        rows.append(f"| [{path.name[:4]}]({path.name}) | {title} |")
+    intro = "What was decided where the design left room: context, decision, what was tried, consequences. One short page each.\n"
+    return "\n".join(["# Decisions\n", NOTE, intro, "| | about |", "|---|---|", *rows, ""])
+
+
 def source_of(node: ast.expr) -> str:
     """Return an expression as source text, with double quotes."""
     text = ast.unparse(node)
@@ -327,6 +340,7 @@ def code(text: str, language: str = "python-signature") -> str:
 def main(argv: list[str], *, say: Callable[[str], object] = print) -> int:
     """Write the pages, or with `--check` say which differ (exit code 1)."""
     FOLDER.mkdir(exist_ok=True)
+    (FOLDER.parent / "decisions").mkdir(exist_ok=True)
     stale = []
     for name, text in pages().items():
         path = FOLDER / name

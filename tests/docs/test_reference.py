@@ -43,7 +43,9 @@ def test_the_reference_is_up_to_date(written: dict[str, str]) -> None:
 
 def test_no_page_of_the_reference_is_left_over(written: dict[str, str]) -> None:
     """A page that the script writes no more is removed."""
-    assert {path.name for path in (ROOT / "docs" / "reference").glob("*.md")} == set(written)
+    assert {path.name for path in (ROOT / "docs" / "reference").glob("*.md")} == {
+        name for name in written if "/" not in name
+    }
 
 
 def test_every_public_name_has_its_place(maker: ModuleType) -> None:
@@ -62,12 +64,13 @@ def test_a_stale_page_is_found_and_written_anew(
     maker: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--check` only says which pages differ; without it they are written."""
-    monkeypatch.setattr(maker, "FOLDER", tmp_path)
+    folder = tmp_path / "reference"
+    monkeypatch.setattr(maker, "FOLDER", folder)
     told: list[str] = []
     assert maker.main(["--check"], say=told.append) == 1
     assert maker.main([], say=told.append) == 0
     assert maker.main(["--check"], say=told.append) == 0
     assert "limits.md" in told[0]
-    (tmp_path / "limits.md").write_text("old")
+    (folder / "limits.md").write_text("old")
     assert maker.main(["--check"], say=told.append) == 1
     assert told[-1] == "stale: limits.md"
