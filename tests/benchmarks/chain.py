@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.chain [--runs 2000] [--length 10] [--at-once 50] [--rounds 5] [--synchronous full]
 
-Each round runs the workflows with one worker in this process, then writes the rows that they left (records, tasks, inbox
-entries, documents) with `sqlite3.executemany` into a new file of the same schema, in transactions of 100 activities. The
-figure is the ratio of the two rates in the same round; quote the median. Both files are in the same folder.
+Each round runs the workflows with one worker in this process. Then bare `sqlite3` makes the same row writes again in a new
+file of the same schema and settings, in the order in which so many runs at once make them: records and tasks inserted, tasks
+and inbox entries deleted, documents inserted and closed; 100 row writes to a transaction, each kind by one `executemany`.
+The figure is the ratio of the two rates in the same round; quote the median.
 """
 
 import argparse
@@ -16,14 +17,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from durable import Client, Worker, activity, workflow
 from durable._log import ActivityTask, write_task
-from durable.history import WIRE, ActivityScheduled
+from durable.history import WIRE, ActivityCompleted, ActivityScheduled
 
-BATCH = 100  # activities per transaction of the floor
+BATCH = 100  # row writes in a transaction of the floor
 
 
 @activity
@@ -55,59 +57,85 @@ class Round:
 
 async def run_engine(path: Path, *, runs: int, length: int, at_once: int, synchronous: str) -> float:
     """Return the activities a second of `runs` chains, `at_once` at a time, on a new file at `path`."""
-    async with Client.connect(f"sqlite:///{path}?synchronous={synchronous}") as client:
-        async with Worker(client, workflows=[chain], activities=[step]):
-            await client.execute(chain, id="warm-up")(length)
-            slots = asyncio.Semaphore(at_once)
+    async with Client.connect(f"sqlite:///{path}?synchronous={synchronous}") as client, Worker(client, workflows=[chain], activities=[step]):
+        await client.execute(chain, id="warm-up")(length)
+        slots = asyncio.Semaphore(at_once)
 
-            async def one(number: int) -> None:
-                async with slots:
-                    result = await client.execute(chain, id=f"chain-{number}")(length)
-                    assert result == 90 * length, result
+        async def one(number: int) -> None:
+            async with slots:
+                result = await client.execute(chain, id=f"chain-{number}")(length)
+                assert result == 90 * length, result
 
-            began = time.perf_counter()
-            await asyncio.gather(*(one(number) for number in range(runs)))
-            return runs * length / (time.perf_counter() - began)
+        began = time.perf_counter()
+        await asyncio.gather(*(one(number) for number in range(runs)))
+        return runs * length / (time.perf_counter() - began)
 
 
-def run_floor(source: Path, path: Path, *, length: int, synchronous: str) -> float:
-    """Return the activities a second at which bare sqlite3 writes the rows that `source` was left with, and their tasks."""
-    runs = list(_rows_by_run(source))
+def run_floor(source: Path, path: Path, *, length: int, at_once: int, synchronous: str) -> float:
+    """Return the activities a second at which bare sqlite3 makes the row writes that led to what is in `source`."""
+    lives = [list(life) for life in _lives(source)]
+    writes = [
+        write for first in range(0, len(lives), at_once) for write in _interleaved(lives[first : first + at_once])
+    ]
     database = _empty_copy(source, path, synchronous)
     began = time.perf_counter()
-    per_transaction = max(1, BATCH // length)
-    for first in range(0, len(runs), per_transaction):
-        _write(database, runs[first : first + per_transaction])
-    rate = len(runs) * length / (time.perf_counter() - began)
+    for first in range(0, len(writes), BATCH):
+        _write(database, writes[first : first + BATCH])
+    rate = len(lives) * length / (time.perf_counter() - began)
     database.close()
     return rate
 
 
-@dataclass
-class _RunRows:
-    document: tuple[Any, ...]
-    records: list[tuple[Any, ...]]
-    tasks: list[tuple[Any, ...]]
-    inbox: tuple[Any, ...]
+Write = tuple[str, tuple[Any, ...]]  # a statement of `_STATEMENTS` and its parameters
+Life = Iterator[list[Write]]  # what a run writes, step by step
+
+_STATEMENTS = {
+    "document": "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "entry": "INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)",
+    "entry read": "DELETE FROM inbox WHERE seq = ?",
+    "record": "INSERT INTO records VALUES (?, ?, ?, ?)",
+    "task done": "DELETE FROM tasks WHERE id = ?",
+    "task": "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "closed": "UPDATE documents SET state = ?, open = 0, closed_ms = ? WHERE id = ? AND partition = ?",
+}
 
 
-def _rows_by_run(source: Path) -> Iterator[_RunRows]:
+def _lives(source: Path) -> Iterator[Life]:
     with sqlite3.connect(source) as database:
         documents = database.execute("SELECT * FROM documents").fetchall()
         columns = [column[1] for column in database.execute("PRAGMA table_info(documents)")]
+        query = "SELECT * FROM records WHERE partition = ? AND stream = ? ORDER BY seq"
         for number, row in enumerate(documents, 1):
             document = dict(zip(columns, row, strict=True))
-            query = "SELECT * FROM records WHERE partition = ? AND stream = ? ORDER BY seq"
             records = database.execute(query, (document["partition"], document["id"])).fetchall()
-            tasks = [_task_row(document, record[3], record[2]) for record in records]
-            entry = (number, document["partition"], "default", document["request"], document["name"], records[0][3])
-            yield _RunRows(row, records, [task for task in tasks if task], entry)
+            yield _life(number, row, document, records)
 
 
-def _task_row(document: dict[str, Any], record: bytes, seq: int) -> tuple[Any, ...]:
-    event = WIRE.decode(record)
-    if not isinstance(event, ActivityScheduled):
-        return ()
+def _life(number: int, row: tuple[Any, ...], document: dict[str, Any], records: list[tuple[Any, ...]]) -> Life:
+    """Yield what one run writes in each step, from its start to its end."""
+    partition, run_id = document["partition"], document["id"]
+    opened = tuple(1 if name == "open" else None if name == "closed_ms" else value for name, value in document.items())
+    entry = (number, partition, document["inbox"], document["request"], document["name"], records[0][3])
+    yield [("document", opened), ("entry", entry)]
+    step: list[Write] = [("entry read", (number,))]
+    tasks: list[str] = []
+    for record in records:
+        event = WIRE.decode(record[3])
+        if event.role == "inbound" and len(step) > 1:
+            yield step
+            step = []
+        step.append(("record", record))
+        if isinstance(event, ActivityCompleted):
+            step.append(("task done", (tasks.pop(0),)))
+        elif isinstance(event, ActivityScheduled):
+            task = _task_row(document, event, record[2])
+            tasks.append(task[0])
+            step.append(("task", task))
+    step.append(("closed", (document["state"], document["closed_ms"], run_id, partition)))
+    yield step
+
+
+def _task_row(document: dict[str, Any], event: ActivityScheduled, seq: int) -> tuple[Any, ...]:
     body = ActivityTask(
         workflow=document["kind"],
         workflow_id=document["name"],
@@ -118,9 +146,29 @@ def _task_row(document: dict[str, Any], record: bytes, seq: int) -> tuple[Any, .
         scheduled_ms=event.at,
     )
     task = write_task(body, queue=event.queue, inbox="default")
-    session = document["request"]
+    owner = document["request"]  # as long as a session's id
     # id, partition, seq, queue, kind, inbox, name, owner, ready, deliveries, parked, data, details
-    return (task.id, document["partition"], seq, task.queue, task.kind, task.inbox, task.name, session, 0, 1, None, task.data, None)
+    return (
+        task.id,
+        document["partition"],
+        seq,
+        task.queue,
+        task.kind,
+        task.inbox,
+        task.name,
+        owner,
+        0,
+        1,
+        None,
+        task.data,
+        None,
+    )
+
+
+def _interleaved(lives: Sequence[list[list[Write]]]) -> Iterator[Write]:
+    for steps in zip_longest(*lives, fillvalue=()):
+        for step in steps:
+            yield from step
 
 
 def _empty_copy(source: Path, path: Path, synchronous: str) -> sqlite3.Connection:
@@ -133,22 +181,15 @@ def _empty_copy(source: Path, path: Path, synchronous: str) -> sqlite3.Connectio
     return database
 
 
-def _write(database: sqlite3.Connection, runs: Sequence[_RunRows]) -> None:
-    """One transaction: all that these runs write in their life, each table at once."""
+def _write(database: sqlite3.Connection, writes: Sequence[Write]) -> None:
     database.execute("BEGIN IMMEDIATE")
-    database.executemany(_insert("documents", 12), [run.document for run in runs])
-    database.executemany(_insert("inbox", 6), [run.inbox for run in runs])
-    database.executemany(_insert("records", 4), [record for run in runs for record in run.records])
-    database.executemany(_insert("tasks", 13), [task for run in runs for task in run.tasks])
-    database.executemany("DELETE FROM tasks WHERE id = ?", [(task[0],) for run in runs for task in run.tasks])
-    database.executemany("DELETE FROM inbox WHERE seq = ?", [(run.inbox[0],) for run in runs])
-    closed = [(run.document[6], run.document[1], run.document[0]) for run in runs]
-    database.executemany("UPDATE documents SET state = ?, open = 0 WHERE id = ? AND partition = ?", closed)
+    by_kind: dict[str, list[tuple[Any, ...]]] = {kind: [] for kind in _STATEMENTS}
+    for kind, parameters in writes:
+        by_kind[kind].append(parameters)
+    for kind, rows in by_kind.items():
+        if rows:
+            database.executemany(_STATEMENTS[kind], rows)
     database.execute("COMMIT")
-
-
-def _insert(table: str, columns: int) -> str:
-    return f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - names of our own
 
 
 def measure(*, runs: int, length: int, at_once: int, synchronous: str) -> Round:
@@ -156,7 +197,7 @@ def measure(*, runs: int, length: int, at_once: int, synchronous: str) -> Round:
     with tempfile.TemporaryDirectory() as folder:
         used, bare = Path(folder, "engine.db"), Path(folder, "floor.db")
         engine = asyncio.run(run_engine(used, runs=runs, length=length, at_once=at_once, synchronous=synchronous))
-        return Round(engine, run_floor(used, bare, length=length, synchronous=synchronous))
+        return Round(engine, run_floor(used, bare, length=length, at_once=at_once, synchronous=synchronous))
 
 
 def main() -> None:
