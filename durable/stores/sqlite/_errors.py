@@ -83,4 +83,8 @@ def mapped(error: BaseException, path: Path) -> BaseException:
 
 def _is_read_only(path: Path) -> bool:
     folder = path.parent
-    return folder.is_dir() and (not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)))
+    return folder.is_dir() and not (_may_write(folder) and (not path.exists() or _may_write(path)))
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)

@@ -26,10 +26,12 @@ def prepare(
     Raises `StoreFormatError` for another application's database or one that is newer than this code, and `StoreUrlError`
     if it has another number of partitions than asked for; the file is untouched then.
     """
-    wanted = list(steps() if migrations is None else migrations)
-    version = patiently(lambda: _version(connection, options, len(wanted)), options, clock)
-    if version < len(wanted):
-        _check_new_partitions(connection, options, version)
+    newest = VERSION if migrations is None else len(migrations)
+    version = patiently(lambda: _version(connection, options, newest), options, clock)
+    if version > 0:
+        patiently(lambda: _partitions(connection, options), options, clock)
+    if version < newest:
+        wanted = steps() if migrations is None else migrations
         patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone(), options, clock)
         patiently(lambda: connection.execute("BEGIN IMMEDIATE"), options, clock)
         try:
@@ -39,6 +41,11 @@ def prepare(
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    else:
+        patiently(
+            lambda: connection.execute("BEGIN IMMEDIATE"), options, clock
+        )  # is it read-only? Better to know it now
+        connection.execute("ROLLBACK")
     return patiently(lambda: _partitions(connection, options), options, clock)
 
 
@@ -73,7 +80,7 @@ def _migrate(connection: sqlite3.Connection, options: Options, wanted: Sequence[
 
 
 def statements(script: str) -> list[str]:
-    """Cut a script into statements. (`executescript` would commit the transaction under way.)"""
+    """Cut a script into statements, each of which ends with a line. (`executescript` would commit the transaction under way.)"""
     found, lines = list[str](), list[str]()
     for line in script.splitlines():
         lines.append(line)
@@ -82,11 +89,6 @@ def statements(script: str) -> list[str]:
             found.append(text)
             lines.clear()
     return found
-
-
-def _check_new_partitions(connection: sqlite3.Connection, options: Options, version: int) -> None:
-    if version > 0:
-        _partitions(connection, options)
 
 
 def _partitions(connection: sqlite3.Connection, options: Options) -> int:
