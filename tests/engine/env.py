@@ -1,0 +1,242 @@
+"""Engines on a store under a clock that the test moves: they can be killed, cut off and replaced within one process."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from durable import Client, _limits
+from durable._engine import Engine
+from durable._log import ActivityEnded, ActivityTask, ended_entry_id, message_entry, read_task
+from durable.author import Activity, Workflow
+from durable.codec import default_codec, failure_of
+from durable.errors import ClaimLostError, StoreError
+from durable.history import WIRE, Event, from_raw, tag_of, to_raw
+from durable.stores import ClaimedTask, Store, open_store
+from durable.testing._clock import ManualClock
+
+SPINS = 60  # turns of the event loop in which everything that can happen without the clock has happened
+TTL_MS = 10**9  # sessions end when a test says so
+
+
+class Hands:
+    """Runs activities for an engine, in its loop. `calls` has (activity, idempotency key, attempt) for each call."""
+
+    def __init__(self, activities: Sequence[Activity[..., Any]], *, short_cut: bool = True) -> None:
+        self.activities = {item.name: item for item in activities}
+        self.short_cut = short_cut
+        self.calls: list[tuple[str, str, int]] = []
+        self.reserved = 0
+        self.accept: Callable[[ClaimedTask, ActivityEnded], bool] = lambda _claimed, _ended: False
+        self.complete: Callable[[ClaimedTask, ActivityEnded], Any] | None = None
+        self.running: set[asyncio.Task[None]] = set()
+
+    def reserve(self, queue: str, activity: str) -> bool:
+        """See `LocalTasks`."""
+        if not self.short_cut or activity not in self.activities:
+            return False
+        self.reserved += 1
+        return True
+
+    def unreserve(self) -> None:
+        """See `LocalTasks`."""
+        self.reserved -= 1
+
+    def run(self, claimed: ClaimedTask, task: ActivityTask) -> None:
+        """See `LocalTasks`."""
+        self.reserved -= 1
+        self.begin(claimed, task)
+
+    def begin(self, claimed: ClaimedTask, task: ActivityTask) -> None:
+        """Run a task and report its outcome."""
+        work = asyncio.get_running_loop().create_task(self._work(claimed, task))
+        self.running.add(work)
+        work.add_done_callback(self.running.discard)
+
+    async def run_local(self, task: ActivityTask) -> ActivityEnded:
+        """See `LocalTasks`."""
+        item, codec = self.activities[task.activity], default_codec()
+        self.calls.append((task.activity, task.idempotency_key, task.attempt))
+        ids: Mapping[str, Any] = {"run_id": task.run_id, "id": task.id, "attempt": task.attempt}
+        try:
+            args, kwargs = item.signature.decode_call(codec, from_raw(task.args), what=task.activity)
+            result = item.fn(*args, **kwargs)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:
+            failure = failure_of(error, codec, known=item.options.raises).as_wire()
+            return ActivityEnded(failure=failure, **ids)
+        return ActivityEnded(result=to_raw(item.signature.encode_result(codec, result)), **ids)
+
+    async def _work(self, claimed: ClaimedTask, task: ActivityTask) -> None:
+        ended = await self.run_local(task)
+        if not self.accept(claimed, ended) and self.complete is not None:
+            await self.complete(claimed, ended)
+
+
+class Engines:
+    """A store, a client, and the engines that run on it."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store, self.clock = store, clock
+        self.client = Client(store)
+        self.live: dict[str, tuple[Engine, list[asyncio.Task[Any]], Hands]] = {}
+        self._names = 0
+
+    # --- engines
+
+    async def begin(
+        self,
+        workflows: Sequence[Workflow[..., Any]],
+        activities: Sequence[Activity[..., Any]] = (),
+        *,
+        store: Store | None = None,
+        hands: Hands | None = None,
+        cache_runs: int | None = None,
+        ttl_ms: int = TTL_MS,
+        queue: str = "default",
+        short_cut: bool = True,
+        codec: Any = None,
+    ) -> str:
+        """Begin an engine and return its session."""
+        self._names += 1
+        session = f"session-{self._names}"
+        used = store or self.store
+        hands = hands or Hands(activities, short_cut=short_cut)
+        await self.store.begin_session(session, f"engine/{queue}", b"{}", ttl_ms)
+        engine = Engine(
+            used,
+            session=session,
+            queue=queue,
+            workflows={item.name: item for item in workflows},
+            codec=codec or default_codec(),
+            local=hands,
+            cache_runs=_limits.CACHE_RUNS_MAX if cache_runs is None else cache_runs,
+        )
+        hands.accept = engine.accept
+        hands.complete = lambda claimed, ended: self._complete(session, claimed, ended)
+        tasks = [asyncio.create_task(engine.run()), asyncio.create_task(self._claim_forever(session, hands, queue))]
+        self.live[session] = (engine, tasks, hands)
+        await self.settle()
+        return session
+
+    def engine(self, session: str) -> Engine:
+        """Return the engine of a session."""
+        return self.live[session][0]
+
+    def hands(self, session: str) -> Hands:
+        """Return what runs the activities of a session."""
+        return self.live[session][2]
+
+    async def kill(self, session: str, *, notice: bool = True) -> None:
+        """End an engine as SIGKILL would. With `notice` the store learns of it at once, as if the time to live had passed."""
+        _, tasks, hands = self.live.pop(session)
+        hands.accept, hands.complete = (lambda _claimed, _ended: True), None  # what it still does reaches nobody
+        for task in [*tasks, *hands.running]:
+            task.cancel()
+        await asyncio.gather(*tasks, *hands.running, return_exceptions=True)
+        if notice:
+            await self.store.end_session(session)
+
+    async def stop(self, session: str) -> None:
+        """Stop an engine in good order."""
+        engine, tasks, _ = self.live.pop(session)
+        await self.drive(engine.stop())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.store.end_session(session)
+
+    async def _claim_forever(self, session: str, hands: Hands, queue: str) -> None:
+        while True:
+            for claimed in await self.store.claim(session, queue, list(hands.activities), 100):
+                hands.begin(claimed, read_task(claimed.task))
+            await self.clock.sleep(0.5)
+
+    async def _complete(self, session: str, claimed: ClaimedTask, ended: ActivityEnded) -> None:
+        entry_id = ended_entry_id(ended.run_id or "", ended.id, ended.attempt)
+        try:
+            await self.store.complete(session, claimed, message_entry(entry_id, claimed.task.name, ended))
+        except ClaimLostError:
+            return
+
+    # --- time
+
+    async def settle(self) -> None:
+        """Let everything happen that needs no time to pass."""
+        for _ in range(SPINS):
+            await asyncio.sleep(0)
+
+    async def advance(self, duration: float | str) -> None:
+        """Let time pass, and what follows happen."""
+        self.clock.advance(duration)
+        await self.settle()
+
+    async def until(self, condition: Callable[[], Any], *, step_s: float = 0.5, limit_s: float = 900) -> Any:
+        """Let time pass until `condition()`, a function or coroutine function, is true; return what it gave."""
+        passed = 0.0
+        while True:
+            found = condition()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return found
+            for session, (_, tasks, _) in self.live.items():
+                if tasks[0].done() and not tasks[0].cancelled():
+                    tasks[0].result()
+                    raise AssertionError(f"the engine {session} has ended")
+            assert passed < limit_s, f"not true after {passed} s"
+            passed += step_s
+            await self.advance(step_s)
+
+    async def drive(self, work: Any, *, step_s: float = 0.5) -> Any:
+        """Return what the coroutine `work` returns, letting time pass while it waits."""
+        task = asyncio.ensure_future(work)
+        await self.settle()
+        try:
+            await self.until(task.done, step_s=step_s)
+        except BaseException:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+        return await task
+
+    # --- what is written
+
+    async def history(self, workflow_id: str) -> list[Event]:
+        """Return the events of the latest run of an id."""
+        recorded = await self.client.handle(workflow_id).history()
+        return [WIRE.decode(item.record) for item in recorded]
+
+    async def tags(self, workflow_id: str) -> list[str]:
+        """Return the types of these events."""
+        return [tag_of(event) for event in await self.history(workflow_id)]
+
+    async def status(self, workflow_id: str) -> str:
+        """Return the status of the latest run of an id."""
+        return (await self.client.handle(workflow_id).describe()).status
+
+    async def stuck(self, workflow_id: str) -> str | None:
+        """Return why the latest run of an id cannot go on."""
+        return (await self.client.handle(workflow_id).describe()).stuck
+
+    async def close(self) -> None:
+        """Kill what lives."""
+        for session in list(self.live):
+            try:
+                await self.kill(session)
+            except StoreError:
+                continue
+
+
+@asynccontextmanager
+async def engines(url: str = "memory:", *, partitions: int = 2) -> AsyncIterator[Engines]:
+    """Open a store under a manual clock."""
+    clock = ManualClock()
+    async with open_store(url, clock=clock, partitions=partitions) as store:
+        env = Engines(store, clock)
+        try:
+            yield env
+        finally:
+            await env.close()
