@@ -85,7 +85,7 @@ class InboxEntry:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: several are made for each activity, and freezing makes that four times as slow
 class Task:
     """Work for whoever claims it. `kind` says what is needed to do it, `inbox` where its outcome goes, `name` whom it is for.
 
@@ -103,7 +103,7 @@ class Task:
     claimed_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: several are made for each activity, and freezing makes that four times as slow
 class ClaimedTask:
     """A task as claimed: `deliveries` counts the claims so far, this one included; `details` is what the last holder left with `note_progress`."""
 
@@ -122,7 +122,7 @@ class Due:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: several are made for each activity, and freezing makes that four times as slow
 class Append:
     """Records for `stream`, which must now hold exactly `expected` records (0: none yet)."""
 

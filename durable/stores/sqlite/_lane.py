@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 
 from ...errors import InvalidCallError
 from .._watch import call_in
@@ -32,7 +32,8 @@ class Lane:
 
     def __init__(self, name: str) -> None:
         self._queue: SimpleQueue[Call | None] = SimpleQueue()
-        self._process, self._closed = os.getpid(), False
+        self._lock, self._closed = Lock(), False
+        self._process = os.getpid()
         self._ready: ThreadFuture[object] = ThreadFuture()
         # A daemon: a process that ends without `close` must not hang. What was acknowledged is in the file by then.
         self._thread = Thread(target=self._work_off, name=name, daemon=True)
@@ -40,17 +41,29 @@ class Lane:
     async def start(self) -> None:
         """Start the thread; raises what its opening raises."""
         self._thread.start()
-        await asyncio.wrap_future(self._ready)
+        try:
+            await asyncio.shield(asyncio.wrap_future(self._ready))
+        except BaseException:
+            self._refuse_more()
+            raise
 
     async def stop(self) -> None:
         """Finish what is queued, and end the thread. A second call does nothing."""
-        if not self._closed:
+        if self._refuse_more():
+            await asyncio.to_thread(self._thread.join)
+
+    def _refuse_more(self) -> bool:
+        """Take no more calls, and end the thread after those that are queued; False if that was asked for before."""
+        with self._lock:
+            if self._closed:
+                return False
             self._closed = True
             self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
+            return True
 
     def _submit(self, work: Callable[..., object], argument: object) -> "asyncio.Future[object]":
         """Queue a call; the future of this loop gets its answer."""
+        self._check_process()  # first: in a forked child there is no running loop
         loop = asyncio.get_running_loop()
         future: asyncio.Future[object] = loop.create_future()
         self._put(Call(work, argument, loop, future))
@@ -58,23 +71,28 @@ class Lane:
 
     def _call(self, work: Callable[..., object], argument: object) -> object:
         """Queue a call and block until its answer is there."""
+        self._check_process()
         future: ThreadFuture[object] = ThreadFuture()
         self._put(Call(work, argument, None, future))
         return future.result()
 
     def poke(self) -> None:
         """Make the thread look up, though there is nothing to do."""
-        if not self._closed:
-            self._queue.put(Call(_nothing, None, None, ThreadFuture()))
+        with self._lock:
+            if not self._closed:
+                self._queue.put(Call(_nothing, None, None, ThreadFuture()))
 
     def _put(self, call: Call) -> None:
-        if self._closed:
-            raise InvalidCallError(f"the store is closed ({self._thread.name}): open it anew")
+        with self._lock:  # so that no call comes after the one that ends the thread, and waits for ever
+            if self._closed:
+                raise InvalidCallError(f"the store is closed ({self._thread.name}): open it anew")
+            self._queue.put(call)
+
+    def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise InvalidCallError(
                 "this store was opened before a fork, and belongs to the parent process: open it anew here"
             )
-        self._queue.put(call)
 
     def _work_off(self) -> None:
         try:
