@@ -76,15 +76,16 @@ class SystemClock:
         return True
 
     def new_id(self) -> str:
-        entropy = (
-            next(self._entropy, None) if self._pid == os.getpid() else None
-        )  # a fork must not repeat its parent's ids
-        if entropy is None:
-            pool = os.urandom(_ENTROPY_BYTES)
-            self._entropy = iter([pool[n : n + 10] for n in range(0, _ENTROPY_BYTES - 9, 10)])
-            self._pid = os.getpid()
-            entropy = next(self._entropy)
-        return ulid(self.now_ms(), entropy)
+        with self._lock:
+            if self._pid != os.getpid():  # a fork must not repeat its parent's ids
+                self._pid, self._last, self._entropy = os.getpid(), 0, iter(())
+            entropy = next(self._entropy, None)
+            if entropy is None:
+                pool = os.urandom(_ENTROPY_BYTES)
+                self._entropy = iter([pool[n : n + 10] for n in range(0, _ENTROPY_BYTES - 9, 10)])
+                entropy = next(self._entropy)
+            self._last = max((self.now_ms() << 80) | int.from_bytes(entropy, "big"), self._last + 1)
+            return _text(self._last)
 
     def jitter(self) -> float:
         return random.random()  # noqa: S311 - spreads retries, guards nothing

@@ -1,11 +1,13 @@
 """What the tests of the worker share: one client on a fresh store, and ways to wait for what happens outside."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from durable import Client, Worker
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -21,8 +23,16 @@ async def serving(*, workflows: Any = (), activities: Any = (), **options: Any) 
 async def until(condition: Callable[[], object], *, timeout_s: float = 20.0) -> None:
     """Wait until `condition()` is true: for what other threads and processes do, who cannot set an event here."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - as said
             await asyncio.sleep(0.002)
+
+
+async def until_async(look: Callable[[], Awaitable[T]], *, timeout_s: float = 20.0) -> T:
+    """Return what `look` gives as soon as that is true: for what the store shows, and tells nobody of."""
+    async with asyncio.timeout(timeout_s):
+        while not (found := await look()):  # noqa: ASYNC110 - as said
+            await asyncio.sleep(0.002)
+    return found
 
 
 async def history_types(client: Client, workflow_id: str) -> list[str]:

@@ -81,7 +81,7 @@ async def run_it() -> str:
 async def watch_leases(client: Client) -> None:
     """Say when the workflows are free for other workers."""
     for held in (True, False):
-        while bool((await client.store.inspect.counts())["leases"]) != held:
+        while bool((await client.store.inspect.counts())["leases"]) != held:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
     say("workflows handed over")
 

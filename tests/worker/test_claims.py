@@ -7,7 +7,7 @@ import pytest
 
 from durable import Client, Worker, activity, proxy, workflow
 from tests.worker.faulty import FaultyStore
-from tests.worker.harness import history_types, until
+from tests.worker.harness import history_types, until, until_async
 
 
 @workflow
@@ -82,17 +82,18 @@ async def test_a_worker_claims_no_more_than_it_can_run() -> None:
     async def ask_often() -> int:
         return len(await asyncio.gather(*(proxy("answer", queue="far")() for _ in range(5))))
 
-    async with Client.connect("memory:") as client, Worker(client, workflows=[ask_often]):
-        async with Worker(client, activities=[answer], queue="far", max_concurrent_activities=2):
-            handle = await client.start(ask_often)()
-            await started.acquire()
-            await started.acquire()
-            assert (
-                sorted(task.claimed_by is None for task in await client.store.inspect.tasks())
-                == [False] * 2 + [True] * 3
-            )
-            release.set()
-            assert await handle.result(timeout=10) == 5
+    async with (
+        Client.connect("memory:") as client,
+        Worker(client, workflows=[ask_often]),
+        Worker(client, activities=[answer], queue="far", max_concurrent_activities=2),
+    ):
+        handle = await client.start(ask_often)()
+        await started.acquire()
+        await started.acquire()
+        free = sorted(task.claimed_by is None for task in await client.store.inspect.tasks())
+        assert free == [False] * 2 + [True] * 3
+        release.set()
+        assert await handle.result(timeout=10) == 5
 
 
 async def test_a_damaged_task_is_held_and_reported(caplog: pytest.LogCaptureFixture) -> None:
@@ -136,8 +137,7 @@ async def test_tasks_that_nobody_can_run_are_reported_once(caplog: pytest.LogCap
 
     async with Client.connect("memory:") as client, Worker(client, workflows=[ask_two]):
         await client.start(ask_two)()
-        while len(await client.store.inspect.tasks(queue="far")) < 2:
-            await asyncio.sleep(0)
+        await until_async(lambda: _has_tasks(client, "far", 2))
         with caplog.at_level(logging.WARNING, "durable.worker"):
             async with (
                 Worker(client, activities=[answer], queue="far"),
@@ -147,3 +147,7 @@ async def test_tasks_that_nobody_can_run_are_reported_once(caplog: pytest.LogCap
     warnings = [record.getMessage() for record in caplog.records]
     assert all("activity forgotten, which no running worker knows" in text for text in warnings)
     assert 1 <= len(warnings) <= 2  # one for each of the two workers
+
+
+async def _has_tasks(client: Client, queue: str, count: int) -> bool:
+    return len(await client.store.inspect.tasks(queue=queue)) >= count

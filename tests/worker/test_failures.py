@@ -9,7 +9,7 @@ import pytest
 from durable import RetryPolicy, activity, proxy, workflow
 from durable.errors import ActivityError, EncodeError, RunFailedError
 from tests.worker.cpu import Odd, halve, vanish
-from tests.worker.harness import history_types, serving
+from tests.worker.harness import history_types, serving, until
 
 AT_ONCE = RetryPolicy(initial_interval=0.001, maximum_interval=0.001)
 
@@ -126,8 +126,7 @@ async def test_arguments_that_do_not_fit_are_no_failure_of_the_run(caplog: pytes
         with caplog.at_level(logging.ERROR, "durable.worker"):
             async with Worker(client, workflows=[stay], activities=[book_wants_number]):
                 handle = await client.start(stay, id="stay")()
-                while not caplog.records:
-                    await asyncio.sleep(0.001)
+                await until(lambda: caplog.records)
                 with pytest.raises(TimeoutError):
                     await handle.result(timeout="200 ms")
                 (task,) = await client.store.inspect.tasks()

@@ -16,7 +16,7 @@ import pytest
 from durable import Client, Worker, activity, activity_info, workflow
 from durable.errors import StoreUnavailableError
 from tests.worker.faulty import FaultyStore
-from tests.worker.harness import until
+from tests.worker.harness import until, until_async
 
 PROGRAM = Path(__file__).with_name("signalled.py")
 
@@ -130,11 +130,9 @@ async def test_a_stop_claims_nothing_more() -> None:
         await started.wait()
         worker.stop()
         await client.start(run_it, id="two")()
-        while (await client.store.inspect.counts())["leases"]:  # the engine goes first, others take over at once
-            await asyncio.sleep(0.001)
+        await until_async(lambda: _count_is(client, "leases", 0))  # the engine goes first, others take over at once
         async with Worker(client, workflows=[run_it]):
-            while len(await client.store.inspect.tasks()) < 2:
-                await asyncio.sleep(0.001)
+            await until_async(lambda: _count_is(client, "tasks", 2))
             assert not running.done()
             release.set()
             await running
@@ -162,6 +160,10 @@ async def test_signals_are_left_alone_outside_of_the_main_thread() -> None:
     thread.start()
     await until(lambda: not thread.is_alive())
     assert outcome == [before]
+
+
+async def _count_is(client: Client, what: str, count: int) -> bool:
+    return (await client.store.inspect.counts())[what] == count
 
 
 @activity
