@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from .._log import ActivityTask, QueueTimeoutDue, RetryDue, write_due, write_outgoing, write_reply, write_task
 from ..errors import StoreError
@@ -48,63 +47,58 @@ class Committer:
 
     def __init__(self, store: Store, local: LocalTasks, session: str, queue: str) -> None:
         self._store, self._local, self._session, self._queue = store, local, session, queue
+        self._commit_number = 0  # a session's id is of one process, so these ids are too
 
     def prepare(self, owned: Owned) -> Prepared:
         """Return an empty commit for a partition."""
-        return Prepared(owned, Commit(owned.lease, self._store.clock.new_id()))
+        self._commit_number += 1
+        return Prepared(owned, Commit(owned.lease, f"{self._session}/{self._commit_number}"))
 
     def add(self, prepared: Prepared, stepped: Stepped) -> None:
         """Add a run's decision to a commit: all of it or, if something cannot be written (what is raised), nothing."""
-        before = [len(parts) for parts in _parts(prepared)]
-        try:
-            self._add(prepared, stepped)
-        except Exception:
-            claims = len(prepared.claims)
-            for parts, length in zip(_parts(prepared), before, strict=True):
-                del parts[length:]
-            for _ in range(claims - len(prepared.claims)):
-                self._local.unreserve()
-            raise
-
-    def _add(self, prepared: Prepared, stepped: Stepped) -> None:
-        prepared.stepped.append(stepped)
         commit, decision, execution = prepared.commit, stepped.decision, stepped.execution
+        records = [WIRE.encode(event) for event in decision.events]
+        tasks = [(write_task(task, queue=queue, inbox=self._queue), task) for task, queue in decision.tasks.values()]
+        dues = [write_due(item, due_ms) for item, due_ms in decision.dues.values()] if decision.dues else ()
+        if decision.outgoing or decision.replies:
+            outgoing = [write_outgoing(item, self._store.partitions) for item in decision.outgoing]
+            replies = [Reply(reply_id, write_reply(reply)) for reply_id, reply in decision.replies]
+            commit.outgoing += outgoing
+            commit.replies += replies
+        # From here on nothing raises.
+        prepared.stepped.append(stepped)
         for delivery in stepped.deliveries:
             if delivery.seq:
                 commit.consumed.append(delivery.seq)
-            if delivery.relayed:
+            elif delivery.relayed:
                 commit.relayed.append(delivery.relayed)
-            if isinstance(delivery.claimed, ClaimedTask):
+            elif delivery.claimed is not None:
                 commit.tasks_removed.append(delivery.claimed.task.id)
-        if decision.events and execution is not None:
-            records = [WIRE.encode(event) for event in decision.events]
+        if records and execution is not None:
             commit.appends.append(Append(execution.run_id, execution.seq - len(records), records))
-        commit.tasks_removed.extend(decision.tasks_removed)
-        commit.dues_removed.extend(decision.dues_removed)
-        for task, queue in decision.tasks.values():
-            self.add_task(prepared, task, queue)
-        for item, due_ms in decision.dues.values():
-            due = write_due(item, due_ms)
-            commit.dues.append(due)
-            prepared.dues.append(due)
-        partitions = self._store.partitions
-        commit.outgoing.extend(write_outgoing(item, partitions) for item in decision.outgoing)
-        commit.replies.extend(Reply(reply_id, write_reply(reply)) for reply_id, reply in decision.replies)
+        for stored, task in tasks:
+            self._add_task(prepared, stored, task)
+        if dues:
+            commit.dues += dues
+            prepared.dues += dues
+        if decision.tasks_removed:
+            commit.tasks_removed += decision.tasks_removed
+        if decision.dues_removed:
+            commit.dues_removed += decision.dues_removed
         self._add_document(commit, stepped)
 
-    def add_task(self, prepared: Prepared, task: ActivityTask, queue: str) -> None:
+    def _add_task(self, prepared: Prepared, stored: Task, task: ActivityTask) -> None:
         """Add a task, claimed for the worker of this process if that has a slot for it."""
-        claimed = self._local.reserve(queue, task.activity)
-        stored = write_task(task, queue=queue, inbox=self._queue, claimed_by=self._session if claimed else None)
-        prepared.commit.tasks.append(stored)
-        if claimed:
+        if self._local.reserve(stored.queue, task.activity):
+            stored.claimed_by = self._session
             prepared.claims.append((stored, task))
+        prepared.commit.tasks.append(stored)
 
     def add_retry(self, prepared: Prepared, item: RetryDue, due: Due) -> None:
         """Put the next attempt of an activity on its queue: the due's key goes, the task comes; the run need not be asked."""
         prepared.commit.dues_removed.append(item.key)
         prepared.fired.append(due)
-        self.add_task(prepared, item.task, item.queue)
+        self._add_task(prepared, write_task(item.task, queue=item.queue, inbox=self._queue), item.task)
         if item.queue_timeout_ms is not None:
             limit = QueueTimeoutDue(
                 workflow_id=item.workflow_id, run_id=item.run_id, id=item.id, attempt=item.task.attempt
@@ -168,11 +162,3 @@ class Committer:
             self._local.unreserve()
         for due in prepared.fired:
             prepared.owned.set_due(due)
-
-
-def _parts(prepared: Prepared) -> tuple[list[Any], ...]:
-    commit = prepared.commit
-    return (
-        prepared.stepped, prepared.claims, prepared.dues, prepared.fired, commit.appends, commit.documents, commit.consumed,
-        commit.tasks, commit.tasks_removed, commit.dues, commit.dues_removed, commit.outgoing, commit.relayed, commit.replies,
-    )  # fmt: skip

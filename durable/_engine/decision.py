@@ -2,20 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from .._log import ActivityTask, AnyDue, OutgoingMessage, QueryReply
+from .._log import ActivityTask, AnyDue, DueItem, Message, OutgoingMessage, QueryReply
 from ..history import Event
-
-
-@dataclass(slots=True)
-class Delivery:
-    """Something for a run, and what to remove from the log once its effects are recorded."""
-
-    name: str
-    message: object  # a `Message` or a `DueItem`
-    seq: int = 0  # of its inbox entry
-    due_key: str = ""
-    claimed: object = None  # the `ClaimedTask` of a local result
-    relayed: str = ""  # the id of the outgoing entry whose outcome this is
+from ..stores import ClaimedTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +13,18 @@ class Damaged:
 
     problem: str
     run_id: None = None
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Something for a run, and what to remove from the log once its effects are recorded."""
+
+    name: str
+    message: Message | DueItem | Damaged
+    seq: int = 0  # of its inbox entry
+    due_key: str = ""
+    claimed: ClaimedTask | None = None  # of a local result
+    relayed: str = ""  # the id of the outgoing entry whose outcome this is
 
 
 @dataclass(slots=True)

@@ -168,12 +168,12 @@ class Engine:
         if self._commits >= COMMITS_MAX:
             return False
         batch: list[Prepared] = []
-        left = _limits.BATCH_MESSAGES_MAX
+        left, now_ms = _limits.BATCH_MESSAGES_MAX, self._store.now_ms()
         for owned in list(self._owned.values()):
-            if owned.leaving:
+            if owned.leaving or not owned.has_work(now_ms):
                 continue
             prepared = self._committer.prepare(owned)
-            self._fire_dues(owned, prepared)
+            self._fire_dues(owned, prepared, now_ms)
             stepped = False
             while left > 0 and self._stepper.step_next(owned, prepared):
                 left -= 1
@@ -186,8 +186,7 @@ class Engine:
             self._submit(batch)
         return bool(batch) or left < _limits.BATCH_MESSAGES_MAX
 
-    def _fire_dues(self, owned: Owned, prepared: Prepared) -> None:
-        now_ms = self._store.now_ms()
+    def _fire_dues(self, owned: Owned, prepared: Prepared, now_ms: int) -> None:
         owned.wake_delayed(now_ms)
         fired = 0
         while fired < _limits.BATCH_MESSAGES_MAX and (due := owned.pop_due(now_ms)) is not None:

@@ -101,6 +101,11 @@ class Owned:
                 mailbox.not_before_ms = 0
                 self.enqueue(mailbox)
 
+    def has_work(self, now_ms: int) -> bool:
+        """Return whether a run is ready, or something is due."""
+        heap, delayed = self._heap, self.delayed
+        return bool(self.ready or (heap and heap[0][0] <= now_ms) or (delayed and delayed[0][0] <= now_ms))
+
     def backlog(self) -> int:
         """Return how many runs are ready."""
         return len(self.ready)

@@ -79,8 +79,18 @@ class Stepper:
     def _step(self, owned: Owned, mailbox: Mailbox, execution: Execution, prepared: Prepared) -> None:
         deliveries, mailbox.deliveries = mailbox.deliveries, []
         run_id = execution.run_id
-        mine = [d for d in deliveries if d.message.run_id in (None, run_id)]  # type: ignore[attr-defined]
-        if any(type(d.message) is RetryRun or (d not in mine and type(d.message) is AskQuery) for d in deliveries):
+        mine = deliveries
+        for delivery in deliveries:
+            message = delivery.message
+            theirs = message.run_id != run_id and message.run_id is not None
+            if theirs and mine is deliveries:
+                mine = [d for d in deliveries if d.message.run_id in (None, run_id)]
+            if type(message) is RetryRun or (theirs and type(message) is AskQuery):
+                special = True
+                break
+        else:
+            special = False
+        if special:
             self._spawn(self._special(owned, mailbox, execution, deliveries))
             return
         if execution.closed and _newer_start(deliveries, run_id) is not None:
@@ -92,9 +102,8 @@ class Stepper:
         stepped = Stepped(mailbox, deliveries, decision, execution)
         try:
             self._watched(execution, lambda: step(execution, mine, self._store.now_ms(), decision))
-            for delivery in deliveries:
-                if delivery.due_key and delivery not in mine:
-                    decision.dues_removed.append(delivery.due_key)
+            if mine is not deliveries:
+                decision.dues_removed += [d.due_key for d in deliveries if d.due_key and d not in mine]
             if pending_local(execution):
                 self._spawn(self._run_local(owned, stepped))
             else:

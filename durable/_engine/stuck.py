@@ -92,7 +92,8 @@ class Stuck:
         decision = Decision()
         failure = failure_of(RequestFailedError(f"the run cannot answer, it is stuck: {note}"), self._codec).as_wire()
         for delivery in asked:
-            decision.replies.append((delivery.message.reply, QueryReply(failure=failure)))  # type: ignore[attr-defined]
+            if isinstance(delivery.message, AskQuery | RetryRun):
+                decision.replies.append((delivery.message.reply, QueryReply(failure=failure)))
         prepared = self._committer.prepare(owned)
         self._committer.add(prepared, Stepped(mailbox, asked, decision))
         if new_note:

@@ -2,6 +2,7 @@
 
 from ._dues import (
     AnyDue,
+    DueItem,
     QueueTimeoutDue,
     RetryDue,
     RunTimeoutDue,
@@ -36,6 +37,7 @@ __all__ = [
     "ActivityTask",
     "AnyDue",
     "AskQuery",
+    "DueItem",
     "Message",
     "OutgoingEnded",
     "OutgoingMessage",

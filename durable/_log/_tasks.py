@@ -41,9 +41,9 @@ def task_id(run_id: str, command: int, attempt: int) -> str:
     return f"{run_id}/{command}/{attempt}"
 
 
-def write_task(task: ActivityTask, *, queue: str, inbox: str, claimed_by: str | None = None) -> Task:
+def write_task(task: ActivityTask, *, queue: str, inbox: str) -> Task:
     """Return `task` as a task of `queue` whose outcome goes to `inbox`."""
-    return Task(task.task_id, queue, task.activity, inbox, task.workflow_id, _encoder.encode(task), claimed_by)
+    return Task(task.task_id, queue, task.activity, inbox, task.workflow_id, _encoder.encode(task))
 
 
 def read_task(task: Task) -> ActivityTask:
