@@ -109,7 +109,7 @@ class Signal(Generic[T]):
     def _decoded(self, run: Run, raw: msgspec.Raw) -> T:
         try:
             return cast(T, run.codec.decode(from_raw(raw), self.type, what=f"the value of signal {self.name!r}"))
-        except DecodeError as error:
+        except Exception as error:  # not the code's fault, whatever it is: the run is stuck, not failed
             run.abort(error)
 
     def __repr__(self) -> str:

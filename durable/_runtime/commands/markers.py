@@ -30,7 +30,10 @@ def record_side_effect(run: Run, function: Callable[[], Any], hint: Any) -> Any:
         run.emit(event)
     if event.failure is not None:
         raise exception_of(Failure.from_wire(event.failure), (), run.codec)
-    return run.codec.decode(from_raw(event.value), hint, what=what)
+    try:
+        return run.codec.decode(from_raw(event.value), hint, what=what)
+    except Exception as error:  # it was encoded once: its type was changed, and the run is stuck until that is put right
+        run.abort(error)
 
 
 def _recorded(run: Run, id: int, function: Callable[[], Any], hint: Any, what: str) -> SideEffectRecorded:  # noqa: A002
