@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from .._log import ActivityTask
 from ..author import Activity, Workflow, collect_activities
@@ -117,7 +117,7 @@ def _same(one: Activity[..., Any], other: Activity[..., Any]) -> bool:
 def _items(given: Any, what: str) -> list[Any]:
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise DefinitionError(f"{what}: expected a list, got {given!r}; write {what}=[...]")
-    return list(cast(Iterable[Any], given))
+    return list(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _advice(item: object, what: str) -> str:
