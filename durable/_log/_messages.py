@@ -12,7 +12,7 @@ from ..history import FailureData, Parent
 from ..stores import Entry
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     """Something for a run. `request` is the id of the call or fact behind it: a repeat is dropped."""
 
     run_id: str | None = None

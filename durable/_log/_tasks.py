@@ -6,7 +6,7 @@ from ..errors import DamagedRecordError
 from ..stores import Task
 
 
-class ActivityTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ActivityTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """All that a worker needs to run one attempt. Limits are in ms; `details` is what an earlier attempt said last by `heartbeat`."""
 
     workflow: str

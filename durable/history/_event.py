@@ -7,7 +7,7 @@ import msgspec
 Role = Literal["inbound", "command", "note", "close"]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     """A fact in a run's history. `at` is the store's time in ms since the epoch.
 
     `role` says how replay treats it: an *inbound* event is delivered to the code; a *command* must be asked for by the
