@@ -13,6 +13,8 @@ from .._watch import Topics
 
 @dataclass(slots=True)
 class SessionRow:
+    """A session."""
+
     group: str
     data: bytes
     expires_ms: int
@@ -21,6 +23,8 @@ class SessionRow:
 
 @dataclass(slots=True)
 class LeaseRow:
+    """A lease; without a session if it was given up."""
+
     session: str | None
     epoch: int
     last_commit: str | None = None
@@ -67,6 +71,8 @@ class Dues:
 
 @dataclass(slots=True)
 class Partition:
+    """What one partition holds, with its indexes."""
+
     documents: dict[str, Document] = field(default_factory=dict[str, Document])
     ids_of: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # ids by name, sorted
     open_id: dict[str, str] = field(default_factory=dict[str, str])  # by name

@@ -1,6 +1,7 @@
 """What people look at, and what they do with parked tasks."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, cast
@@ -9,6 +10,8 @@ from .._protocol import Document, DocumentFilter, Entry, Task, TaskInfo, tasks_t
 from ._documents import COLUMNS, document_of
 from ._statements import Value
 from ._writer import Tx, one_by_one
+
+_PARAMETER = re.compile(r":(\w+)")
 
 
 class Discarding(NamedTuple):
@@ -23,33 +26,28 @@ class TaskFilter(NamedTuple):
     limit: int
 
 
-def _where(wanted: DocumentFilter) -> tuple[str, list[Value]]:
-    terms: list[tuple[str, Value]] = []
-    if wanted.name is not None:
-        terms.append(("name = ?", wanted.name))
-    if wanted.name_prefix is not None:
-        terms.append(("substr(name, 1, length(?1)) = ?1", wanted.name_prefix))
-    if wanted.kinds:
-        terms.append(("kind IN (SELECT value FROM json_each(?))", json.dumps(list(wanted.kinds))))
-    if wanted.states:
-        terms.append(("state IN (SELECT value FROM json_each(?))", json.dumps(list(wanted.states))))
-    if wanted.noted is not None:
-        terms.append(("(note <> '') = ?", int(wanted.noted)))
-    if wanted.created_after_ms is not None:
-        terms.append(("created_ms >= ?", wanted.created_after_ms))
-    if wanted.created_before_ms is not None:
-        terms.append(("created_ms < ?", wanted.created_before_ms))
-    if wanted.before_id is not None:
-        terms.append(("id < ?", wanted.before_id))
-    numbered = [text.replace("?1", "?").replace("?", f"?{number}") for number, (text, _) in enumerate(terms, 1)]
-    return " AND ".join(numbered) or "1", [value for _, value in terms]
+def _where(wanted: DocumentFilter) -> tuple[str, dict[str, Value]]:
+    """Return the condition for `wanted`, and the values of its parameters."""
+    terms: list[tuple[bool, str, Value]] = [
+        (wanted.name is not None, "name = :name", wanted.name),
+        (wanted.name_prefix is not None, "substr(name, 1, length(:prefix)) = :prefix", wanted.name_prefix),
+        (bool(wanted.kinds), "kind IN (SELECT value FROM json_each(:kinds))", json.dumps(list(wanted.kinds))),
+        (bool(wanted.states), "state IN (SELECT value FROM json_each(:states))", json.dumps(list(wanted.states))),
+        (wanted.noted is not None, "(note <> '') = :noted", int(bool(wanted.noted))),
+        (wanted.created_after_ms is not None, "created_ms >= :after", wanted.created_after_ms),
+        (wanted.created_before_ms is not None, "created_ms < :before", wanted.created_before_ms),
+        (wanted.before_id is not None, "id < :before_id", wanted.before_id),
+    ]
+    asked = [(text, value) for is_asked, text, value in terms if is_asked]
+    values = {_PARAMETER.findall(text)[0]: value for text, value in asked}
+    return " AND ".join(text for text, _ in asked) or "1", values
 
 
 def documents(cursor: sqlite3.Cursor, wanted: tuple[DocumentFilter, int]) -> list[tuple[int, Document]]:
     """See `Inspect.documents`."""
     where, values = _where(wanted[0])
-    sql = f"SELECT partition, {COLUMNS} FROM documents WHERE {where} ORDER BY id DESC, partition DESC LIMIT ?{len(values) + 1}"
-    return [(row[0], document_of(row[1:])) for row in cursor.execute(sql, [*values, wanted[1]]).fetchall()]
+    sql = f"SELECT partition, {COLUMNS} FROM documents WHERE {where} ORDER BY id DESC, partition DESC LIMIT :limit"
+    return [(row[0], document_of(row[1:])) for row in cursor.execute(sql, {**values, "limit": wanted[1]}).fetchall()]
 
 
 def count_documents(cursor: sqlite3.Cursor, wanted: DocumentFilter) -> dict[str, int]:
@@ -104,12 +102,12 @@ def discard_parked(tx: Tx, asked: Discarding) -> int:
 _COUNTS = """
     SELECT 'inbox', (SELECT count(*) FROM inbox), 'tasks', (SELECT count(*) FROM tasks), 'dues', (SELECT count(*) FROM dues),
         'outgoing', (SELECT count(*) FROM outgoing), 'documents', (SELECT count(*) FROM documents),
-        'sessions', (SELECT count(*) FROM sessions WHERE expires_ms > ?1),
-        'leases', (SELECT count(*) FROM leases l JOIN sessions s ON s.id = l.session WHERE s.expires_ms > ?1),
-        'records', (SELECT count(*) FROM records), 'replies', (SELECT count(*) FROM replies WHERE expires_ms > ?1)"""
+        'sessions', (SELECT count(*) FROM sessions WHERE expires_ms > ?),
+        'leases', (SELECT count(*) FROM leases l JOIN sessions s ON s.id = l.session WHERE s.expires_ms > ?),
+        'records', (SELECT count(*) FROM records), 'replies', (SELECT count(*) FROM replies WHERE expires_ms > ?)"""
 
 
 def counts(cursor: sqlite3.Cursor, now_ms: int) -> dict[str, int]:
     """See `Inspect.counts`."""
-    (row,) = cursor.execute(_COUNTS, (now_ms,)).fetchall()
+    (row,) = cursor.execute(_COUNTS, (now_ms, now_ms, now_ms)).fetchall()
     return dict(zip(cast("tuple[str, ...]", row[::2]), cast("tuple[int, ...]", row[1::2]), strict=True))

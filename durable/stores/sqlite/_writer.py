@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 # How often this thread looks for commits of other processes while somebody waits: (after so many looks in vain, seconds).
 # A look costs about 100 microseconds with the wake-up of the thread: 1.1%, 0.5% and 0.25% of a core.
-_LOOK_EVERY_S = ((0, 0.01), (30, 0.025), (1_000, 0.05))
+_LOOK_EVERY_S = ((0, 0.01), (30, 0.025), (150, 0.05))
 _LOOK_S_PER_WATCH = (
     0.0001  # a commit of another process wakes every watch: 1,000 of them are woken ten times a second at most
 )
