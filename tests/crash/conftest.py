@@ -1,0 +1,159 @@
+"""A SQLite file, a ledger beside it, and worker processes that can be killed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable import Client
+from durable.history import ActivityCompleted, LocalActivityCompleted, RecordedEvent, SignalReceived
+from tests.crash.program import EFFECTS, SIGNALS, bonus, expected, journey, ledger
+from tests.engine.harness import replayed_execution
+
+ROOT = Path(__file__).parents[2]
+TTL_S = 1.0
+
+
+class Workers:
+    """Worker processes on one file."""
+
+    def __init__(self, url: str, book: str, log: Path) -> None:
+        self.url, self.book, self._log = url, book, log
+        self.alive: list[subprocess.Popen[bytes]] = []
+        self.killed = 0
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start one more."""
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.crash.program", self.url, self.book, str(TTL_S)],
+                cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        self.alive.append(process)
+        return process
+
+    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+        """Kill it as the machine's OOM killer would."""
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(10) == -signal.SIGKILL, f"it had ended by itself:\n{self.log()[-4000:]}"
+        self.forget(process)
+        self.killed += 1
+
+    def stop(self, process: "subprocess.Popen[bytes]") -> None:
+        """Stop it in good order."""
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, self.log()[-4000:]
+        self.forget(process)
+
+    def forget(self, process: "subprocess.Popen[bytes]") -> None:
+        """Let go of a process that has ended."""
+        self.alive.remove(process)
+        assert process.stdout is not None
+        process.stdout.close()
+
+    def log(self) -> str:
+        """Return what the workers wrote to standard error."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def close(self) -> None:
+        """Kill what is alive."""
+        for process in list(self.alive):
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait(10)
+            self.forget(process)
+
+
+class Scene:
+    """The client's side: starts runs, sends signals, waits, and reckons at the end."""
+
+    def __init__(self, client: Client, workers: Workers) -> None:
+        self.client, self.workers = client, workers
+        self.started: list[int] = []
+        self.signalled: list[int] = []
+
+    async def start(self, count: int) -> None:
+        """Start more runs."""
+        for _ in range(count):
+            run = len(self.started)
+            await self.client.start(journey, id=f"run-{run}")(run)
+            self.started.append(run)
+
+    async def signal(self) -> None:
+        """Send its signals to the oldest run that has none yet."""
+        run = len(self.signalled)
+        if run < len(self.started):
+            for value in range(1, SIGNALS + 1):
+                await self.client.handle(f"run-{run}").signal(bonus, 1000 * value)
+            self.signalled.append(run)
+
+    def effects(self) -> int:
+        """Return how many effects the ledger has."""
+        with ledger(self.workers.book) as book:
+            (count,) = book.execute("SELECT count(*) FROM effects").fetchone()
+            return int(count)
+
+    async def until(self, condition: Callable[[], Any], *, within_s: float = 30.0) -> bool:
+        """Wait until `condition()` is true; False after `within_s`."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    found = condition()
+                    if isinstance(found, Awaitable):
+                        found = await found
+                    if found:
+                        return True
+                    await asyncio.sleep(0.01)  # what other processes do, nobody tells us
+        except TimeoutError:
+            return False
+
+    async def holders(self) -> Counter[str]:
+        """Return how many partitions each session owns."""
+        return Counter((await self.client.store.holders("default")).values())
+
+    async def reckon(self) -> None:
+        """Every run ended with the right result; every activity and signal is recorded once; the world saw each effect."""
+        for run in self.started:
+            handle = self.client.handle(f"run-{run}", workflow=journey)
+            assert await handle.result(timeout=60) == expected(run), self.workers.log()[-4000:]
+            history = await handle.history()
+            self._check(history)
+        with ledger(self.workers.book) as book:
+            keys = dict(book.execute("SELECT key, count(*) FROM effects GROUP BY key").fetchall())
+            per_run = dict(book.execute("SELECT run, count(DISTINCT key) FROM effects GROUP BY run").fetchall())
+        assert per_run == dict.fromkeys(self.started, EFFECTS)
+        # An effect may be repeated if its worker died between the effect and its record, and only then.
+        assert max(keys.values()) <= 1 + self.workers.killed
+        assert sum(keys.values()) - len(keys) <= 30 * (1 + self.workers.killed)
+        counts = await self.client.store.inspect.counts()
+        assert (counts["inbox"], counts["tasks"], counts["dues"]) == (0, 0, 0), counts
+
+    @staticmethod
+    def _check(history: Any) -> None:
+        events = [recorded.event for recorded in history]
+        done = [event.id for event in events if isinstance(event, ActivityCompleted | LocalActivityCompleted)]
+        assert len(done) == len(set(done)) == EFFECTS
+        requests = [event.request for event in events if isinstance(event, SignalReceived)]
+        assert len(requests) == len(set(requests)) == SIGNALS
+        records = [recorded.record for recorded in history]
+        replayed_execution(journey, records).dispose()
+        assert [RecordedEvent.read(n, record).seq for n, record in enumerate(records, 1)] == list(range(1, len(records) + 1))
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """Give a client on a fresh file, and nobody who works."""
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    workers = Workers(url, os.fspath(tmp_path / "ledger.db"), tmp_path / "workers.log")
+    try:
+        async with Client.connect(url) as client:
+            yield Scene(client, workers)
+    finally:
+        workers.close()
