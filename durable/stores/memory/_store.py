@@ -202,6 +202,8 @@ class MemoryStore:
             )
 
     def _is_current(self, lease: Lease, session: str) -> bool:
+        if not 0 <= lease.partition < len(self._state.partitions):
+            return False
         row = self._state.partitions[lease.partition].leases.get(lease.inbox)
         return row is not None and row.session == lease.session == session and row.epoch == lease.epoch
 

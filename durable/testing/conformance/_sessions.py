@@ -74,7 +74,9 @@ class SessionTests(Base):
         assert await store.holders(INBOX) == {}
         new = await lease_for(store, "s-2")
         assert new.epoch > old.epoch
-        await store.release([old, replace(new, session="s-1"), Lease(P + 1, "nothing", "s-1", 1)])
+        await store.release(
+            [old, replace(new, session="s-1"), Lease(P + 1, "nothing", "s-1", 1), Lease(9_999, INBOX, "s-1", 1)]
+        )
         assert await store.holders(INBOX) == {P: "s-2"}
 
     async def test_a_session_that_is_not_alive_acquires_nothing(self, store: Store, clock: ManualClock) -> None:
