@@ -136,7 +136,10 @@ class Committer:
         attempt = 0
         while True:
             try:
-                return await self._store.commit(commits)
+                answers = await self._store.commit(commits)
+                if attempt:
+                    await self._unclaim_refused(batch, answers)
+                return answers
             except StoreError as error:
                 if not error.retryable:
                     return [error] * len(commits)
@@ -144,6 +147,21 @@ class Committer:
                 attempt += 1
                 _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
                 await self._store.clock.sleep(pause)
+
+    async def _unclaim_refused(self, batch: Sequence[Prepared], answers: Sequence[Exception | None]) -> None:
+        """Set free what a commit may have claimed although its repeat was refused.
+
+        A store remembers the last commit of a lease only. If an earlier one was applied, unseen, and a later one after it,
+        the repeat of the earlier is refused; its tasks are in the store then, claimed by us, and nobody would run them.
+        """
+        tasks = [
+            stored.id
+            for prepared, answer in zip(batch, answers, strict=True)
+            if answer is not None
+            for stored, _ in prepared.claims
+        ]
+        if tasks:
+            await self._store.unclaim(self._session, tasks)
 
     def applied(self, prepared: Prepared) -> None:
         """The commit is durable: run the tasks that it claimed for this process, and remember its dues."""

@@ -24,7 +24,7 @@ from .._log import (
     TotalTimeoutDue,
 )
 from .._runtime.commands import ActivityCommand, ExternalCommand, LocalActivityCommand
-from .._runtime.run import Run
+from .._runtime.run import Run, plainly
 from ..codec import failure_of
 from ..errors import ActivityTimeoutError, DamagedRecordError, InternalError, RequestFailedError
 from ..history import (
@@ -53,11 +53,21 @@ from .execution import Execution
 FLAGS: tuple[str, ...] = ()
 """Engine behaviour that shapes replay and that runs begun by this version have; recorded in `RunStarted` (DESIGN §6)."""
 
+PORTION = 1_000  # messages delivered under one watch: a tenth of a second, if the code does little with each
+
 _CALLERS = (SendSignal, RequestCancel)
 
 
-def step(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, decision: Decision) -> None:
+def step(
+    execution: Execution,
+    deliveries: Sequence[Delivery],
+    now_ms: int,
+    decision: Decision,
+    watched: Callable[[Callable[[], None]], None] = plainly,
+) -> None:
     """Deliver `deliveries` to `execution` and add what follows to `decision`.
+
+    `watched` runs the code, in portions: that there are many messages must not look like code that never ends.
 
     Raises what makes the run stuck; the execution and the decision must be thrown away then. If local activities are
     pending afterwards (`pending_local`), the step is not over: run them, `deliver_local` each, then `finish`.
@@ -66,6 +76,15 @@ def step(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, deci
         now_ms = execution.run.now_ms  # the store's clock went back: a run's time does not
     if len(deliveries) > 1:
         deliveries = sorted(deliveries, key=_rank)  # queries last: they see the latest state, and one may spoil the run
+    for first in range(0, len(deliveries), PORTION):
+        portion = deliveries if len(deliveries) <= PORTION else deliveries[first : first + PORTION]
+        watched(lambda portion=portion: _handle(execution, portion, now_ms, decision))  # type: ignore[misc]
+    finish(execution, decision)
+    if execution.run is not None and execution.run.spoiled:
+        execution.dispose()
+
+
+def _handle(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, decision: Decision) -> None:
     for delivery in deliveries:
         if delivery.due_key:
             decision.dues_removed.append(delivery.due_key)
@@ -75,9 +94,6 @@ def step(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, deci
                 raise DamagedRecordError(delivery.message.problem)
             raise InternalError(f"no step for a {type(delivery.message).__name__}")
         handler(execution, delivery.message, now_ms, decision)
-    finish(execution, decision)
-    if execution.run is not None and execution.run.spoiled:
-        execution.dispose()
 
 
 def finish(execution: Execution, decision: Decision) -> None:

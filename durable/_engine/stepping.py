@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from .._log import ActivityEnded, AskQuery, QueryReply, RetryRun, StartRun
@@ -101,7 +102,7 @@ class Stepper:
         decision = Decision()
         stepped = Stepped(mailbox, deliveries, decision, execution)
         try:
-            self._watched(execution, lambda: step(execution, mine, self._store.now_ms(), decision))
+            step(execution, mine, self._store.now_ms(), decision, self._watch(execution.workflow_id))
             if mine is not deliveries:
                 decision.dues_removed += [d.due_key for d in deliveries if d.due_key and d not in mine]
             if pending_local(execution):
@@ -113,13 +114,11 @@ class Stepper:
             self._spawn(self.stuck.report(owned, mailbox, deliveries, error, execution))
 
     async def _replayed(self, partition: int, document: Document) -> Execution:
-        def watched(function: Callable[[], None]) -> None:
-            self._watchdog.run(document.name, function)
-
+        watched = self._watch(document.name)
         return await load_execution(self._store, self._specs, self._codec, partition, document, watched)
 
-    def _watched(self, execution: Execution, function: Callable[[], None]) -> None:
-        self._watchdog.run(execution.workflow_id, function)
+    def _watch(self, label: str) -> Callable[[Callable[[], None]], None]:
+        return partial(self._watchdog.run, label)
 
     async def _commit(self, owned: Owned, stepped: Stepped) -> None:
         prepared = self._committer.prepare(owned)
@@ -176,6 +175,7 @@ class Stepper:
         execution, decision = stepped.execution, stepped.decision
         assert execution is not None
         tasks: dict[int, asyncio.Task[ActivityEnded]] = {}
+        watched = self._watch(execution.workflow_id)
         try:
             while waiting := pending_local(execution):
                 for command in waiting:
@@ -187,7 +187,7 @@ class Stepper:
                 for task in sorted(done, key=lambda t: t.result().id):
                     ended = task.result()
                     now_ms = self._store.now_ms()
-                    self._watched(execution, lambda e=ended, n=now_ms: deliver_local(execution, e, n, decision))  # type: ignore[misc]
+                    watched(lambda e=ended, n=now_ms: deliver_local(execution, e, n, decision))  # type: ignore[misc]
             finish(execution, decision)
         except Exception as error:
             execution.dispose()
