@@ -34,7 +34,7 @@ class Decision:
 
 manager = Signal("manager", Decision)
 director = Signal("director", Decision)
-waiting_for: Query[str] = Query("waiting_for", str)
+waiting_for = Query("waiting_for", str)
 
 
 @activity

@@ -36,7 +36,7 @@ class Outcome:
 
 
 confirmation = Signal("confirmation", bool)  # the customer clicked the link in the mail
-progress: Query[str] = Query("progress", str)
+progress = Query("progress", str)
 
 
 @activity(raises=[OutOfStockError], retry=FEW, timeout="10 s")
