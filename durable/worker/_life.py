@@ -174,7 +174,7 @@ class Life:
             await self._runner.wait_until_idle(self._settings.grace_s)
         if engine_stop is not None:
             await self._bounded(engine_stop)
-        await self._runner.give_up_all(patience=not self._hard)
+        await self._bounded(asyncio.ensure_future(self._runner.give_up_all(patience=not self._hard)))
         self._keeper.stop()
         await self._bounded(self._kept)
         await self._background.cancel()

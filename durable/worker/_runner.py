@@ -17,12 +17,14 @@ from ._claims import Claimer
 from ._deadlines import Deadlines
 from ._delivery import Delivery
 from ._modes import Modes, timed_out
+from ._outcome import failed
 from ._plans import Plan
 from ._progress import Progress
 from ._slots import Mode, Slots
 
 logger = logging.getLogger("durable.worker")
 
+_STRAY_S = 0.05  # a loop that shuts down cancels all of its tasks in one go, the worker's among them: it stops well within this
 _PATIENCE_S = 2.0  # between telling code to stop and going on without it: enough for a `finally`, short within a grace
 
 
@@ -48,6 +50,7 @@ class Runner:
         self._plans = {name: Plan(activity, codec, queue) for name, activity in activities.items()}
         self._running: dict[str, Attempt] = {}
         self._lingering: set[Attempt] = set()
+        self._strays: set[Attempt] = set()
         self._handed_back: list[str] = []
         self._open = True
         self._idle = asyncio.Event()
@@ -138,6 +141,13 @@ class Runner:
 
     def ended(self, attempt: Attempt, ended: ActivityEnded | None) -> None:
         """See `AttemptEvents`."""
+        if ended is None and not attempt.verdict and self._running.get(attempt.key) is attempt:
+            # Cancelled, and not by us: either its own code did it, or the whole loop is being shut down. That will show.
+            if self._open:
+                self._strays.add(attempt)
+                self._deadlines.push(self.monotonic() + _STRAY_S, attempt, "stray")
+                return
+            attempt.verdict = "stop"
         attempt.ended = True
         if self._running.get(attempt.key) is attempt:
             self._settle(attempt, ended)
@@ -234,6 +244,11 @@ class Runner:
         """A time of `attempt` has come."""
         if kind == "patience":
             self._out_of_patience(attempt)
+        elif kind == "stray":
+            if attempt in self._strays:
+                self._strays.discard(attempt)
+                error = asyncio.CancelledError("the activity's task was cancelled, and not by its worker")
+                self.ended(attempt, failed(attempt.plan, attempt.task, attempt, error))
         elif attempt.verdict:
             return
         elif (
@@ -287,6 +302,9 @@ class Runner:
         self._open = False
         for claimer in self._claimers:
             claimer.stop()
+        for attempt in self._strays:
+            self.ended(attempt, None)
+        self._strays.clear()
         self._note_idle()
 
     async def wait_until_idle(self, timeout_s: float | None) -> bool:

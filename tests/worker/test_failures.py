@@ -176,3 +176,25 @@ async def test_a_cancelled_error_of_the_code_itself_is_a_failure() -> None:
 
     async with serving(workflows=[run_it], activities=[gather_wrongly]) as client:
         assert "CancelledError" in await client.execute(run_it)()
+
+
+async def test_a_task_that_cancels_itself_fails() -> None:
+    """It must not hang: the worker did not ask for it, so it is the code's own doing."""
+
+    @activity(retry=RetryPolicy(max_attempts=1))
+    async def cancel_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await cancel_itself()
+        except ActivityError as error:
+            return str(error.__cause__)
+        return ""
+
+    async with serving(workflows=[run_it], activities=[cancel_itself]) as client:
+        assert "not by its worker" in await client.execute(run_it)()

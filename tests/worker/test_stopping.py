@@ -246,3 +246,42 @@ async def test_a_store_that_is_away_at_the_start_is_an_error() -> None:
         async with Worker(Client(Away()), activities=[noop]):
             pass
     assert asyncio.all_tasks() == before
+
+
+def test_the_end_of_the_program_does_not_fail_activities() -> None:
+    """`asyncio.run` cancels all tasks at its end, activities among them: these are handed back, not failed."""
+    tasks: list[tuple[bool, int]] = []
+    inbox: list[int] = []
+
+    async def main(client: Client) -> None:
+        started = asyncio.Event()
+
+        @activity
+        async def work() -> None:
+            started.set()
+            await asyncio.Event().wait()
+
+        @workflow
+        async def run_it() -> None:
+            await work()
+
+        worker = Worker(client, workflows=[run_it], activities=[work])
+        main.running = asyncio.ensure_future(worker.run())  # type: ignore[attr-defined] - kept, and left alone
+        await client.start(run_it)()
+        await started.wait()
+
+    async def whole() -> Client:
+        client = await Client.connect("memory:")
+        await main(client)
+        return client
+
+    client = asyncio.run(whole())
+
+    async def look() -> None:
+        tasks.extend((task.claimed_by is not None, task.deliveries) for task in await client.store.inspect.tasks())
+        counts = await client.store.inspect.counts()
+        inbox.extend([counts["inbox"], counts["sessions"]])
+
+    asyncio.run(look())
+    assert tasks == [(False, 0)]
+    assert inbox == [0, 0]
