@@ -40,6 +40,12 @@ class Program:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
+    def children(self) -> list[int]:
+        """Return the pids of its child processes that run activities."""
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        pids = [int(pid) for path in threads for pid in path.read_text().split()]
+        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
@@ -285,3 +291,21 @@ def test_the_end_of_the_program_does_not_fail_activities() -> None:
     asyncio.run(look())
     assert tasks == [(False, 0)]
     assert inbox == [0, 0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the children by /proc")
+async def test_children_end_with_their_worker() -> None:
+    """However it dies: nobody is left to take their results."""
+    with program("process", "hangs") as running:
+        assert running.line() == "started"
+        (child,) = running.children()
+        running.send(signal.SIGKILL)
+        await until(lambda: not _is_alive(child))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"  # a zombie has ended, and waits for whoever adopted it
