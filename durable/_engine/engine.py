@@ -12,21 +12,22 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from .. import _limits, telemetry
-from .._log import ActivityEnded, QueueTimeoutDue, RetryDue, read_due, read_message
+from .._log import ActivityEnded
 from .._runtime import guard
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec
-from ..errors import ClaimLostError, DurableError, StoreError
-from ..stores import ClaimedTask, Due, Lease, Outgoing, Store, inbox_topic
+from ..errors import ClaimLostError, StoreError
+from ..stores import ClaimedTask, Lease, Outgoing, Store, inbox_topic
 from . import balance
 from ._local import LocalTasks
 from ._watchdog import Watchdog
 from .cache import ExecutionCache
 from .commits import Committer, Prepared
 from .completion import Completion
-from .decision import Damaged, Delivery
+from .decision import Delivery
+from .intake import Intake
 from .outbox import Outbox
-from .owned import HORIZON_MS, REFRESH_MS, Owned
+from .owned import Owned
 from .stepping import Stepper
 from .stuck import hand_over
 
@@ -70,6 +71,7 @@ class Engine:
         self._committer = committer
         self._cache = ExecutionCache(cache_runs)
         self._outbox = Outbox(store)
+        self._intake = Intake(store, committer, self._submit, self._spawn, self._wake.set)
         self._completion = Completion(store, committer, self._cache, self._is_owned, self._abandon)
         self._stepper = Stepper(
             store,
@@ -152,7 +154,7 @@ class Engine:
         while not self._stopping:
             self._wake.clear()
             try:
-                await self._read()
+                await self._intake.read(list(self._owned.values()))
             except StoreError as error:
                 _log.warning("the store cannot be read, trying again: %s", error)
                 await self._store.clock.sleep(self._interval_s)
@@ -173,7 +175,7 @@ class Engine:
             if owned.leaving or not owned.has_work(now_ms):
                 continue
             prepared = self._committer.prepare(owned)
-            self._fire_dues(owned, prepared, now_ms)
+            self._intake.fire(owned, prepared, now_ms)
             stepped = False
             while left > 0 and self._stepper.step_next(owned, prepared):
                 left -= 1
@@ -185,80 +187,6 @@ class Engine:
         if batch:
             self._submit(batch)
         return bool(batch) or left < _limits.BATCH_MESSAGES_MAX
-
-    def _fire_dues(self, owned: Owned, prepared: Prepared, now_ms: int) -> None:
-        owned.wake_delayed(now_ms)
-        fired = 0
-        while fired < _limits.BATCH_MESSAGES_MAX and (due := owned.pop_due(now_ms)) is not None:
-            fired += 1
-            try:
-                item = read_due(due)
-            except DurableError as error:
-                _log.error("a due entry is dropped: %s", error)
-                prepared.commit.dues_removed.append(due.key)
-                prepared.fired.append(due)
-                continue
-            if isinstance(item, RetryDue):
-                self._committer.add_retry(prepared, item, due)
-            elif isinstance(item, QueueTimeoutDue):
-                self._spawn(self._check_waiting(owned, due, item))
-            else:
-                owned.post(Delivery(item.workflow_id, item, due_key=due.key))
-
-    async def _check_waiting(self, owned: Owned, due: Due, item: QueueTimeoutDue) -> None:
-        """An attempt's time in its queue is over: that matters only if no worker holds it."""
-        waiting = await self._store.inspect.tasks(name=item.workflow_id, limit=100_000)
-        task_id = f"{item.run_id}/{item.id}/{item.attempt}"
-        if any(info.task.id == task_id and info.claimed_by is None for info in waiting):
-            owned.post(Delivery(item.workflow_id, item, due_key=due.key))
-            self._wake.set()
-            return
-        prepared = self._committer.prepare(owned)
-        prepared.commit.dues_removed.append(due.key)
-        prepared.fired.append(due)
-        self._submit([prepared])
-
-    async def _read(self) -> None:
-        """Read the inboxes that may have something new, and the dues that come near."""
-        now_ms = self._store.now_ms()
-        reading = []
-        for owned in list(self._owned.values()):
-            if owned.unread and not owned.leaving and owned.backlog() < BACKLOG_MAX:
-                owned.unread = False
-                reading.append(owned)
-            if owned.horizon_ms - now_ms < REFRESH_MS:
-                await self._read_dues(owned, now_ms)
-        if not reading:
-            return
-        limit = _limits.BATCH_MESSAGES_MAX
-        try:
-            answers = await self._store.read_inboxes([(owned.lease, owned.cursor) for owned in reading], limit)
-        except StoreError:
-            for owned in reading:
-                owned.unread = True
-            raise
-        for owned, entries in zip(reading, answers, strict=True):
-            owned.unread = owned.unread or len(entries) >= limit
-            left_over, owned.caught_up = not owned.caught_up, owned.caught_up or len(entries) < limit
-            for entry in entries:
-                owned.cursor = entry.seq
-                message: object
-                try:
-                    message = read_message(entry.data)
-                except DurableError as error:
-                    message = Damaged(str(error))
-                owned.post(Delivery(entry.name, message, seq=entry.seq))
-                if left_over:
-                    owned.mailboxes[
-                        entry.name
-                    ].reload = True  # an earlier owner may have found the run stuck, and said so
-
-    async def _read_dues(self, owned: Owned, now_ms: int) -> None:
-        until_ms = now_ms + HORIZON_MS
-        owned.begin_reading_dues()
-        dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=DUES_PAGE)
-        complete = len(dues) < DUES_PAGE
-        owned.learn_dues(dues, until_ms if complete else dues[-1].due_ms)
 
     def _pause_s(self) -> float:
         """Return how long there is nothing to do if nobody wakes the loop."""

@@ -1,0 +1,110 @@
+"""What comes in: reads the inboxes and dues of owned partitions, and posts it to the runs that it is for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from .. import _limits
+from .._log import QueueTimeoutDue, RetryDue, read_due, read_message
+from ..errors import DurableError, StoreError
+from ..stores import Due, Store
+from .commits import Committer, Prepared
+from .decision import Damaged, Delivery
+from .owned import HORIZON_MS, REFRESH_MS, Owned
+
+_log = logging.getLogger("durable.engine")
+
+DUES_PAGE = 10_000  # dues read at once
+BACKLOG_MAX = 4 * _limits.BATCH_MESSAGES_MAX  # runs ready to step; beyond it, the inboxes are left for later
+
+
+class Intake:
+    """Reads for the engine. `submit` sends a commit, `spawn` runs a coroutine beside the loop, `wake` lets the loop look again."""
+
+    def __init__(
+        self,
+        store: Store,
+        committer: Committer,
+        submit: Callable[[list[Prepared]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store, self._committer = store, committer
+        self._submit, self._spawn, self._wake = submit, spawn, wake
+
+    async def read(self, owned_partitions: Sequence[Owned]) -> None:
+        """Read the inboxes that may have something new, and the dues that come near."""
+        now_ms = self._store.now_ms()
+        reading = []
+        for owned in owned_partitions:
+            if owned.unread and not owned.leaving and owned.backlog() < BACKLOG_MAX:
+                owned.unread = False
+                reading.append(owned)
+            if owned.horizon_ms - now_ms < REFRESH_MS:
+                await self._read_dues(owned, now_ms)
+        if not reading:
+            return
+        limit = _limits.BATCH_MESSAGES_MAX
+        try:
+            answers = await self._store.read_inboxes([(owned.lease, owned.cursor) for owned in reading], limit)
+        except StoreError:
+            for owned in reading:
+                owned.unread = True
+            raise
+        for owned, entries in zip(reading, answers, strict=True):
+            owned.unread = owned.unread or len(entries) >= limit
+            left_over, owned.caught_up = not owned.caught_up, owned.caught_up or len(entries) < limit
+            for entry in entries:
+                owned.cursor = entry.seq
+                message: object
+                try:
+                    message = read_message(entry.data)
+                except DurableError as error:
+                    message = Damaged(str(error))
+                owned.post(Delivery(entry.name, message, seq=entry.seq))
+                if left_over:
+                    owned.mailboxes[
+                        entry.name
+                    ].reload = True  # an earlier owner may have found the run stuck, and said so
+
+    async def _read_dues(self, owned: Owned, now_ms: int) -> None:
+        until_ms = now_ms + HORIZON_MS
+        owned.begin_reading_dues()
+        dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=DUES_PAGE)
+        complete = len(dues) < DUES_PAGE
+        owned.learn_dues(dues, until_ms if complete else dues[-1].due_ms)
+
+    def fire(self, owned: Owned, prepared: Prepared, now_ms: int) -> None:
+        """Carry out what is due by `now_ms`: post it to its run, or, where the run need not be asked, add it to the commit."""
+        owned.wake_delayed(now_ms)
+        fired = 0
+        while fired < _limits.BATCH_MESSAGES_MAX and (due := owned.pop_due(now_ms)) is not None:
+            fired += 1
+            try:
+                item = read_due(due)
+            except DurableError as error:
+                _log.error("a due entry is dropped: %s", error)
+                prepared.commit.dues_removed.append(due.key)
+                prepared.fired.append(due)
+                continue
+            if isinstance(item, RetryDue):
+                self._committer.add_retry(prepared, item, due)
+            elif isinstance(item, QueueTimeoutDue):
+                self._spawn(self._check_waiting(owned, due, item))
+            else:
+                owned.post(Delivery(item.workflow_id, item, due_key=due.key))
+
+    async def _check_waiting(self, owned: Owned, due: Due, item: QueueTimeoutDue) -> None:
+        """An attempt's time in its queue is over: that matters only if no worker holds it."""
+        waiting = await self._store.inspect.tasks(name=item.workflow_id, limit=100_000)
+        task_id = f"{item.run_id}/{item.id}/{item.attempt}"
+        if any(info.task.id == task_id and info.claimed_by is None for info in waiting):
+            owned.post(Delivery(item.workflow_id, item, due_key=due.key))
+            self._wake()
+            return
+        prepared = self._committer.prepare(owned)
+        prepared.commit.dues_removed.append(due.key)
+        prepared.fired.append(due)
+        self._submit([prepared])
