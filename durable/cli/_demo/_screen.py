@@ -16,7 +16,8 @@ from ._play import State
 
 STATUSES = {"shipped": "green", "refunded": "yellow", "cancelled": "magenta", "rejected": "red"}
 EVENTS_SHOWN = 9
-WIDTH_MAX = 116
+WIDTH_MAX = 116  # past it, lines are hard to read; and all events but the longest fit
+LINES_ABOVE_EVENTS = 10
 
 
 class LiveScreen:
@@ -61,11 +62,16 @@ class LiveScreen:
         facts.add_row("orders", self._counts())
         facts.add_row("worker", self._worker())
         events = Table.grid(padding=(0, 2, 0, 0))
-        for seconds, text in self._events:
+        for seconds, text in list(self._events)[-self._events_that_fit() :]:
             events.add_row(Text(f"{seconds:4.1f} s", style="dim"), Text.from_markup(text))
         rule = Rule(Text("what happens", style="dim"), align="left", style="dim")
         parts: list[RenderableType] = [Text(), head, Text(), facts, Text(), rule, events]
         return Constrain(Padding(Group(*parts), (0, 1)), width)
+
+    def _events_that_fit(self) -> int:
+        """Return how many events a low terminal has room for: what would be cut off are the newest ones."""
+        lines_each = 1 if self._console.width >= WIDTH_MAX else 2
+        return max(2, (self._console.height - LINES_ABOVE_EVENTS) // lines_each)
 
     def _counts(self) -> Text:
         state = self._state
