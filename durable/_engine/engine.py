@@ -37,8 +37,6 @@ COMMITS_MAX = (
     2  # commits under way at once: one being written while the next is stepped; more would only make them smaller
 )
 POLL_S = 2.0  # notifications are hints: the inboxes are read at least this often
-DUES_PAGE = 10_000  # dues read at once
-BACKLOG_MAX = 4 * _limits.BATCH_MESSAGES_MAX  # runs ready to step; beyond it, the inboxes are left for later
 
 
 class Engine:
