@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .._log import ActivityTask, QueueTimeoutDue, RetryDue, write_due, write_outgoing, write_reply, write_task
+from .._log import ActivityTask, RetryDue, write_due, write_outgoing, write_reply, write_task
 from ..errors import StoreError
 from ..history import WIRE
 from ..stores import Append, ClaimedTask, Commit, DocumentUpdate, Due, Reply, Store, Task
@@ -14,6 +14,7 @@ from ._local import LocalTasks
 from .decision import Decision, Delivery
 from .execution import Execution
 from .owned import Mailbox, Owned
+from .retries import queue_limit
 
 _log = logging.getLogger("durable.engine")
 
@@ -99,11 +100,9 @@ class Committer:
         prepared.commit.dues_removed.append(item.key)
         prepared.fired.append(due)
         self._add_task(prepared, write_task(item.task, queue=item.queue, inbox=self._queue), item.task)
-        if item.queue_timeout_ms is not None:
-            limit = QueueTimeoutDue(
-                workflow_id=item.workflow_id, run_id=item.run_id, id=item.id, attempt=item.task.attempt
-            )
-            waiting = write_due(limit, self._store.now_ms() + item.queue_timeout_ms)
+        limit = queue_limit(item, self._store.now_ms())
+        if limit is not None:
+            waiting = write_due(*limit)
             prepared.commit.dues.append(waiting)
             prepared.dues.append(waiting)
 

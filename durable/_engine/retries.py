@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._log import ActivityEnded, RetryDue
+from .._log import ActivityEnded, QueueTimeoutDue, RetryDue
 from .._runtime.commands import ActivityCommand
 from .._runtime.entropy import run_random
 from .._runtime.run import Run
@@ -53,3 +53,11 @@ def add_retry(
     if command.event.queue_timeout_ms is not None:
         decision.drop_due(f"{run.run_id}/{command.id}/queue")
     decision.add_due(item, retry.due_ms)
+
+
+def queue_limit(item: RetryDue, now_ms: int) -> tuple[QueueTimeoutDue, int] | None:
+    """Return the limit on the queueing of the attempt that `item` puts on its queue now, and when it is due; None for no limit."""
+    if item.queue_timeout_ms is None:
+        return None
+    limit = QueueTimeoutDue(workflow_id=item.workflow_id, run_id=item.run_id, id=item.id, attempt=item.task.attempt)
+    return limit, now_ms + item.queue_timeout_ms
