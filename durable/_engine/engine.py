@@ -104,7 +104,7 @@ class Engine:
         Its task stays claimed in the store until the commit that records the result removes it.
         """
         owned = self._owned.get(claimed.partition)
-        if owned is None or owned.leaving or claimed.task.inbox != self._queue:
+        if owned is None or owned.leaving or self._stopping or claimed.task.inbox != self._queue:
             return False
         owned.post(Delivery(claimed.task.name, ended, claimed=claimed))
         self._wake.set()

@@ -133,7 +133,7 @@ class Store(Protocol):
         ...
 
     async def document(self, partition: int, *, id: str | None = None, name: str | None = None) -> Document | None:  # noqa: A002
-        """Return the document of `id`, or the latest (by id) of `name`, or None."""
+        """Return the document of `id`, or of `name` the open one, else the latest (by id), or None."""
         ...
 
     async def read(self, partition: int, stream: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:

@@ -91,6 +91,10 @@ class Partition:
         ids = self.ids_of.get(name)
         return self.documents[ids[-1]] if ids else None
 
+    def current(self, name: str) -> Document | None:
+        """Return the open document of `name`, else the latest."""
+        return self.documents.get(self.open_id.get(name, "")) or self.latest(name)
+
     def put(self, document: Document) -> None:
         """Add or replace `document`, and keep the indexes right."""
         before = self.documents.get(document.id)

@@ -99,7 +99,7 @@ class MemoryStore:
             if id is not None:
                 document = here.documents.get(id)
             else:
-                document = here.documents.get(here.open_id.get(entry.name, "")) or here.latest(entry.name)
+                document = here.current(entry.name)
             if document is None or document.name != entry.name:
                 raise RunNotFoundError(
                     f"no document named {entry.name!r}" + (f" with the id {id!r}" if id is not None else "")
@@ -116,7 +116,7 @@ class MemoryStore:
         if (id is None) == (name is None):
             raise ValueError(f"expected either id or name, got id={id!r}, name={name!r}")
         with self._state.lock:
-            return here.documents.get(id) if id is not None else here.latest(name or "")
+            return here.documents.get(id) if id is not None else here.current(name or "")
 
     async def read(self, partition: int, stream: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:
         """See `Store`."""

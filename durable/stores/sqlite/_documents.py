@@ -133,5 +133,5 @@ def by_id(cursor: sqlite3.Cursor, wanted: tuple[int, str]) -> Document | None:
 
 
 def by_name(cursor: sqlite3.Cursor, wanted: tuple[int, str]) -> Document | None:
-    """Return the latest document of this (partition, name)."""
-    return _found(cursor, _LATEST, [wanted]).get(wanted)
+    """Return the open document of this (partition, name), else the latest."""
+    return _found(cursor, _OPEN, [wanted]).get(wanted) or _found(cursor, _LATEST, [wanted]).get(wanted)

@@ -84,7 +84,7 @@ class DocumentTests(Base):
                 await store.read(partition, "history")
 
     async def test_document_is_found_by_id_and_the_latest_by_name(self, store: Store) -> None:
-        """`document`: the document of `id`, or the latest (by id) of `name`, or None."""
+        """`document`: the document of `id`, or of `name` the open one, else the latest (by id), or None."""
         await store.create(P, document(), entry())
         assert await store.document(P, id="d-99") is None
         assert await store.document(P, name="nobody") is None
@@ -145,6 +145,8 @@ class DocumentTests(Base):
         await applied(store, lease, documents=[DocumentUpdate("d-01", NAME, opens=True)])
         assert (await store.send(P, entry("e-4"), closed_too=True)).id == "d-01"
         assert (await store.send(P, entry("e-5"))).id == "d-01"
+        found = await store.document(P, name=NAME)
+        assert found is not None and found.id == "d-01"
 
     async def test_an_entry_whose_id_is_unread_is_dropped(self, store: Store) -> None:
         """`send`: an entry whose id is in the inbox already is dropped, and the call answers as the first one did."""
