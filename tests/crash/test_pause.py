@@ -15,7 +15,7 @@ async def test_a_worker_that_was_away_changes_nothing(scene: Scene) -> None:
     await scene.start(20)
     first = workers.start()
     assert await scene.until(lambda: scene.effects() > 5)
-    first.send_signal(signal.SIGSTOP)
+    assert await scene.until(lambda: workers.pause(first))
     workers.start()
     while len(scene.signalled) < len(scene.started):
         await scene.signal()
