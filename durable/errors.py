@@ -64,7 +64,8 @@ class NonDeterminismError(DurableError):
     """Workflow code did something else than its history says, or something that no replay could repeat.
 
     The run is not failed by it: it is marked stuck and goes on once code that fits the history is deployed.
-    `history` and `code` show both sides, `where` the source line, `hint` the likely cause.
+    `history` and `code` show both sides, `where` the source line, `hint` the likely cause. `event` is the event of the
+    history that the code did not ask for, or None where the history has no more.
     """
 
     retryable = True
@@ -76,6 +77,7 @@ class NonDeterminismError(DurableError):
         ) if text]  # fmt: skip
         super().__init__("\n".join(lines))
         self.history, self.code, self.where, self.hint = history, code, where, hint
+        self.event: object = None
 
 
 class BlockedStepError(DurableError):

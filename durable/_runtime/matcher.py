@@ -5,7 +5,7 @@ replayed; anything else is a `NonDeterminismError` that shows both sides.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TypeVar
 
@@ -13,6 +13,9 @@ from ..errors import NonDeterminismError
 from ..history import CommandEvent, Event, PatchMarked, tag_of
 
 E = TypeVar("E", bound=CommandEvent)
+Observe = Callable[[Event, Callable[[], object]], None]
+"""Takes a recorded command that the code has asked for again, and a function that returns what it asked for now and no replay
+compares: an activity's arguments (`Payload`), a timer's ms, another run's message (its event). It may raise `EncodeError`."""
 
 _OWN = ("durable", "asyncio")
 _OURS_BUT_USERS = "durable._samples."  # the samples come with the package, and are written as users write
@@ -22,17 +25,23 @@ _STEP = "_run_to_quiescence"  # of a run: what called it is not the workflow's c
 class Matcher:
     """The commands of one step: written down when live, compared when replayed."""
 
-    __slots__ = ("_index", "_recorded", "emitted", "replaying")
+    __slots__ = ("_index", "_recorded", "emitted", "observe", "replaying")
 
     def __init__(self) -> None:
         self.replaying = False
         self.emitted: list[Event] = []
+        self.observe: Observe | None = None  # set by who wants to know more of a replay than whether it fits
         self._recorded: Sequence[Event] = ()
         self._index = 0
 
     def begin_replay(self, recorded: Sequence[Event]) -> None:
         """The commands of the next step are `recorded`."""
         self.replaying, self._recorded, self._index = True, recorded, 0
+
+    @property
+    def matched(self) -> int:
+        """How many of the recorded commands of the last step that was replayed the code has asked for."""
+        return self._index
 
     def end_replay(self) -> Event | None:
         """The step has run. Return the first recorded command that the code did not ask for, if there is one."""
@@ -67,7 +76,7 @@ class Matcher:
         """
         if recorded is None and self._index < len(self._recorded):
             recorded = self._recorded[self._index]
-        return NonDeterminismError(
+        error = NonDeterminismError(
             "the workflow's code does not follow the run's history",
             history=describe(recorded) if recorded is not None else "nothing more in this step",
             code=asked,
@@ -77,6 +86,8 @@ class Matcher:
                 'guard a change with `if patched("name"):`, or deploy the earlier code'
             ),
         )
+        error.event = recorded
+        return error
 
 
 def describe(event: Event) -> str:
@@ -87,11 +98,19 @@ def describe(event: Event) -> str:
     return tag_of(event) if number is None else f"{tag_of(event)} of #{number}"
 
 
+def nondeterminism_in(error: BaseException) -> NonDeterminismError | None:
+    """Return the `NonDeterminismError` in `error`, itself or a member of its group: that is no failure of the run's own."""
+    if isinstance(error, BaseExceptionGroup):
+        members: tuple[BaseException, ...] = error.exceptions
+        return next((found for found in map(nondeterminism_in, members) if found is not None), None)
+    return error if isinstance(error, NonDeterminismError) else None
+
+
 def source_line() -> str:
     """Return the innermost line of workflow code on the stack, as "file:line in function"; empty if none is running."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_name != _STEP:
-        if _is_users(frame):
+        if is_users(frame):
             return _line(frame)
         frame = frame.f_back
     return ""
@@ -102,13 +121,14 @@ def waiting_line(coroutine: object) -> str:
     found = ""
     while coroutine is not None:
         frame: FrameType | None = getattr(coroutine, "cr_frame", None)
-        if frame is not None and _is_users(frame):
+        if frame is not None and is_users(frame):
             found = _line(frame)
         coroutine = getattr(coroutine, "cr_await", None)
     return found
 
 
-def _is_users(frame: FrameType) -> bool:
+def is_users(frame: FrameType) -> bool:
+    """Return whether `frame` runs code of the user's, not of asyncio's or ours."""
     name = str(frame.f_globals.get("__name__", ""))
     return name.partition(".")[0] not in _OWN or name.startswith(_OURS_BUT_USERS)
 

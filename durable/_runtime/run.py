@@ -36,7 +36,7 @@ from . import context, guard
 from .commands import ActivityCommand, Command, cancel_timer, start_timer
 from .entropy import run_random
 from .loop import DeterministicLoop
-from .matcher import Matcher, describe, waiting_line
+from .matcher import Matcher, describe, nondeterminism_in, waiting_line
 from .options import WorkflowSpec
 from .signals import SignalBox
 
@@ -331,7 +331,7 @@ class Run:
             guard.leave()
 
     def _failed(self, error: BaseException) -> RunFailed:
-        broken = _nondeterminism(error)
+        broken = nondeterminism_in(error)
         if broken is not None:
             raise broken
         return RunFailed(at=self.now_ms, failure=failure_of(error, self.codec, known=self.spec.raises).as_wire())
@@ -342,14 +342,6 @@ class Run:
             error = details.get("exception")
             with guard.allowed():
                 _log.error("run %s: %s", self.run_id, details.get("message", "unhandled error"), exc_info=error)
-
-
-def _nondeterminism(error: BaseException) -> NonDeterminismError | None:
-    """Return the `NonDeterminismError` in `error`, itself or a member of its group: that is no failure of the run's own."""
-    if isinstance(error, BaseExceptionGroup):
-        members: tuple[BaseException, ...] = error.exceptions
-        return next((found for found in map(_nondeterminism, members) if found is not None), None)
-    return error if isinstance(error, NonDeterminismError) else None
 
 
 def plainly(step: Callable[[], None]) -> None:
@@ -369,6 +361,12 @@ def replayed(
     """
     # A run that failed in its first step and was reopened has notes before its start.
     run = Run(spec, codec, next(event for event in events if isinstance(event, RunStarted)))
+    follow(run, events, watched)
+    return run
+
+
+def follow(run: Run, events: Sequence[Event], watched: Callable[[Callable[[], None]], None] = plainly) -> None:
+    """Replay `events` into `run`, a new one. See `replayed`."""
     index, count = 0, len(events)
     while index < count:
         event = events[index]
@@ -385,7 +383,6 @@ def replayed(
             _match_close(run, event)
     if run.finished and events[-1].role != "close":
         raise run.matcher.mismatch("the end of the workflow", where=run.where())
-    return run
 
 
 def _match_close(run: Run, event: Event) -> None:

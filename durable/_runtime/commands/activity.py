@@ -76,6 +76,8 @@ def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwarg
             # The call may have failed to encode at the time, and so have left no event: then it fails now as it did then.
             call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
             run.diverge(f"activity {call.name!r} (#{id})", recorded=event)
+        if matcher.observe is not None:
+            matcher.observe(event, lambda: call.signature.encode_call(run.codec, args, kwargs, what=call.name))
         return ActivityCommand(run, call, event).future
     run.check_may_command(f"activity {call.name}")
     payload = call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")

@@ -62,6 +62,8 @@ def _send(run: Run, event: E) -> CommandFuture:
         recorded = run.matcher.take(type(event), event.id)
         if recorded is None or recorded.workflow_id != event.workflow_id:
             run.diverge(event.summary(), recorded=recorded)
+        if run.matcher.observe is not None:
+            run.matcher.observe(recorded, lambda: event)
     else:
         run.check_may_command(event.summary())
         run.emit(event)

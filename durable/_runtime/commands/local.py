@@ -56,6 +56,8 @@ def schedule_local(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: 
         if event is None or event.activity != call.name:
             call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
             run.diverge(f"local activity {call.name!r} (#{id})", recorded=event)
+        if run.matcher.observe is not None:
+            run.matcher.observe(event, lambda: call.signature.encode_call(run.codec, args, kwargs, what=call.name))
     else:
         run.check_may_command(f"local activity {call.name}")
         payload = call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")

@@ -51,6 +51,8 @@ def start_timer(run: Run, delay_s: float, fire: Callable[[], None]) -> CommandId
         event = run.matcher.take(TimerStarted, id)
         if event is None:
             run.diverge(f"timer of {delay_s:g} s (#{id})")
+        if run.matcher.observe is not None:
+            run.matcher.observe(event, lambda: _whole_ms(delay_s))
     else:
         run.check_may_command("a timer")
         event = TimerStarted(at=run.now_ms, id=id, due_ms=run.now_ms + _whole_ms(delay_s))
