@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from .._ids import CommandId
 from ..codec import Codec, failure_of
-from ..errors import InvalidCallError, NonDeterminismError
+from ..errors import InvalidCallError
 from ..history import (
     ActivityRetryScheduled,
     CancelRequested,

@@ -32,10 +32,8 @@ def record_side_effect(run: Run, function: Callable[[], Any], hint: Any) -> Any:
         raise exception_of(Failure.from_wire(event.failure), (), run.codec)
     try:
         return run.codec.decode(from_raw(event.value), hint, what=what)
-    except (
-        Exception
-    ) as error:  # it was encoded once: its type was changed, and the run is stuck until that is put right
-        run.abort(error)
+    except Exception as error:
+        run.abort(error)  # it was encoded once: its type was changed, and the run is stuck until that is put right
 
 
 def _recorded(run: Run, id: int, function: Callable[[], Any], hint: Any, what: str) -> SideEffectRecorded:  # noqa: A002
