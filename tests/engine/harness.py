@@ -5,11 +5,12 @@ from typing import Any
 
 from durable._engine.decision import Decision, Delivery
 from durable._engine.execution import Execution, rebuild
-from durable._engine.step import step
+from durable._engine.step import deliver_local, finish, step
 from durable._log import (
     ActivityEnded,
     ActivityTask,
     AskQuery,
+    OutgoingEnded,
     QueryReply,
     RequestCancel,
     SendSignal,
@@ -123,6 +124,23 @@ class SteppedRun:
         item, due_ms = self.dues.pop(key)
         self.now_ms = max(self.now_ms, due_ms)
         return self.send(item)
+
+    def fire_next_retry(self, command: int) -> None:
+        """Put the next attempt of an activity on its queue, as the owner does when it is due."""
+        item, due_ms = self.dues.pop(f"run-1/{command}/retry")
+        self.now_ms = max(self.now_ms, due_ms)
+        self.tasks[item.task.task_id] = item.task
+
+    def delivered(self, command: int) -> list[str]:
+        """What the code sent to another run is in that one's inbox."""
+        return self.send(OutgoingEnded(run_id="run-1", id=command))
+
+    def local(self, command: int, value: Any) -> None:
+        """Local activity `command` returned `value`, in the step that asked for it."""
+        decision = Decision()
+        deliver_local(self.execution, self.ended(command, value), self.now_ms, decision)
+        finish(self.execution, decision)
+        self.history += [WIRE.encode(event) for event in decision.events]
 
     def timers(self) -> list[int]:
         """Return the numbers of the timers that are set."""

@@ -1,0 +1,237 @@
+"""The workflows whose histories are kept, and how each history came about. Neither may change: they stand for runs out there."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from durable.author import (
+    Signal,
+    activity,
+    external,
+    local,
+    now,
+    patched,
+    random,
+    side_effect,
+    sleep,
+    uuid4,
+    wait_condition,
+    workflow,
+)
+from durable.retry import RetryPolicy
+from tests.engine.harness import SteppedRun
+
+number = Signal("number", int)
+stop = Signal("stop")
+
+
+@activity(retry=RetryPolicy(initial_interval=1, jitter=0, max_attempts=3))
+async def double(n: int) -> int:
+    return 2 * n
+
+
+@activity(total_timeout="10s", queue_timeout="5s", timeout="1s", heartbeat_timeout="1s", queue="far")
+async def limited(n: int) -> int:
+    return n
+
+
+WORLD: dict[str, Callable[..., Any]] = {"double": lambda n: 2 * n, "limited": lambda n: n}
+
+
+@workflow
+async def chain(n: int) -> int:
+    total = n
+    for _ in range(3):
+        total = await double(total)
+    return total
+
+
+@workflow
+async def fan_out(n: int) -> list[int]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(double(each)) for each in range(n)]  # type: ignore[arg-type]
+    first = [await each for each in asyncio.as_completed([double(10), double(20)])]
+    return [*(task.result() for task in tasks), *first]
+
+
+@workflow
+async def timers() -> str:
+    await sleep("1 hour")
+    try:
+        async with asyncio.timeout(5):
+            await double(1)
+    except TimeoutError:
+        await asyncio.sleep(0.25)
+    return now().isoformat()
+
+
+@workflow
+async def signals() -> list[int]:
+    got: list[int] = []
+    done: list[bool] = []
+
+    @stop.handler
+    async def on_stop() -> None:
+        await double(7)
+        done.append(True)
+
+    got.append(await number.receive())
+    got.append(await number.receive(timeout=5, default=-1))
+    async for value in number:
+        got.append(value)
+        if value == 0:
+            break
+    await wait_condition(lambda: bool(done))
+    return got
+
+
+@workflow
+async def cancelled() -> int:
+    try:
+        return await double(1)
+    finally:
+        await double(2)
+
+
+@workflow
+async def markers() -> list[Any]:
+    value = side_effect(_five)
+    return [value, patched("new way"), random().random(), str(uuid4()), await double(value)]
+
+
+def _five() -> int:
+    return 5
+
+
+@workflow
+async def failing() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(double(1))  # type: ignore[arg-type]
+        group.create_task(double(2))  # type: ignore[arg-type]
+
+
+@workflow
+async def limits() -> str:
+    try:
+        await limited(1)
+    except TimeoutError as error:
+        return str(getattr(error, "kind", ""))
+    return ""
+
+
+@workflow
+async def race() -> int:
+    tasks = [asyncio.create_task(double(n)) for n in range(3)]  # type: ignore[arg-type]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    return sum([await task for task in done])
+
+
+@workflow
+async def outward() -> str:
+    await external("other").signal(number, 3)
+    await external("other").cancel("no more")
+    return "sent"
+
+
+@workflow(timeout="1 minute")
+async def overdue() -> None:
+    await sleep("1 hour")
+
+
+@workflow
+async def nearby() -> int:
+    return await local(double)(1) + await local(double)(2)
+
+
+def _chain() -> SteppedRun:
+    run = SteppedRun(chain, 1).start()
+    run.complete(1, 2)
+    run.fail(2, OSError("down"))
+    run.fire_next_retry(2)
+    return run.drive(WORLD)
+
+
+def _signals() -> SteppedRun:
+    run = SteppedRun(signals).start()
+    run.send(run.signal_message(number, 1), run.signal_message(number, 2))
+    run.signal(number, 3)
+    run.signal(stop)
+    run.complete(next(t.id for t in run.tasks.values()), 14)
+    run.signal(number, 0)
+    return run
+
+
+def _cancelled() -> SteppedRun:
+    run = SteppedRun(cancelled).start()
+    run.cancel("enough")
+    return run.drive(WORLD)
+
+
+def _failing() -> SteppedRun:
+    run = SteppedRun(failing).start()
+    run.fail(2, TypeError("a bug"))
+    return run
+
+
+def _race() -> SteppedRun:
+    run = SteppedRun(race).start()
+    run.complete(2, 2)
+    return run
+
+
+def _terminated() -> SteppedRun:
+    run = SteppedRun(cancelled).start()
+    run.terminate()
+    return run
+
+
+def _outward() -> SteppedRun:
+    run = SteppedRun(outward).start()
+    run.delivered(1)
+    run.delivered(2)
+    return run
+
+
+def _nearby() -> SteppedRun:
+    run = SteppedRun(nearby).start()
+    run.local(1, 2)
+    run.local(2, 4)
+    return run
+
+
+def _timers() -> SteppedRun:
+    run = SteppedRun(timers).start()
+    for _ in range(3):
+        run.fire_next()
+    return run
+
+
+def _limits() -> SteppedRun:
+    run = SteppedRun(limits).start()
+    run.fire_next()
+    return run
+
+
+def _overdue() -> SteppedRun:
+    run = SteppedRun(overdue).start()
+    run.fire_next()
+    return run
+
+
+FEATURES: dict[str, tuple[Any, Callable[[], SteppedRun]]] = {
+    "chain": (chain, _chain),
+    "fan_out": (fan_out, lambda: SteppedRun(fan_out, 3).start().drive(WORLD)),
+    "timers": (timers, _timers),
+    "signals": (signals, _signals),
+    "cancelled": (cancelled, _cancelled),
+    "terminated": (cancelled, _terminated),
+    "markers": (markers, lambda: SteppedRun(markers).start().drive(WORLD)),
+    "failing": (failing, _failing),
+    "limits": (limits, _limits),
+    "race": (race, _race),
+    "outward": (outward, _outward),
+    "overdue": (overdue, _overdue),
+    "nearby": (nearby, _nearby),
+}
