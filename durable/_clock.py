@@ -35,6 +35,16 @@ class Clock(Protocol):
         """Wait until `event` is set; False if `timeout_s` passed first (None: for ever)."""
         ...
 
+    def upkeep_s(self, seconds: float) -> float | None:
+        """Return the pause between two rounds of upkeep, which is `seconds`, or None to let no time of its own bring it about.
+
+        Upkeep is what would happen every so often although nobody asked: a look in case a notification was lost, a
+        renewal, a search for tasks that nobody takes. A clock that jumps from one due time to the next answers None: it
+        would otherwise have to step through each round (docs/decisions/0006-virtual-time.md). Then nothing of the store
+        may be lost or expire by itself.
+        """
+        ...
+
     def new_id(self) -> str:
         """Return a new unique id of 26 characters (the form of a ULID) that sorts by time of creation.
 
@@ -74,6 +84,9 @@ class SystemClock:
         except TimeoutError:
             return event.is_set()
         return True
+
+    def upkeep_s(self, seconds: float) -> float | None:
+        return seconds
 
     def new_id(self) -> str:
         with self._lock:

@@ -27,7 +27,7 @@ from .completion import Completion
 from .decision import Delivery
 from .intake import Intake
 from .outbox import Outbox
-from .owned import Owned
+from .owned import FOREVER_MS, Owned
 from .stepping import Stepper
 from .stuck import hand_over
 
@@ -186,12 +186,17 @@ class Engine:
             self._submit(batch)
         return bool(batch) or left < _limits.BATCH_MESSAGES_MAX
 
-    def _pause_s(self) -> float:
+    def _pause_s(self) -> float | None:
         """Return how long there is nothing to do if nobody wakes the loop."""
+        clock = self._store.clock
+        poll_s = clock.upkeep_s(POLL_S)
         if self._commits >= COMMITS_MAX or not self._owned:
-            return POLL_S
+            return poll_s
         next_ms = min(owned.next_ms() for owned in self._owned.values())
-        return min(POLL_S, max(0.0, (next_ms - self._store.now_ms()) / 1000))
+        if next_ms >= FOREVER_MS:
+            return poll_s
+        left_s = max(0.0, (next_ms - self._store.now_ms()) / 1000)
+        return left_s if poll_s is None else min(poll_s, left_s)
 
     async def _listen_forever(self) -> None:
         while not self._stopping:
@@ -199,7 +204,7 @@ class Engine:
             watch = self._store.watch(topics)
             try:
                 while not self._stopping:
-                    await watch.wait(POLL_S)
+                    await watch.wait(self._store.clock.upkeep_s(POLL_S))
                     for owned in self._owned.values():
                         owned.unread = True
                     self._wake.set()
@@ -293,7 +298,7 @@ class Engine:
                 await self._balance()
             except StoreError as error:
                 _log.warning("partitions cannot be shared out, trying again: %s", error)
-            await self._store.clock.wait(self._rebalance, self._interval_s)
+            await self._store.clock.wait(self._rebalance, self._store.clock.upkeep_s(self._interval_s))
 
     async def _balance(self) -> None:
         store, partitions = self._store, self._store.partitions

@@ -12,7 +12,7 @@ from ..errors import DurableError, StoreError
 from ..stores import Due, Store
 from .commits import Committer, Prepared
 from .decision import Damaged, Delivery
-from .owned import HORIZON_MS, REFRESH_MS, Owned
+from .owned import FOREVER_MS, HORIZON_MS, REFRESH_MS, Owned
 
 _log = logging.getLogger("durable.engine")
 
@@ -70,7 +70,8 @@ class Intake:
                     ].reload = True  # an earlier owner may have found the run stuck, and said so
 
     async def _read_dues(self, owned: Owned, now_ms: int) -> None:
-        until_ms = now_ms + HORIZON_MS
+        horizon_s = self._store.clock.upkeep_s(HORIZON_MS / 1000)
+        until_ms = FOREVER_MS if horizon_s is None else now_ms + HORIZON_MS
         owned.begin_reading_dues()
         dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=DUES_PAGE)
         complete = len(dues) < DUES_PAGE

@@ -13,6 +13,7 @@ from .execution import Execution
 
 HORIZON_MS = 60_000  # dues further away stay in the store: a sleeping run costs the worker nothing
 _URGENT = (AskQuery, Terminate, RetryRun, RunTimeoutDue)  # what a stuck run can do, and someone waits for
+FOREVER_MS = 1 << 62  # a horizon that is never reached: all dues are known
 REFRESH_MS = 30_000  # the horizon is moved on when less than this is left of it
 
 
@@ -157,8 +158,11 @@ class Owned:
         return None
 
     def next_ms(self) -> int:
-        """Return when something is to be done next if nothing arrives: a due, a delayed run, or a look past the horizon."""
-        times = [self.horizon_ms - REFRESH_MS]
+        """Return when something is to be done next if nothing arrives: a due, a delayed run, or a look past the horizon.
+
+        `FOREVER_MS` if there is nothing.
+        """
+        times = [FOREVER_MS if self.horizon_ms >= FOREVER_MS else self.horizon_ms - REFRESH_MS]
         if self._heap:
             times.append(self._heap[0][0])
         if self.delayed:

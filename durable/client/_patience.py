@@ -55,7 +55,8 @@ async def _looks(store: Store, topics: Iterable[str], timeout_s: float | None) -
             left_s = None if ends is None else ends - clock.monotonic()
             if left_s is not None and left_s <= 0:
                 return
-            if not await watch.wait(poll_s if left_s is None else min(poll_s, left_s)):
+            pauses_s = [pause_s for pause_s in (clock.upkeep_s(poll_s), left_s) if pause_s is not None]
+            if not await watch.wait(min(pauses_s, default=None)):
                 poll_s = min(1.5 * poll_s, _POLL_S_MAX)
     finally:
         watch.close()

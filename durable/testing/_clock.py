@@ -62,6 +62,10 @@ class ManualClock:
             await asyncio.gather(touched, timed_out, return_exceptions=True)
         return event.is_set()
 
+    def upkeep_s(self, seconds: float) -> float | None:
+        """See `Clock`."""
+        return seconds
+
     def new_id(self) -> str:
         """See `Clock`."""
         with self._lock:

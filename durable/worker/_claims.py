@@ -64,7 +64,7 @@ class Claimer:
                     pause_s = min(2 * pause_s, _RETRY_S_MAX)
                     continue
                 if got < limit and not self._stopping:
-                    await watch.wait(_POLL_S)
+                    await watch.wait(self._store.clock.upkeep_s(_POLL_S))
         except asyncio.CancelledError:
             if not self._stopping:
                 raise

@@ -31,7 +31,7 @@ class Delivery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals: dict[str, int] = {}
         self.under_way: dict[str, ClaimedTask] = {}
-        self.held: set[str] = set()
+        self.held: dict[str, str] = {}  # by task: why it could not begin
 
     def deliver(self, claimed: ClaimedTask, ended: ActivityEnded, done: Callable[[], None]) -> None:
         """Record `ended` as the outcome of `claimed`, in the background; then call `done`."""
@@ -46,7 +46,7 @@ class Delivery:
             del self._refusals[next(iter(self._refusals))]
         pause_s = min(_HOLD_S_MIN * 2 ** min(count - 1, 16), _HOLD_S_MAX)
         logger.error("%s cannot begin here (task %s, next try in %g s): %s", what, task_id, pause_s, reason)
-        self.held.add(task_id)
+        self.held[task_id] = f"{what} cannot begin: {reason}"
         self._spawn(self._hand_back_later(task_id, pause_s))
 
     def stop(self) -> None:
@@ -72,7 +72,7 @@ class Delivery:
     async def _hand_back_later(self, task_id: str, pause_s: float) -> None:
         await self._store.clock.sleep(pause_s)
         await self._insist(lambda: self._store.unclaim(self._session, [task_id]), f"the claim of {task_id}")
-        self.held.discard(task_id)
+        self.held.pop(task_id, None)
 
     async def _insist(self, call: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
         """Make `call` until the store takes it. Raises `ClaimLostError`; anything else is logged and tried again."""

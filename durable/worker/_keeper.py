@@ -53,7 +53,7 @@ class Keeper:
             await self._ended.wait()
             return
         while not self._stop.is_set():
-            await self._store.clock.wait(self._ended, self._interval_s)
+            await self._store.clock.wait(self._ended, self._store.clock.upkeep_s(self._interval_s))
             if not self._stop.is_set():
                 self._renew(self._held.lost)
 

@@ -47,7 +47,11 @@ class Runner:
         self._store, self._session, self._queue, self._slots = store, session, queue, slots
         self._clock = store.clock
         self.monotonic = store.clock.monotonic
+        self._codec = codec
         self._plans = {name: Plan(activity, codec, queue) for name, activity in activities.items()}
+        self._kinds: dict[Mode, list[str]] = {"async": [], "thread": [], "process": []}
+        for plan in self._plans.values():
+            self._kinds[plan.mode].append(plan.name)
         self._running: dict[str, Attempt] = {}
         self._lingering: set[Attempt] = set()
         self._strays: set[Attempt] = set()
@@ -97,13 +101,18 @@ class Runner:
 
     async def claim(self, mode: Mode, *, shares: bool) -> None:
         """Claim and start tasks of `mode` until `close_intake`; see `Claimer`. Returns at once if there are no activities of it."""
-        kinds = [name for name, plan in self._plans.items() if plan.mode == mode]
+        kinds = self._kinds[mode]
         if kinds:
             claimer = Claimer(
                 self._store, self._session, self._queue, mode, kinds, self._slots, self._start_claimed, shares=shares
             )
             self._claimers.append(claimer)
             await claimer.run()
+
+    def offer(self, activity: Activity[..., object]) -> None:
+        """Run `activity` as well from now on. One of its mode must have been known from the start: its claimer takes both."""
+        plan = self._plans[activity.name] = Plan(activity, self._codec, self._queue)
+        self._kinds[plan.mode].append(plan.name)
 
     def _start_claimed(self, claimed: ClaimedTask) -> None:
         plan = self._plans[claimed.task.kind]

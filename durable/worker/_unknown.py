@@ -33,7 +33,7 @@ def session_groups(queue: str) -> tuple[str, str]:
 async def watch_for_unknown(store: Store, queue: str, known: Set[str]) -> None:
     """Log one warning for each activity that tasks of `queue` wait for and that no live worker offers. Until cancelled."""
     reported: set[str] = set()
-    while True:
+    while (pause_s := store.clock.upkeep_s(_INTERVAL_S)) is not None:
         try:
             for kind, count in (await _unknown(store, queue, known)).items():
                 if kind not in reported:
@@ -45,7 +45,7 @@ async def watch_for_unknown(store: Store, queue: str, known: Set[str]) -> None:
                     )  # fmt: skip
         except StoreError as error:
             logger.debug("could not look for tasks of unknown activities: %s", error)
-        await store.clock.sleep(_INTERVAL_S)
+        await store.clock.sleep(pause_s)
 
 
 async def _unknown(store: Store, queue: str, known: Set[str]) -> dict[str, int]:

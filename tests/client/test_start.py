@@ -196,7 +196,7 @@ class HastyClock:
         self._real = SystemClock()
         self.slept_s: list[float] = []
         self.now_ms, self.monotonic, self.new_id = self._real.now_ms, self._real.monotonic, self._real.new_id
-        self.wait = self._real.wait
+        self.wait, self.upkeep_s = self._real.wait, self._real.upkeep_s
 
     async def sleep(self, seconds: float) -> None:
         self.slept_s.append(seconds)
