@@ -37,10 +37,10 @@ class Prepared:
 
     owned: Owned
     commit: Commit
-    stepped: list[Stepped] = field(default_factory=list)
-    claims: list[tuple[Task, ActivityTask]] = field(default_factory=list)
-    dues: list[Due] = field(default_factory=list)
-    fired: list[Due] = field(default_factory=list)  # dues that it carries out by itself, without a run's step
+    stepped: list[Stepped] = field(default_factory=list[Stepped])
+    claims: list[tuple[Task, ActivityTask]] = field(default_factory=list[tuple[Task, ActivityTask]])
+    dues: list[Due] = field(default_factory=list[Due])
+    fired: list[Due] = field(default_factory=list[Due])  # dues that it carries out by itself, without a run's step
 
 
 class Committer:

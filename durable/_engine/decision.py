@@ -31,13 +31,13 @@ class Delivery:
 class Decision:
     """The outcome of one step of one run. Tasks and dues that were made and given up in the same step are in neither list."""
 
-    events: list[Event] = field(default_factory=list)
-    tasks: dict[str, tuple[ActivityTask, str]] = field(default_factory=dict)  # by task id: the task and its queue
-    tasks_removed: list[str] = field(default_factory=list)
-    dues: dict[str, tuple[AnyDue, int]] = field(default_factory=dict)  # by key: the item and when it is due
-    dues_removed: list[str] = field(default_factory=list)
-    outgoing: list[OutgoingMessage] = field(default_factory=list)
-    replies: list[tuple[str, QueryReply]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list[Event])
+    tasks: dict[str, tuple[ActivityTask, str]] = field(default_factory=dict[str, tuple[ActivityTask, str]])  # by task id: the task and its queue
+    tasks_removed: list[str] = field(default_factory=list[str])
+    dues: dict[str, tuple[AnyDue, int]] = field(default_factory=dict[str, tuple[AnyDue, int]])  # by key: the item and when it is due
+    dues_removed: list[str] = field(default_factory=list[str])
+    outgoing: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
+    replies: list[tuple[str, QueryReply]] = field(default_factory=list[tuple[str, QueryReply]])
     closed: str = ""  # the status the run is closed with
     reopened: bool = False
     retry_reply: str = ""  # whom to tell if the reopening is refused

@@ -105,7 +105,7 @@ def read_message(data: bytes) -> Message:
     try:
         return _decoder.decode(data)
     except msgspec.MsgspecError as error:
-        raise DamagedRecordError(f"an inbox entry cannot be read: {error}: {data[:60]!r}") from None
+        raise DamagedRecordError(f"an inbox entry of {len(data)} bytes cannot be read: {error}") from None
 
 
 def write_reply(reply: QueryReply) -> bytes:

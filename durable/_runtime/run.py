@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio.events import _get_running_loop, _set_running_loop
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from functools import partial
 from random import Random
 from typing import Any, NoReturn
 
@@ -74,8 +75,8 @@ class Run:
         self._main: asyncio.Task[Any] | None = None
         make: Any = DeterministicLoop  # its refusals are made at import, so that a type checker believes it abstract
         self.loop: DeterministicLoop = make(
-            start_timer=lambda delay, fire: start_timer(self, delay, fire),
-            cancel_timer=lambda timer: cancel_timer(self, timer),
+            start_timer=partial(start_timer, self),
+            cancel_timer=partial(cancel_timer, self),
             on_unhandled=self._on_unhandled,
         )
         self.context = copy_context()
@@ -191,7 +192,7 @@ class Run:
             raise StepAbortedError
 
     @contextmanager
-    def reading_only(self, what: str) -> Iterator[None]:
+    def reading_only(self, what: str) -> Generator[None]:
         """What runs inside may ask for nothing, and finds no event loop: no replay would do the same at the same place."""
         outer, self.read_only = self.read_only, what
         loop = _get_running_loop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeGuard, TypeVar, cast, overload
 
 from .._duration import Duration, optional_ms
 from .._runtime.commands import schedule_activity
@@ -178,7 +178,7 @@ def collect_activities(source: object) -> list[Activity[..., Any]]:
         )
     if inspect.isfunction(source) or inspect.isbuiltin(source):
         raise DefinitionError(f"{source!r} is a plain function: decorate it with @activity")
-    if isinstance(source, Iterable) and not isinstance(source, str | bytes):
+    if _is_collection(source):
         return [found for item in source for found in collect_activities(item)]
     found = list(activities_of(source).values())
     if not found:
@@ -194,6 +194,15 @@ def activities_of(source: object) -> dict[str, Activity[..., Any]]:
         if isinstance(inspect.getattr_static(source, attribute, None), Activity):
             result[attribute] = getattr(source, attribute)
     return result
+
+
+def _is_collection(value: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
+
+
+def is_activity(value: object) -> TypeGuard[Activity[..., Any]]:
+    """Return whether `value` is an activity."""
+    return isinstance(value, Activity)
 
 
 def _is_exception_class(value: object) -> bool:

@@ -14,13 +14,14 @@ def checked_function(fn: object, what: str) -> Callable[..., Any]:
 
     Raises `DefinitionError` for a lambda, a generator, a class, a built-in or anything else, saying what to do.
     """
-    target = inspect.unwrap(fn) if callable(fn) else fn
+    target: Any = inspect.unwrap(fn) if callable(fn) else fn
     if isinstance(target, functools.partial):
         raise DefinitionError(
             f"@{what} needs a function with a name, got a partial of {target.func!r}; write a def for it"
         )
-    if isinstance(target, staticmethod | classmethod):
-        raise DefinitionError(f"put @{what} below @{type(target).__name__}, not above it: {target!r}")
+    kind = type(target).__name__
+    if kind in ("staticmethod", "classmethod"):
+        raise DefinitionError(f"put @{what} below @{kind}, not above it: {target!r}")
     if not inspect.isfunction(target) and not inspect.ismethod(target):
         raise DefinitionError(f"@{what} needs a function, got {fn!r} of type {type(fn).__name__}")
     if target.__name__ == "<lambda>":

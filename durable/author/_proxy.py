@@ -14,7 +14,7 @@ from .._runtime.options import ActivityCall, ActivityOptions
 from ..codec import untyped_signature
 from ..errors import DefinitionError
 from ..retry import RetryPolicy
-from ._activity import Activity, activities_of, activity_options
+from ._activity import Activity, activities_of, activity_options, is_activity
 from ._definitions import describe
 
 P = ParamSpec("P")
@@ -109,7 +109,7 @@ def proxy(
     if isinstance(target, str):
         name = checked_name(target, "activity name")
         return _caller(ActivityCall(name, untyped_signature(returns), given))
-    if isinstance(target, Activity):
+    if is_activity(target):
         return _caller(_with_options(target, given))
     _refuse_plain_function(target, "proxy")
     found = activities_of(target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from .._duration import Duration, optional_ms
@@ -71,7 +71,7 @@ class WorkflowDecorator:
 def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 @overload
 def workflow(
-    *, name: str | None = None, timeout: Duration | None = None, raises: tuple[type[BaseException], ...] = ()
+    *, name: str | None = None, timeout: Duration | None = None, raises: Sequence[type[BaseException]] = ()
 ) -> WorkflowDecorator: ...
 def workflow(
     fn: Callable[..., Any] | None = None,
@@ -79,7 +79,7 @@ def workflow(
     *,
     name: str | None = None,
     timeout: Duration | None = None,
-    raises: tuple[type[BaseException], ...] = (),
+    raises: Sequence[type[BaseException]] = (),
 ) -> Any:
     """Make an `async def` a workflow: ordinary code, whose awaits are recorded, and which goes on after a crash.
 

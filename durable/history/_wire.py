@@ -6,7 +6,7 @@ through its upcasters, a newer one raises `FutureVersionError`, and what is no e
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import orjson
@@ -84,11 +84,11 @@ class Wire:
 
     def _decode_slowly(self, record: bytes, error: Exception) -> Event:
         try:
-            fields = orjson.loads(record)
+            fields: Any = orjson.loads(record)
         except orjson.JSONDecodeError as problem:
-            raise DamagedRecordError(f"a history record is no JSON ({problem}): {record[:60]!r}") from None
-        if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
-            raise DamagedRecordError(f"a history record has no type: {record[:60]!r}")
+            raise DamagedRecordError(f"a history record of {len(record)} bytes is no JSON: {problem}") from None
+        if not _is_object(fields) or not isinstance(fields.get("type"), str):
+            raise DamagedRecordError(f"a history record of {len(record)} bytes has no type")
         upcast = False
         while (upcaster := self._upcasters.get(fields["type"])) is not None:
             fields, upcast = upcaster(dict(fields)), True
@@ -104,6 +104,10 @@ class Wire:
                 f"the event type {fields['type']!r} is not known to this version of durable; upgrade this process"
             )
         raise DamagedRecordError(f"a history record of type {fields['type']!r} cannot be read: {error}")
+
+
+def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def tag_of(event: type[Event] | Event) -> str:
