@@ -37,7 +37,7 @@ class Intake:
     async def read(self, owned_partitions: Sequence[Owned]) -> None:
         """Read the inboxes that may have something new, and the dues that come near."""
         now_ms = self._store.now_ms()
-        reading = []
+        reading: list[Owned] = []
         for owned in owned_partitions:
             if owned.unread and not owned.leaving and owned.backlog() < BACKLOG_MAX:
                 owned.unread = False

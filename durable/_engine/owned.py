@@ -22,7 +22,7 @@ class Mailbox:
     """What waits for one run. `busy`: a step of it is under way or being committed, and the rest waits."""
 
     name: str
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list[Delivery])
     busy: bool = False
     queued: bool = False
     reload: bool = False  # its first step must look at the store: the fast path was refused once

@@ -103,7 +103,7 @@ class Stuck:
 
     async def _into_the_log(self, owned: Owned, mailbox: Mailbox, deliveries: list[Delivery]) -> list[Delivery]:
         """Put local results into the inbox, where they outlive this process; return the other deliveries."""
-        kept = []
+        kept: list[Delivery] = []
         for delivery in deliveries:
             if isinstance(delivery.claimed, ClaimedTask) and isinstance(delivery.message, ActivityEnded):
                 await hand_over(self._store, owned.lease.session, delivery.claimed, mailbox.name, delivery.message)
