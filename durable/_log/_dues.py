@@ -3,6 +3,7 @@
 import msgspec
 
 from ..errors import DamagedRecordError
+from ..history import UNREADABLE
 from ..stores import Due
 from ._tasks import ActivityTask
 
@@ -78,5 +79,5 @@ def read_due(due: Due) -> AnyDue:
     """Return the item in a due. Raises `DamagedRecordError`."""
     try:
         return _decoder.decode(due.data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DamagedRecordError(f"the due entry {due.key!r} cannot be read: {error}") from None

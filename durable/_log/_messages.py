@@ -8,7 +8,7 @@ from functools import reduce
 import msgspec
 
 from ..errors import DamagedRecordError
-from ..history import FailureData, Parent
+from ..history import FailureData, Parent, UNREADABLE
 from ..stores import Entry
 
 
@@ -104,7 +104,7 @@ def read_message(data: bytes) -> Message:
     """Return the message in an entry. Raises `DamagedRecordError`."""
     try:
         return _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DamagedRecordError(f"an inbox entry of {len(data)} bytes cannot be read: {error}") from None
 
 
@@ -117,7 +117,7 @@ def read_reply(data: bytes) -> QueryReply:
     """Return the reply in `data`. Raises `DamagedRecordError`."""
     try:
         return _reply_decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DamagedRecordError(f"a reply cannot be read: {error}") from None
 
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from ..errors import DamagedRecordError
+from ..history import UNREADABLE
 from ..stores import Entry, Outgoing
 from ._messages import Message, RequestCancel, SendSignal, message_entry
 from ._partitions import partition_of
@@ -52,5 +53,5 @@ def read_outgoing(outgoing: Outgoing) -> OutgoingMessage:
     """Return the message in an outgoing entry. Raises `DamagedRecordError`."""
     try:
         return _decoder.decode(outgoing.data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DamagedRecordError(f"the outgoing entry {outgoing.id!r} cannot be read: {error}") from None

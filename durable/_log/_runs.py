@@ -6,6 +6,7 @@ from typing import Literal, cast
 import msgspec
 
 from ..errors import DamagedRecordError
+from ..history import UNREADABLE
 from ..stores import Document
 
 Status = Literal["running", "completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new"]
@@ -47,7 +48,7 @@ def read_run(document: Document) -> RunRecord:
     """Return the run record in `document`. Raises `DamagedRecordError`."""
     try:
         body = _decoder.decode(document.body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DamagedRecordError(f"the record of run {document.id!r} cannot be read: {error}") from None
     return RunRecord(
         workflow_id=document.name,

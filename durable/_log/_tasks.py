@@ -3,6 +3,7 @@
 import msgspec
 
 from ..errors import DamagedRecordError
+from ..history import UNREADABLE
 from ..stores import Task
 
 
@@ -50,5 +51,5 @@ def read_task(task: Task) -> ActivityTask:
     """Return the attempt in a task. Raises `DamagedRecordError`."""
     try:
         return _decoder.decode(task.data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DamagedRecordError(f"the task {task.id!r} cannot be read: {error}") from None

@@ -14,7 +14,7 @@ from ._event import CommandEvent, Event, FailureData, Inbound
 from ._external import ExternalCancelRequested, ExternalDelivered, ExternalFailed, ExternalSignalRequested
 from ._markers import PatchMarked, SideEffectRecorded
 from ._messages import SignalReceived
-from ._payload import from_raw, null, to_raw
+from ._payload import UNREADABLE, from_raw, null, to_raw
 from ._runs import (
     CancelRequested,
     Close,
@@ -32,6 +32,7 @@ from ._wire import EVENTS, WIRE, RecordedEvent, Wire, tag_of
 
 __all__ = [
     "EVENTS",
+    "UNREADABLE",
     "WIRE",
     "ActivityCancelRequested",
     "ActivityCompleted",

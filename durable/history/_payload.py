@@ -9,6 +9,9 @@ import msgspec
 from ..codec import Payload
 from ..errors import DamagedRecordError
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that are no record of ours may raise: no JSON or another shape, no UTF-8, nested without an end."""
+
 _PREFIX = b'{"$codec":'
 _NULL = msgspec.Raw(b"null")
 
@@ -36,7 +39,7 @@ def from_raw(raw: msgspec.Raw) -> Payload:
         return Payload(data)
     try:
         wrapped = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise DamagedRecordError(f"a payload with an encoding cannot be read: {error}") from None
     return Payload(wrapped.data, wrapped.codec)
 

@@ -14,6 +14,7 @@ import orjson
 from ..errors import DamagedRecordError, FutureVersionError
 from . import _activities, _external, _markers, _messages, _runs, _timers
 from ._event import Event
+from ._payload import UNREADABLE
 
 EVENTS: tuple[type[Event], ...] = (
     _runs.RunStarted,
@@ -79,7 +80,7 @@ class Wire:
         """
         try:
             return self._decoder.decode(record)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             return self._decode_slowly(record, error)
 
     def _decode_slowly(self, record: bytes, error: Exception) -> Event:
@@ -89,13 +90,12 @@ class Wire:
             raise DamagedRecordError(f"a history record of {len(record)} bytes is no JSON: {problem}") from None
         if not _is_object(fields) or not isinstance(fields.get("type"), str):
             raise DamagedRecordError(f"a history record of {len(record)} bytes has no type")
-        upcast = False
-        while (upcaster := self._upcasters.get(fields["type"])) is not None:
-            fields, upcast = upcaster(dict(fields)), True
-        if upcast:
+        if fields["type"] in self._upcasters:
             try:
+                while (upcaster := self._upcasters.get(fields["type"])) is not None:
+                    fields = upcaster(dict(fields))
                 return self._decoder.decode(orjson.dumps(fields))
-            except msgspec.MsgspecError as problem:
+            except Exception as problem:  # the record lacks what its version has: upcasters need not expect that
                 error = problem
         name, version = _split(fields["type"])
         known = self._current.get(name)
