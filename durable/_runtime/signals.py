@@ -46,6 +46,11 @@ class SignalBox:
         return request in self._seen
 
     @property
+    def awaited(self) -> list[str]:
+        """The names of the signals that the code waits for."""
+        return [name for name, waiters in self._waiters.items() if any(not waiter.done() for waiter in waiters)]
+
+    @property
     def busy(self) -> bool:
         """Whether a handler is running or about to run."""
         return bool(self._tasks)
