@@ -64,3 +64,7 @@ class ActivityCall:
     name: str
     signature: CallSignature
     options: ActivityOptions
+    what: str = field(init=False, default="")  # as errors name it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", f"activity {self.name}")

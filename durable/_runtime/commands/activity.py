@@ -79,8 +79,8 @@ def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwarg
         if matcher.observe is not None:
             matcher.observe(event, lambda: call.signature.encode_call(run.codec, args, kwargs, what=call.name))
         return ActivityCommand(run, call, event).future
-    run.check_may_command(f"activity {call.name}")
-    payload = call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
+    run.check_may_command(call.what)
+    payload = call.signature.encode_call(run.codec, args, kwargs, what=call.what)
     options = call.options
     event = ActivityScheduled(
         at=run.now_ms,

@@ -1,13 +1,13 @@
 """A thread that works off a queue of calls, and hands all answers of a round to the event loop at once."""
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
+from ..._clock import forks
 from ...errors import InvalidCallError
 from .._watch import call_in
 
@@ -33,7 +33,7 @@ class Lane:
     def __init__(self, name: str) -> None:
         self._queue: SimpleQueue[Call | None] = SimpleQueue()
         self._lock, self._closed = Lock(), False
-        self._process = os.getpid()
+        self._forks = forks()
         self._ready: ThreadFuture[object] = ThreadFuture()
         # A daemon: a process that ends without `close` must not hang. What was acknowledged is in the file by then.
         self._thread = Thread(target=self._work_off, name=name, daemon=True)
@@ -89,7 +89,7 @@ class Lane:
             self._queue.put(call)
 
     def _check_process(self) -> None:
-        if os.getpid() != self._process:
+        if self._forks != forks():
             raise InvalidCallError(
                 "this store was opened before a fork, and belongs to the parent process: open it anew here"
             )
