@@ -34,7 +34,7 @@ NEVER = {
     "_runtime": {"stores"},
     "author": {"stores"},
     "client": {"_engine", "_runtime", "worker"},
-    "cli": {"_engine", "_runtime", "_log", "worker", "history", "testing"},
+    "cli": {"_engine", "_runtime", "_log", "worker", "history"},  # `durable replay` is the replayer of `testing`
     "web": {"_engine", "_runtime", "_log", "worker", "history", "testing"},
 }
 # The edges are programs like those that users write, so they may use the public face (it is lazy: nothing is circular).

@@ -3,7 +3,8 @@
 Exit codes, for scripts:
 
 - 0: it worked
-- 1: it worked, and the answer is no: the run failed or is closed, nobody answered in time, `lint` found something
+- 1: it worked, and the answer is no: the run failed or is closed, nobody answered in time, `lint` found something,
+  `replay` found a run that this code does not follow
 - 2: the command was not understood, or the named module, workflow or value does not fit
 - 3: no such run or task
 - 4: the store cannot be reached, read or written, or is none of ours
@@ -33,9 +34,11 @@ from ._settings import DEFAULT_STORE, Settings
 COMMANDS = {
     "cancel": ("_messages", "Ask the run ID to stop: its code may clean up."),
     "demo": ("_demo", "Watch a shop survive the death of its worker."),
+    "export": ("_export", "Export histories as JSON lines."),
     "lint": ("_lint", "Find what workflow code must not do."),
     "list": ("_list", "List runs, newest first."),
     "parked": ("_parked", "Look at parked tasks, release or discard them."),
+    "replay": ("_replay", "Replay histories with the code as it is now."),
     "retry": ("_messages", "Reopen the failed run ID at the point of failure."),
     "show": ("_show", "Show a run: its history and why it waits."),
     "signal": ("_messages", "Send the signal NAME to the run ID."),

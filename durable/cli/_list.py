@@ -1,37 +1,24 @@
 """`durable list`: which runs there are."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._filters import filter_options
 from ._output import fields, print_json, print_table, short, when
 from ._settings import Settings, json_option, store_option
-from ._values import moment_of
 
 if TYPE_CHECKING:
     from durable import Client, RunDescription
 
-STATUSES = ("running", "completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new")
 COLORS = {
     "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "yellow",
     "timed_out": "red", "continued_as_new": "blue", "stuck": "magenta",
 }  # fmt: skip
 
 
-def _moment(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
-    return None if value is None else moment_of(value)
-
-
 @click.command("list")
-@click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
-@click.option("--status", type=click.Choice(STATUSES), help="Only runs in this state.")
-@click.option("--prefix", "id_prefix", metavar="TEXT", help="Only workflow ids that begin with this.")
-@click.option(
-    "--since", "started_after", metavar="WHEN", callback=_moment, help='A date, a time, or an age ("2 hours").'
-)
-@click.option("--until", "started_before", metavar="WHEN", callback=_moment, help="The same, for the latest start.")
-@click.option("--stuck/--not-stuck", default=None, help="Only runs that cannot go on, or only those that can.")
+@filter_options
 @click.option(
     "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many, newest first."
 )

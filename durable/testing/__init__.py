@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._replay import assert_replays as assert_replays
     from ._replay import replay as replay
     from ._replay import replay_all as replay_all
+    from ._replay import replay_files as replay_files
     from ._replay_result import Divergence as Divergence
     from ._replay_result import Drift as Drift
     from ._replay_result import ReplayResult as ReplayResult
@@ -27,11 +28,12 @@ _HOMES = {
     "histories_in": "_replay_sources",
     "replay": "_replay",
     "replay_all": "_replay",
+    "replay_files": "_replay",
 }
 
 __all__ = [
     "Divergence", "Drift", "ManualClock", "ReplayResult", "assert_deterministic", "assert_replays", "histories_in", "replay",
-    "replay_all",
+    "replay_all", "replay_files",
 ]  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol, overload, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, cast, overload, runtime_checkable
 
 from .._log import Status
 from ..author import Workflow
@@ -15,10 +17,10 @@ from ..codec import Codec, default_codec
 from ..errors import DefinitionError, HistoryError, InvalidCallError
 from ..history import RecordedEvent
 from ..stores import Store
-from ._replay_result import Divergence, ReplayResult
-from ._replay_run import Replayed, replay_history, watching
-from ._replay_seeds import Job, checked_seeds, compared, replay_under
-from ._replay_sources import HistorySource, one_history, started
+from ._replay_batch import Batch, OnProgress
+from ._replay_result import Divergence, DivergenceKind, ReplayResult
+from ._replay_seeds import Job, checked_seeds
+from ._replay_sources import HistorySource, histories_in, history_files, one_history, started
 
 RUNS_MAX = 1_000  # of one call, unless it says otherwise: the histories are held in memory for the hash seeds
 HASH_SEEDS = (0, 1, 2)
@@ -74,7 +76,9 @@ def replay(
     name = started(recorded).workflow
     if name != code.name:
         raise InvalidCallError(f"the history is one of workflow {name!r}, and this is workflow {code.name!r}")
-    return replay_jobs([Job(code, recorded)], codec or default_codec(), seeds)[0]
+    batch = Batch(codec or default_codec(), seeds, 1)
+    batch.add(Job(code, recorded))
+    return batch.results()[0]
 
 
 @overload
@@ -123,19 +127,19 @@ async def replay_all(
     limit: int = RUNS_MAX,
     hash_seeds: Iterable[int] = (),
     codec: Codec | None = None,
-    on_result: Callable[[ReplayResult], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[ReplayResult]:
     """Replay the runs of `workflows` in a store with the code as it is now: the newest `limit` of those that match.
 
-    The filters are those of `Client.list`. Nothing is written, and no worker need run, or stop. `on_result` is called with
-    each result as it comes. A history that cannot be read is a result as well, whose divergence says so. `codec` is the
-    client's unless given.
+    The filters are those of `Client.list`. Nothing is written, and no worker need run, or stop. A history that cannot be
+    read is a result as well, whose divergence says so; a run that nobody has begun yet is passed over. `codec` is the
+    client's unless given. `on_progress` is called with how many replays are through, and of how many.
 
     Raises as `Client.list` and `replay` do, and `DefinitionError` for two workflows of one name.
     """
     seeds = checked_seeds(hash_seeds)
     client = source if isinstance(source, Client) else Client(source)
-    by_name = workflows_by_name(workflows)
+    by_name = _by_name(workflows)
     runs: list[RunDescription] = []
     for name in by_name:
         runs += await client.list(
@@ -147,31 +151,68 @@ async def replay_all(
             stuck=stuck,
             limit=limit,
         )
-    runs.sort(key=lambda run: run.started_at, reverse=True)
-    results: list[ReplayResult] = []
-    told = on_result or (lambda _: None)
-    jobs: list[Job] = []
-    for run in runs[:limit]:
+    runs = sorted(runs, key=lambda run: run.started_at, reverse=True)[:limit]
+    batch = Batch(codec or client.codec, seeds, len(runs), on_progress)
+    for run in runs:
         try:
             history = await client.handle(run.workflow_id, run.run_id).history()
         except HistoryError as error:
-            results.append(_unreadable(run, error))
-            told(results[-1])
-            continue
-        if not history:
-            continue  # nobody has begun it yet: any code will do
-        jobs.append(Job(by_name[run.workflow], history))
-        if not seeds:  # else all of them together, in one process for each seed
-            results += replay_jobs(jobs, codec or client.codec, seeds, told)
-            jobs.clear()
-            await asyncio.sleep(0)
-    if jobs:
-        results += await asyncio.to_thread(replay_jobs, jobs, codec or client.codec, seeds, told)
-    return results
+            batch.cannot(_unreadable(run, error))
+        else:
+            if history:
+                batch.add(Job(by_name[run.workflow], history))
+            else:
+                batch.skip()
+        await asyncio.sleep(0)
+    return await asyncio.to_thread(batch.results)
 
 
-def workflows_by_name(workflows: Iterable[Workflow[..., Any]]) -> dict[str, Workflow[..., Any]]:
-    """Return the workflows by name. Raises `DefinitionError` for what is none, and for two of one name."""
+def replay_files(
+    workflows: Iterable[Workflow[..., Any]],
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    hash_seeds: Iterable[int] = (),
+    codec: Codec | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[ReplayResult]:
+    """Replay the histories in files of JSON lines, each with the one of `workflows` that has its workflow's name.
+
+    A folder stands for the `*.jsonl` files in it and below. A history that cannot be read, or whose workflow is not among
+    them, is a result as well, whose divergence says so. `on_progress` is called with how many replays are through, and of
+    how many. Raises as `replay` and `replay_all` do, `OSError`, and `InvalidCallError` if a path holds no history.
+    """
+    seeds = checked_seeds(hash_seeds)
+    by_name = _by_name(workflows)
+    found: list[tuple[str, list[RecordedEvent] | HistoryError]] = []
+    for path in paths:
+        before = len(found)
+        for file in history_files([path]):
+            found += _in_file(file)
+        if len(found) == before:
+            raise InvalidCallError(f"there is no history in {os.fspath(path)!r}")
+    batch = Batch(codec or default_codec(), seeds, len(found), on_progress)
+    for source, history in found:
+        if isinstance(history, HistoryError):
+            batch.cannot(_not_replayed("unreadable", source=source, error=str(history)))
+        elif (name := started(history).workflow) in by_name:
+            batch.add(Job(by_name[name], history, source))
+        else:
+            batch.cannot(_unknown(history, source, sorted(by_name)))
+    return batch.results()
+
+
+def _in_file(path: Path) -> list[tuple[str, list[RecordedEvent] | HistoryError]]:
+    found: list[tuple[str, list[RecordedEvent] | HistoryError]] = []
+    try:
+        for history in histories_in(path):
+            started(history)
+            found.append((str(path), history))
+    except HistoryError as error:
+        found.append((str(path), error))
+    return found
+
+
+def _by_name(workflows: Iterable[Workflow[..., Any]]) -> dict[str, Workflow[..., Any]]:
     found: dict[str, Workflow[..., Any]] = {}
     for each in workflows:
         if not isinstance(each, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
@@ -181,34 +222,9 @@ def workflows_by_name(workflows: Iterable[Workflow[..., Any]]) -> dict[str, Work
     return found
 
 
-def replay_jobs(
-    jobs: Sequence[Job],
-    codec: Codec,
-    seeds: Sequence[int] = (),
-    on_result: Callable[[ReplayResult], None] = lambda _: None,
-) -> list[ReplayResult]:
-    """Replay each job here, and in a process for each seed; return the results in order. Raises as `replay`."""
-    results: list[ReplayResult] = []
-    here: list[Replayed] = []
-    with watching() as watchdog:
-        for job in jobs:
-            here.append(replay_history(job.workflow, job.history, codec, watchdog))
-            if not seeds:
-                results.append(here[-1].result)
-                on_result(results[-1])
-    if not seeds:
-        return results
-    elsewhere = [(f"hash seed {seed}", replay_under(seed, jobs, codec)) for seed in seeds]
-    for index, job in enumerate(jobs):
-        by_seed = [(name, replays[index]) for name, replays in elsewhere]
-        divergence = compared(job.history, [*by_seed, ("the seed of this process", here[index])])
-        results.append(replace(here[index].result, divergence=divergence))
-        on_result(results[-1])
-    return results
-
-
 def _unpacked(workflow: object, history: HistorySource | None) -> tuple[Workflow[..., Any], HistorySource]:
     if isinstance(workflow, Workflow):
+        workflow = cast("Workflow[..., Any]", workflow)
         if history is None:
             raise InvalidCallError(f"expected a history of {workflow!r}, got None")
         return workflow, history
@@ -220,10 +236,24 @@ def _unpacked(workflow: object, history: HistorySource | None) -> tuple[Workflow
 
 
 def _unreadable(run: RunDescription, error: HistoryError) -> ReplayResult:
-    return ReplayResult(
-        workflow=run.workflow,
-        workflow_id=run.workflow_id,
-        run_id=run.run_id,
-        status=run.status,
-        divergence=Divergence(kind="unreadable", seq=0, error=str(error)),
+    return replace(
+        _not_replayed("unreadable", error=str(error)),
+        workflow=run.workflow, workflow_id=run.workflow_id, run_id=run.run_id, status=run.status,
+    )  # fmt: skip
+
+
+def _unknown(history: Sequence[RecordedEvent], source: str, known: Sequence[str]) -> ReplayResult:
+    first = started(history)
+    result = _not_replayed(
+        "unknown_workflow",
+        source=source,
+        error=f"no workflow is named {first.workflow!r}; there are: {', '.join(known) or 'none'}",
+        cause='it was renamed or removed: give the old name back with `@workflow(name="...")`, or name its module as well',
     )
+    return replace(
+        result, workflow=first.workflow, workflow_id=first.workflow_id, run_id=first.run_id, events=len(history)
+    )
+
+
+def _not_replayed(kind: DivergenceKind, *, error: str, cause: str = "", source: str = "") -> ReplayResult:
+    return ReplayResult(workflow="", source=source, divergence=Divergence(kind=kind, seq=0, error=error, cause=cause))

@@ -15,7 +15,7 @@ class Divergence:
     """The first place at which code and history part.
 
     `seq` is the number of the first event that the code does not follow; one more than the last event's if the history has
-    no more. `history` is what stands there, `code` what the code asked for, `where` its source line as "file:line in
+    no more, and 0 if nothing could be replayed. `history` is what stands there, `code` what the code asked for, `where` its source line as "file:line in
     function", `cause` the likely cause and what to do. `error` is the whole text of what a worker would note as the reason
     why the run is stuck. `kind` is one of
 
@@ -39,10 +39,15 @@ class Divergence:
 
     def __str__(self) -> str:
         """The difference as people read it."""
-        said = (("the history says", self.history), ("the code asked for", self.code), ("at", self.where),
-                ("likely cause", self.cause))  # fmt: skip
-        lines = [f"  {label}: {text}" for label, text in said if text]
-        return "\n".join([f"differs at event {self.seq}:", *(lines or [f"  {self.error}"])])
+        said = (
+            ("the history says", self.history),
+            ("the code asked for", self.code),
+            ("error", "" if self.code else self.error),
+            ("at", self.where),
+            ("likely cause", self.cause),
+        )
+        place = f"differs at event {self.seq}:" if self.seq else "cannot be replayed:"
+        return "\n".join([place, *(f"  {label}: {text}" for label, text in said if text)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -25,6 +25,7 @@ from ..history import (
     ExternalSignalRequested,
     LocalActivityScheduled,
     RecordedEvent,
+    RunCompleted,
     RunStarted,
     TimerStarted,
     from_raw,
@@ -57,11 +58,18 @@ class Replayed:
     asked: list[Asked] = field(default_factory=list[Asked])
 
 
+class _QuietWatchdog(Watchdog):
+    """Breaks off what never ends, and leaves it to the result to say so."""
+
+    def _report(self, label: str, used: float) -> None:
+        self.blocked += 1
+
+
 @contextmanager
-def watching() -> Iterator[Watchdog]:
-    """Watch this thread for steps that never end, as a worker does."""
+def watching() -> Generator[Watchdog]:
+    """Watch this thread for steps that never end, and for I/O in workflow code, as a worker does."""
     guard.install()
-    watchdog = Watchdog()
+    watchdog = _QuietWatchdog()
     watchdog.start()
     try:
         yield watchdog
@@ -135,11 +143,16 @@ class _Replay:
 
     def _note_outcome(self) -> None:
         """The result counts among what the code asked for: it may depend on an order as well."""
-        if self._run.finished and isinstance(self._events[-1], Close):
-            outcome = self._run.outcome()
-            result = getattr(outcome, "result", None)
-            values = _shown(from_raw(result)) if result is not None else ""
-            self._asked.append(Asked(self._counted[-1].seq, f"the end: {tag_of(outcome)}", values, self._run.where()))
+        close = self._events[-1]
+        if not self._run.finished or not isinstance(close, Close):
+            return
+        outcome, seq, where = self._run.outcome(), self._counted[-1].seq, self._run.where()
+        now = _shown(from_raw(outcome.result)) if isinstance(outcome, RunCompleted) else ""
+        self._asked.append(Asked(seq, f"the end: {tag_of(outcome)}", now, where))
+        if isinstance(close, RunCompleted) and now != (recorded := _shown(from_raw(close.result))):
+            self._drift.append(
+                Drift(seq=seq, what="the result", history=_short(recorded), code=_short(now), where=where)
+            )
 
     # --- where code and history part
 
@@ -150,7 +163,7 @@ class _Replay:
             error = broken
         if not isinstance(error, NonDeterminismError):
             return Divergence(
-                kind=_kind(error), seq=self._seq_of_step(), where=_place(error),
+                kind=_kind(error), seq=self._seq_of_step(), where=_place(error) or self._run.where(),
                 cause=_CAUSES.get(_kind(error), ""), error=f"{type(error).__name__}: {error}",
             )  # fmt: skip
         if not error.code:
@@ -280,5 +293,5 @@ def _place(error: BaseException) -> str:
             if is_users(frame):
                 found = f"{frame.f_code.co_filename}:{traceback.tb_lineno} in {frame.f_code.co_qualname}"
             traceback = traceback.tb_next
-        seen = seen.__cause__
+        seen = seen.__cause__ or seen.__context__
     return found

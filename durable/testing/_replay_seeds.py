@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from tempfile import TemporaryFile
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -39,6 +39,7 @@ class Job(NamedTuple):
 
     workflow: Workflow[..., Any]
     history: Sequence[RecordedEvent]
+    source: str = ""
 
 
 class _Target(msgspec.Struct):
@@ -221,7 +222,7 @@ def _workflow_at(target: _Target) -> Workflow[..., Any]:
         found = getattr(found, part)
     if not isinstance(found, Workflow):
         raise DefinitionError(f"{target.module}:{target.qualname} is no workflow but {found!r}")
-    return found
+    return cast("Workflow[..., Any]", found)
 
 
 def _module_at(target: _Target) -> ModuleType:
