@@ -18,6 +18,7 @@ DurableError
 │   ├── StoreUrlError, StoreFormatError, StoreReadOnlyError, StoreFullError
 │   ├── StoreUnavailableError                               the outcome is unknown; a repeat is safe
 │   └── StaleLeaseError, WrongSequenceError, UnreadMessagesError, NameTakenError, ClaimLostError   refused, nothing written
+├── StuckTestError                                          in tests: what a test waits for cannot come
 └── InternalError                                           a bug in this package
 
 `retryable` says whether the same call may succeed later without a change.
@@ -237,6 +238,10 @@ class NameTakenError(StoreError):
 
 class ClaimLostError(StoreError):
     """The task is not claimed by this session any more; its result was not recorded."""
+
+
+class StuckTestError(DurableError, AssertionError):
+    """What a test waits for in a `TestEnvironment` cannot come any more. The message says what each run waits for."""
 
 
 class InternalError(DurableError):

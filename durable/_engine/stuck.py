@@ -36,7 +36,7 @@ from ..stores import ClaimedTask, Document, Store
 from .commits import Committer, Prepared, Stepped
 from .decision import Decision, Delivery
 from .execution import Execution
-from .owned import Mailbox, Owned
+from .owned import FOREVER_MS, Mailbox, Owned
 
 _log = logging.getLogger("durable.engine")
 
@@ -80,8 +80,10 @@ class Stuck:
         mailbox.deliveries[:0] = kept
         mailbox.failures += 1
         if kept:
-            backoff = _limits.STUCK_RETRY_MS_MIN * 2 ** min(mailbox.failures - 1, 16)
-            owned.delay(mailbox, self._store.now_ms() + min(backoff, _limits.STUCK_RETRY_MS_MAX))
+            backoff = min(_limits.STUCK_RETRY_MS_MIN * 2 ** min(mailbox.failures - 1, 16), _limits.STUCK_RETRY_MS_MAX)
+            # Where time jumps, waiting mends nothing: the code that is at fault stays the same until there is another worker.
+            waits = not ours or self._store.clock.upkeep_s(backoff / 1000) is not None
+            owned.delay(mailbox, self._store.now_ms() + backoff if waits else FOREVER_MS)
         self._write(owned, mailbox, asked, note, run_id)
 
     def _write(self, owned: Owned, mailbox: Mailbox, asked: list[Delivery], note: str, run_id: str) -> None:

@@ -35,7 +35,7 @@ async def watch_for_unknown(store: Store, queue: str, known: Set[str]) -> None:
     reported: set[str] = set()
     while (pause_s := store.clock.upkeep_s(_INTERVAL_S)) is not None:
         try:
-            for kind, count in (await _unknown(store, queue, known)).items():
+            for kind, count in (await unknown_tasks(store, queue, known)).items():
                 if kind not in reported:
                     reported.add(kind)
                     logger.warning(
@@ -48,7 +48,8 @@ async def watch_for_unknown(store: Store, queue: str, known: Set[str]) -> None:
         await store.clock.sleep(pause_s)
 
 
-async def _unknown(store: Store, queue: str, known: Set[str]) -> dict[str, int]:
+async def unknown_tasks(store: Store, queue: str, known: Set[str]) -> dict[str, int]:
+    """Return how many tasks of `queue` wait for each activity that is neither `known` nor offered by a live worker."""
     found: dict[str, int] = {}
     for info in await store.inspect.tasks(queue=queue, parked=False, limit=_TASKS_MAX):
         if info.claimed_by is None and info.task.kind not in known:
