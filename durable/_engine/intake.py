@@ -17,6 +17,7 @@ from .owned import FOREVER_MS, HORIZON_MS, REFRESH_MS, Owned
 _log = logging.getLogger("durable.engine")
 
 DUES_PAGE = 10_000  # dues read at once
+CROWDED_MS = 100  # and at the earliest after this long, if that page was full
 BACKLOG_MAX = 4 * _limits.BATCH_MESSAGES_MAX  # runs ready to step; beyond it, the inboxes are left for later
 
 
@@ -42,7 +43,7 @@ class Intake:
             if owned.unread and not owned.leaving and owned.backlog() < BACKLOG_MAX:
                 owned.unread = False
                 reading.append(owned)
-            if owned.horizon_ms - now_ms < REFRESH_MS:
+            if owned.refresh_ms <= now_ms:
                 await self._read_dues(owned, now_ms)
         if not reading:
             return
@@ -74,8 +75,12 @@ class Intake:
         until_ms = FOREVER_MS if horizon_s is None else now_ms + HORIZON_MS
         owned.begin_reading_dues()
         dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=DUES_PAGE)
-        complete = len(dues) < DUES_PAGE
-        owned.learn_dues(dues, until_ms if complete else dues[-1].due_ms)
+        if len(dues) < DUES_PAGE:
+            owned.learn_dues(dues, until_ms, FOREVER_MS if until_ms >= FOREVER_MS else until_ms - REFRESH_MS)
+            return
+        # There are more than one page of them in the near future: read on when half of these have fired, not at once.
+        until_ms = dues[-1].due_ms
+        owned.learn_dues(dues, until_ms, max(now_ms + CROWDED_MS, (now_ms + until_ms) // 2))
 
     def fire(self, owned: Owned, prepared: Prepared, now_ms: int) -> None:
         """Carry out what is due by `now_ms`: post it to its run, or, where the run need not be asked, add it to the commit."""

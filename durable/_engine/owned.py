@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections import deque
 from dataclasses import dataclass, field
@@ -42,10 +43,12 @@ class Owned:
         self.unread = True  # there may be more in the inbox
         self.leaving = False  # to be released: no new steps
         self.in_flight = 0  # commits under way
+        self.sent: asyncio.Future[None] | None = None  # done once the last of these was answered
         self.mailboxes: dict[str, Mailbox] = {}
         self.ready: deque[Mailbox] = deque()
         self.delayed: list[tuple[int, str]] = []  # heap of (not_before_ms, name) of stuck runs
-        self.horizon_ms = 0
+        self.horizon_ms = 0  # dues up to here are known
+        self.refresh_ms = 0  # when to read on
         self._dues: dict[str, Due] = {}
         self._fired: set[str] = set()  # keys that were popped, and are in the store until a commit removes them
         self._changed: set[str] = set()  # keys that commits set or removed since a read of the dues began
@@ -124,12 +127,16 @@ class Owned:
         """A read of the dues begins: what commits change from here on, it may not have seen."""
         self._changed.clear()
 
-    def learn_dues(self, dues: list[Due], until_ms: int) -> None:
-        """Take the dues read from the store; all up to `until_ms` are known now. What fired already does not fire again."""
+    def learn_dues(self, dues: list[Due], until_ms: int, refresh_ms: int) -> None:
+        """Take the dues read from the store; all up to `until_ms` are known now, and `refresh_ms` is the time to read on.
+
+        What fired already does not fire again.
+        """
         for due in dues:
             if due.key not in self._fired and due.key not in self._changed:
                 self._keep(due)
         self.horizon_ms = max(self.horizon_ms, until_ms)
+        self.refresh_ms = refresh_ms
 
     def set_due(self, due: Due) -> None:
         """A commit has set `due`, or did not remove it after all."""
@@ -162,7 +169,7 @@ class Owned:
 
         `FOREVER_MS` if there is nothing.
         """
-        times = [FOREVER_MS if self.horizon_ms >= FOREVER_MS else self.horizon_ms - REFRESH_MS]
+        times = [self.refresh_ms]
         if self._heap:
             times.append(self._heap[0][0])
         if self.delayed:

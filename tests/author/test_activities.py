@@ -67,7 +67,9 @@ async def test_a_proxy_changes_what_is_given_and_keeps_what_is_declared() -> Non
 
     @workflow
     async def flow() -> None:
-        asyncio.gather(work(1), proxy(work, queue="other", retry=RetryPolicy(max_attempts=2))(2), proxy(work, timeout=9)(n=3))
+        asyncio.gather(
+            work(1), proxy(work, queue="other", retry=RetryPolicy(max_attempts=2))(2), proxy(work, timeout=9)(n=3)
+        )
         await asyncio.sleep(1)
 
     run = SteppedRun(flow).start()
@@ -174,7 +176,12 @@ def test_an_instance_registers_its_methods_and_nothing_else() -> None:
     found = {item.name: item for item in collect_activities(Desk(3))}
     assert sorted(found) == ["desk-close", "price"]
     assert asyncio.run(found["price"].fn(4)) == 12
-    assert [item.name for item in collect_activities([work, [blocking], Desk(1)])] == ["work", "blocking", "desk-close", "price"]
+    assert [item.name for item in collect_activities([work, [blocking], Desk(1)])] == [
+        "work",
+        "blocking",
+        "desk-close",
+        "price",
+    ]
 
 
 def test_a_class_or_its_method_cannot_be_registered() -> None:

@@ -56,7 +56,12 @@ async def test_changed_code_makes_the_run_stuck_and_visible_until_it_is_put_righ
         await env.settle()
         note = await env.stuck("f")
         assert note is not None
-        for text in ("NonDeterminismError", "activity 'old' on queue 'default' (#1)", "activity 'new' (#1)", "test_code.py:"):
+        for text in (
+            "NonDeterminismError",
+            "activity 'old' on queue 'default' (#1)",
+            "activity 'new' (#1)",
+            "test_code.py:",
+        ):
             assert text in note
         assert [each.workflow_id for each in await env.client.list(stuck=True)] == ["f"]
         await env.kill(second)
@@ -69,7 +74,10 @@ async def test_changed_code_makes_the_run_stuck_and_visible_until_it_is_put_righ
     ("record", "says"),
     [
         (b"\x00\x00\x00", "event 3: a history record of 3 bytes is no JSON"),
-        (b'{"type":"ActivityCompleted","at":1}', "event 3: a history record of type 'ActivityCompleted' cannot be read"),
+        (
+            b'{"type":"ActivityCompleted","at":1}',
+            "event 3: a history record of type 'ActivityCompleted' cannot be read",
+        ),
         (b'{"type":"ActivityCompleted.7","at":1,"id":1}', "event 3: the event type 'ActivityCompleted.7' is not known"),
     ],
 )

@@ -36,7 +36,7 @@ async def agenerates() -> Any:
     yield 1
 
 
-class Callable_:
+class NoFunction:
     """Callable, but no function."""
 
     def __call__(self) -> None: ...
@@ -50,8 +50,8 @@ class Callable_:
         (generates, "generator"),
         (agenerates, "generator"),
         (functools.partial(plain, 1), "partial"),
-        (Callable_(), "needs a function"),
-        (Callable_, "needs a function"),
+        (NoFunction(), "needs a function"),
+        (NoFunction, "needs a function"),
         (len, "needs a function"),
         (5, "5"),
         ("name", "'name'"),
@@ -104,7 +104,9 @@ def test_options_of_an_activity_are_checked_where_they_are_written(
             proxy(work, **options)
 
 
-@pytest.mark.parametrize(("options", "says"), [({"name": ""}, "workflow name"), ({"name": 5}, "got 5"), ({"timeout": -1}, "timeout")])
+@pytest.mark.parametrize(
+    ("options", "says"), [({"name": ""}, "workflow name"), ({"name": 5}, "got 5"), ({"timeout": -1}, "timeout")]
+)
 def test_options_of_a_workflow_are_checked_where_they_are_written(options: dict[str, Any], says: str) -> None:
     """Before anything runs."""
 
@@ -146,7 +148,12 @@ def test_two_of_one_name_are_refused_at_registration() -> None:
 
 @pytest.mark.parametrize(
     ("source", "says"),
-    [(plain, "decorate it with @activity"), (Callable_, "not the class"), (Callable_(), "no activities"), (5, "no activities")],
+    [
+        (plain, "decorate it with @activity"),
+        (NoFunction, "not the class"),
+        (NoFunction(), "no activities"),
+        (5, "no activities"),
+    ],
 )
 def test_what_is_no_activity_is_refused_at_registration(source: Any, says: str) -> None:
     """And told what to do."""
@@ -154,7 +161,9 @@ def test_what_is_no_activity_is_refused_at_registration(source: Any, says: str) 
         collect_activities(source)
 
 
-@pytest.mark.parametrize(("target", "says"), [(plain, "decorate it with @activity"), (5, "no activities"), (flow, "no activities|workflow")])
+@pytest.mark.parametrize(
+    ("target", "says"), [(plain, "decorate it with @activity"), (5, "no activities"), (flow, "no activities|workflow")]
+)
 def test_what_is_no_activity_has_no_proxy(target: Any, says: str) -> None:
     """Nor can it be run locally."""
     with pytest.raises(DefinitionError, match=says):

@@ -66,7 +66,13 @@ async def test_an_id_that_is_open() -> None:
 
 @pytest.mark.parametrize(
     ("workflow_id", "says"),
-    [("", "must not be empty"), ("é" * 501, "may be 1000 bytes long, this one has 1002"), (7, "got 7"), ("a\x00b", "control"), ("\ud800", "Unicode")],
+    [
+        ("", "must not be empty"),
+        ("é" * 501, "may be 1000 bytes long, this one has 1002"),
+        (7, "got 7"),
+        ("a\x00b", "control"),
+        ("\ud800", "Unicode"),
+    ],
 )
 async def test_an_id_that_cannot_be(workflow_id: Any, says: str) -> None:
     """`InvalidIdError`, for `start` and for `handle`; 1,000 bytes are allowed."""

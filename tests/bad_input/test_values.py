@@ -183,7 +183,9 @@ async def test_a_local_activitys_argument_fails_that_call_only() -> None:
         assert "cents" in await env.drive(handle.result())
 
 
-@pytest.mark.parametrize(("args", "path"), [((5,), "order"), (({"id": "o", "cents": "free"},), "cents"), (({"id": "o"},), "cents")])
+@pytest.mark.parametrize(
+    ("args", "path"), [((5,), "order"), (({"id": "o", "cents": "free"},), "cents"), (({"id": "o"},), "cents")]
+)
 async def test_arguments_that_do_not_fit_make_the_run_stuck_with_the_path(args: tuple[Any, ...], path: str) -> None:
     """The function is not known where the run is started by name. Tried with backoff, never a crash loop."""
     async with engines() as env:

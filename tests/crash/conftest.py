@@ -166,7 +166,9 @@ class Scene:
         assert len(requests) == len(set(requests)) == SIGNALS
         records = [recorded.record for recorded in history]
         replayed_execution(journey, records).dispose()
-        assert [RecordedEvent.read(n, record).seq for n, record in enumerate(records, 1)] == list(range(1, len(records) + 1))
+        assert [RecordedEvent.read(n, record).seq for n, record in enumerate(records, 1)] == list(
+            range(1, len(records) + 1)
+        )
 
 
 @pytest.fixture

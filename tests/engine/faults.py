@@ -21,7 +21,9 @@ class FaultyStore:
     called and the caller never hears of it), or a future to wait for before the call.
     """
 
-    def __init__(self, store: Store, plan: Callable[[str, int], Any], on_death: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, store: Store, plan: Callable[[str, int], Any], on_death: Callable[[], None] = lambda: None
+    ) -> None:
         self._store, self._plan, self._on_death = store, plan, on_death
         self.calls: list[str] = []
 

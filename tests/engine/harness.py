@@ -101,7 +101,9 @@ class SteppedRun:
         """Terminate the run."""
         return self.send(Terminate(request="terminate"))
 
-    def ended(self, command: int, value: Any = None, *, attempt: int = 0, error: BaseException | None = None) -> ActivityEnded:
+    def ended(
+        self, command: int, value: Any = None, *, attempt: int = 0, error: BaseException | None = None
+    ) -> ActivityEnded:
         """Return the message that activity `command` ended: with `value`, or with `error`."""
         attempt = attempt or next((t.attempt for t in self.tasks.values() if t.id == command), 1)
         if error is not None:

@@ -97,7 +97,14 @@ async def test_cancellation_reaches_every_member_of_a_gather() -> None:
 
     @workflow
     async def both() -> list[int]:
-        return await asyncio.gather(work(1), work(2), sleep(5, ), return_exceptions=False)  # type: ignore[return-value]
+        return await asyncio.gather(
+            work(1),
+            work(2),
+            sleep(
+                5,
+            ),
+            return_exceptions=False,
+        )  # type: ignore[return-value]
 
     run = SteppedRun(both).start()
     assert run.cancel()[-1] == "RunCancelled"

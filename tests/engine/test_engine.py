@@ -8,6 +8,7 @@ from durable.author import Query, Signal, activity, local, sleep, workflow
 from durable.errors import RequestFailedError, RunFailedError
 from durable.retry import NO_RETRY
 from tests.engine.env import engines
+from tests.engine.faults import FaultyStore
 
 go = Signal("go", int)
 
@@ -214,7 +215,36 @@ async def test_a_retry_that_is_due_while_the_dues_are_read_runs_once() -> None:
         assert [due.key.rpartition("/")[2] for due in dues] == ["retry"]
         await env.advance(2)
         assert len(attempts) == 2
-        owned.learn_dues(dues, env.clock.now_ms() + 60_000)
+        owned.learn_dues(dues, env.clock.now_ms() + 60_000, env.clock.now_ms() + 30_000)
         await env.advance(2)
         assert len(attempts) == 2
         assert await env.drive(handle.result()) == 2
+
+
+async def test_more_timers_than_a_page_of_them_fire_in_time_and_without_a_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd of runs that sleep: the dues are read page by page, as time comes near, not over and over."""
+    from durable._engine import intake
+
+    monkeypatch.setattr(intake, "DUES_PAGE", 10)
+    reads: list[int] = []
+
+    def plan(name: str, _number: int) -> str:
+        if name == "read_dues":
+            reads.append(env.clock.now_ms())
+        return ""
+
+    @workflow
+    async def naps(seconds: int) -> None:
+        await sleep(seconds)
+
+    async with engines(partitions=1) as env:
+        first = await env.begin([naps], [])
+        handles = [await env.client.start(naps, id=f"n{n}")(20 + n % 7) for n in range(60)]
+        await env.settle()
+        await env.kill(first)
+        await env.begin([naps], [], store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
+        await env.advance(19)
+        assert len(reads) < 60
+        for handle in handles:
+            await env.drive(handle.result(), step_s=0.05)
+        assert env.clock.now_ms() - reads[0] < 28_000

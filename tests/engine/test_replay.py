@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("changed", "upto", "history_side", "code_side", "line"), CHANGES)
-async def test_changed_code_is_told_apart_with_both_sides(
+def test_changed_code_is_told_apart_with_both_sides(
     changed: Any, upto: int, history_side: str, code_side: str, line: str
 ) -> None:
     """The error names the event, what the code asked for, the source line and what to do."""
@@ -153,8 +154,7 @@ async def test_changed_code_is_told_apart_with_both_sides(
     assert code_side in error.code
     path, _, rest = error.where.partition(":")
     assert path == __file__
-    with open(path, encoding="utf-8") as source:
-        text = source.read().splitlines()
+    text = Path(path).read_text(encoding="utf-8").splitlines()
     number = int(rest.split(" ")[0])
     assert line in text[number - 1] or line in text[number]  # a decorated function begins at its decorator
     assert 'patched("name")' in error.hint
@@ -668,7 +668,11 @@ async def test_an_unknown_query_names_those_that_are_known() -> None:
         await go.receive()
 
     run = SteppedRun(answers).start()
-    for args, text in ((("nope",), "no query 'nope'; it has: ask"), (("ask", 1), "cannot tell"), (("ask", "x"), "'ask'")):
+    for args, text in (
+        (("nope",), "no query 'nope'; it has: ask"),
+        (("ask", 1), "cannot tell"),
+        (("ask", "x"), "'ask'"),
+    ):
         failure = run.query(*args).failure
         assert failure is not None
         assert text in failure["message"]

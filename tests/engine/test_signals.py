@@ -372,9 +372,7 @@ def _deliver_and_cancel(task: asyncio.Task[None]) -> None:
     """Do what no event does: a signal and a cancellation of its receiver in one turn of the loop."""
     from durable._runtime.context import require_run
 
-    require_run("test").signals.deliver(
-        SignalReceived(at=0, name="number", request="raced", value=to_raw(payload(9)))
-    )
+    require_run("test").signals.deliver(SignalReceived(at=0, name="number", request="raced", value=to_raw(payload(9))))
     task.cancel()
 
 

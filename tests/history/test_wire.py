@@ -141,9 +141,9 @@ def test_a_recorded_event_keeps_fields_that_this_version_does_not_know() -> None
 
 def test_the_error_of_a_recorded_event_names_its_number() -> None:
     """So that people find it."""
-    with pytest.raises(DamagedRecordError, match="event 9: .*no JSON"):
+    with pytest.raises(DamagedRecordError, match=r"event 9: .*no JSON"):
         RecordedEvent.read(9, b"nonsense")
-    with pytest.raises(FutureVersionError, match="event 9: .*'Later'"):
+    with pytest.raises(FutureVersionError, match=r"event 9: .*'Later'"):
         RecordedEvent.read(9, b'{"type":"Later","at":1}')
 
 

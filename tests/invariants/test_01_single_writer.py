@@ -1,7 +1,7 @@
 """Invariant 1: only the commit of a partition's owner writes its histories, timers and run records.
 
 Breaks that were tried, each of which fails a test here: the memory store's check of the epoch left out; its check of the
-stream's position left out; `Completion.settle` keeping the executions of a refused commit in the cache.
+stream's position left out; `Completion._forget` keeping the execution of a refused commit for the next step.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Invariant 3: what crosses partitions goes through an outbox: relayed at least once, received once.
 
 Breaks that were tried, each of which fails a test here: a new owner that does not look at what is left in the outbox; the
-entry id of a relayed message made anew for each send.
+request of a relayed message made anew for each send.
 """
 
 import pytest

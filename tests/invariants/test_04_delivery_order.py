@@ -1,7 +1,7 @@
 """Invariant 4: the history's order is the order of delivery, and nothing else decides what a run does.
 
 Breaks that were tried, each of which fails a test here: all messages of a batch recorded before the commands that follow
-from them; commands recorded before the event that led to them; `_rank` putting results before signals.
+from them; commands recorded before the event that led to them.
 """
 
 import asyncio
@@ -22,9 +22,7 @@ async def note(n: int) -> int:
 
 @workflow
 async def reacts(count: int) -> list[int]:
-    pending = []
-    for _ in range(count):
-        pending.append(note(await go.receive()))
+    pending = [note(await go.receive()) for _ in range(count)]
     return list(await asyncio.gather(*pending))
 
 

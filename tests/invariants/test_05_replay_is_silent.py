@@ -1,7 +1,7 @@
 """Invariant 5: replaying a history issues no command, runs no activity, and emits no log line twice.
 
 Breaks that were tried, each of which fails a test here: `_RunLogger.isEnabledFor` without its look at `replaying`;
-`record_side_effect` running its function on replay; `rebuild` adding the effects of what it replays.
+`record_side_effect` running its function on replay; a loaded run that puts what is pending on its queues again.
 """
 
 import logging

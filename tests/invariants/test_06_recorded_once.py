@@ -1,7 +1,7 @@
 """Invariant 6: a recorded result is never lost and never recorded twice; the first one to be recorded wins.
 
 Breaks that were tried, each of which fails a test here: `_pending_activity` without its comparison of attempts;
-`_activity_ended` recording results of commands that have ended; an idempotency key with the attempt in it.
+results taken for whatever run the workflow id has now; an idempotency key with the attempt in it.
 """
 
 from durable._log import ActivityEnded, ended_entry_id, message_entry, partition_of
@@ -55,7 +55,9 @@ async def test_the_result_of_an_attempt_that_was_given_up_is_dropped() -> None:
         handle = await env.client.start(one, id="o")()
         await env.settle()
         assert handle.run_id is not None
-        failed = ActivityEnded(run_id=handle.run_id, id=1, attempt=1, failure={"type": "builtins.OSError", "message": "down"})
+        failed = ActivityEnded(
+            run_id=handle.run_id, id=1, attempt=1, failure={"type": "builtins.OSError", "message": "down"}
+        )
         await env.store.send(partition_of("o", env.store.partitions), message_entry("f", "o", failed))
         await env.settle()
         await report(env, handle.run_id, 10)

@@ -1,7 +1,7 @@
 """Invariant 7: an acknowledged call is durable, and a repeat of it is dropped (with DESIGN §5: a close sees what came before).
 
 Breaks that were tried, each of which fails a test here: the memory store's refusal to close over unread entries left out;
-`SignalBox.knows` always false; `_refused` without setting `unread`.
+`SignalBox.knows` always false.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Invariant 8: a failure of ours never fails a run. It is stuck, says why, is tried with backoff, and goes on with the right code.
 
-Breaks that were tried, each of which fails a test here: `Stuck.report` without its delay; `_URGENT` empty; a left-over start
-that does not look at its record (the note stays); the read of a damaged entry skipped; `Committer.add` without rollback.
+Breaks that were tried, each of which fails a test here: `Owned.delay` doing nothing; `_URGENT` empty; a left-over start that
+does not look at its record (the note stays); a damaged entry passed over; `_close_without_code` doing nothing; the store's
+trouble written into a run's record.
 """
 
 import asyncio
@@ -13,7 +14,6 @@ from durable._log import partition_of
 from durable.author import Query, Signal, activity, sleep, workflow
 from durable.codec import JsonCodec, Payload
 from durable.errors import RequestFailedError, RunTerminatedError, RunTimedOutError
-
 from durable.stores import Entry
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
@@ -298,5 +298,3 @@ async def test_the_memory_of_an_engine_does_not_grow_with_a_stuck_runs_timer() -
 @workflow
 async def sleeps() -> None:
     await sleep(5)
-
-

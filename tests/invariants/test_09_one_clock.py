@@ -1,6 +1,6 @@
 """Invariant 9: due times and expiries are judged by the store's clock, so that years pass in milliseconds.
 
-Breaks that were tried, each of which fails a test here: `Engine._fire_dues` by `SystemClock`; `step` with the system's time.
+Breaks that were tried, each of which fails a test here: dues fired by `SystemClock`; `step` with the system's time.
 (tests/test_architecture.py forbids the imports.)
 """
 
@@ -63,6 +63,23 @@ async def test_retries_of_weeks_pass_in_no_time() -> None:
         assert await env.drive(handle.result(), step_s=3600 * 6) == 1
         days = (env.clock.now_ms() - began) / 86_400_000
         assert 61 <= days < 63
+
+
+async def test_a_timer_waits_for_the_stores_clock() -> None:
+    """Not a moment less, though the machine's clock is years ahead of it."""
+
+    @workflow
+    async def naps() -> None:
+        await sleep(40)
+
+    async with engines() as env:
+        await env.begin([naps], [])
+        await env.client.start(naps, id="n")()
+        await env.settle()
+        await env.advance(39)
+        assert await env.status("n") == "running"
+        await env.advance(1)
+        assert await env.status("n") == "completed"
 
 
 async def test_a_session_ends_by_the_stores_clock() -> None:

@@ -42,7 +42,9 @@ from durable.errors import DamagedRecordError
 from durable.stores import Document, Due, Task
 
 RAW = msgspec.Raw(b'[[1],{"a":"b"}]')
-TASK = ActivityTask(workflow="w", workflow_id="wf", run_id="run", id=3, activity="a", args=RAW, attempt=2, details=msgspec.Raw(b"5"))
+TASK = ActivityTask(
+    workflow="w", workflow_id="wf", run_id="run", id=3, activity="a", args=RAW, attempt=2, details=msgspec.Raw(b"5")
+)
 MESSAGES: list[Message] = [
     StartRun(run_id="run", workflow="w", queue="q", args=RAW, request="r", timeout_ms=5),
     SendSignal(name="go", value=RAW, request="r"),
@@ -121,7 +123,8 @@ def test_a_run_record_says_what_its_document_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b'{"type":"Nothing"}', b'{"type":"SendSignal"}', b"\xff", b'{"type":"\xff"}', b"[" * 100_000]
+    "data",
+    [b"", b"{", b"[]", b'{"type":"Nothing"}', b'{"type":"SendSignal"}', b"\xff", b'{"type":"\xff"}', b"[" * 100_000],
 )
 def test_damage_is_told_and_named(data: bytes) -> None:
     """Each reader raises `DamagedRecordError`, never an error of a library."""

@@ -61,7 +61,10 @@ def test_a_driver_cut_at_any_await_leaves_the_same_result_and_records_each_activ
     assert asyncio.run(_replays(history))
 
 
-@given(steps=st.lists(st.sampled_from(["act", "near", "nap", "hear", "chance", "flag"]), min_size=1, max_size=5), plans=cuts)
+@given(
+    steps=st.lists(st.sampled_from(["act", "near", "nap", "hear", "chance", "flag"]), min_size=1, max_size=5),
+    plans=cuts,
+)
 def test_a_driver_cut_at_any_await_leaves_the_same_history(steps: list[str], plans: list[tuple[int, str]]) -> None:
     """Of a program in which nothing races with anything, so that there is only one history it can have."""
     arguments = {"act": [6], "near": [2], "nap": [2], "hear": [None], "chance": [], "flag": [3]}

@@ -53,7 +53,9 @@ def shape(history: list[bytes], *, attempts: bool = True) -> list[Any]:
         if not attempts and isinstance(event, ActivityRetryScheduled):
             continue
         fields = {
-            name: bytes(value) if hasattr(value := getattr(event, name), "__buffer__") or "Raw" in type(value).__name__ else value
+            name: bytes(value)
+            if hasattr(value := getattr(event, name), "__buffer__") or "Raw" in type(value).__name__
+            else value
             for name in event.__struct_fields__
             if name not in ("at", "due_ms", "run_id", "request", "args", "failure") and (attempts or name != "attempt")
         }
