@@ -1,0 +1,22 @@
+"""Whole executions of a workflow, drawn by Hypothesis: `executions` and what belongs to it."""
+
+from ._execution import (
+    Answer,
+    Attempt,
+    Call,
+    Cancelled,
+    Completed,
+    Execution,
+    ExecutionError,
+    Failed,
+    TimedOut,
+    Waiting,
+)
+from ._outcomes import Outcomes, durations, outcomes
+from ._story import Arrival, Crash, Fate, Story
+from ._strategy import executions
+
+__all__ = [
+    "Answer", "Arrival", "Attempt", "Call", "Cancelled", "Completed", "Crash", "Execution", "ExecutionError", "Failed", "Fate",
+    "Outcomes", "Story", "TimedOut", "Waiting", "durations", "executions", "outcomes",
+]  # fmt: skip

@@ -1,0 +1,261 @@
+"""The activities of one run: what becomes of each attempt by the story, and the record of calls and effects."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..._log import ActivityEnded, ActivityTask, QueueTimeoutDue
+from ..._runtime.options import ActivityCall, ActivityOptions
+from ...codec import Codec, Failure, failure_of, untyped_signature
+from ...history import (
+    ActivityCancelRequested,
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityScheduled,
+    Event,
+    LocalActivityCompleted,
+    LocalActivityFailed,
+    LocalActivityScheduled,
+    from_raw,
+    to_raw,
+)
+from ._execution import Attempt, Call, offset
+from ._outcomes import Outcomes, is_computed
+from ._story import UNSET, Fate, Story
+
+Fresh = Callable[[ActivityCall], tuple[list[Fate], "msgspec.Raw | None"]]
+"""Draws the fates of an activity that was not known before the run asked for it, and what it returns after them."""
+
+
+class Running:
+    """An attempt under way. `messages` is what it will report and when; `waits` says that no worker takes it."""
+
+    __slots__ = ("attempt", "dropped", "fate", "messages", "start_ms", "waits")
+
+    def __init__(self, attempt: Attempt, fate: Fate, start_ms: int) -> None:
+        self.attempt, self.fate, self.start_ms = attempt, fate, start_ms
+        self.messages: deque[tuple[int, ActivityEnded]] = deque()
+        self.dropped = self.waits = False
+
+    @property
+    def ends_ms(self) -> int | None:
+        """When it reports next, or None."""
+        return self.messages[0][0] if self.messages else None
+
+    @property
+    def reports(self) -> bool:
+        """Whether what it reports reaches the run."""
+        return not self.dropped or self.fate.odd == "late"
+
+    def report(self, now_ms: int, push: Callable[[int, Any], object]) -> ActivityEnded:
+        """Return what it reports now; what it reports later is pushed."""
+        _, message = self.messages.popleft()
+        if self.attempt.ended is None:
+            self.attempt.ended = offset(now_ms, self.start_ms)
+        if message.failure is None:
+            self.attempt.effects = 2 if self.fate.odd == "lost" else 1
+            if self.attempt.how == "running":
+                self.attempt.how = "returned"
+        elif self.attempt.how == "running":
+            kind = Failure.from_wire(message.failure).type.removeprefix("builtins.")
+            self.attempt.how = f"ran out of time ({message.timeout})" if message.timeout else f"raised {kind}"
+        if self.messages:
+            push(max(self.messages[0][0], now_ms), self)
+        return message
+
+
+class Attempts:
+    """All attempts of one run."""
+
+    def __init__(
+        self,
+        story: Story,
+        codec: Codec,
+        *,
+        start_ms: int,
+        known: Mapping[str, ActivityCall],
+        outcomes: Mapping[str, Outcomes],
+        fresh: Fresh | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._codec, self._start_ms, self._outcomes, self._fresh, self._say = codec, start_ms, outcomes, fresh, say
+        self._known = dict(known)
+        self._fates = {name: deque(fates) for name, fates in story.activities.items()}
+        self._otherwise: dict[str, msgspec.Raw] = dict(story.otherwise)
+        self._used: dict[str, list[Fate]] = {}
+        self._used_otherwise: dict[str, msgspec.Raw] = {}
+        self._persistent: dict[int, Fate] = {}
+        self._running: dict[str, Running] = {}
+        self.calls: dict[int, Call] = {}
+
+    # --- what the world tells
+
+    def begin(self, task: ActivityTask, call: ActivityCall | None, now_ms: int, *, limits: Sequence[str]) -> Running:
+        """An attempt begins. `limits` are the time limits that the engine watches over."""
+        if call is not None:
+            self._known[task.activity] = call
+        record = self._call(task.id, task.activity, task.args, task.scheduled_ms)
+        fate = self._fate(task, record, limits)
+        attempt = Attempt(task.attempt, offset(now_ms, self._start_ms))
+        record.attempts.append(attempt)
+        running = self._running[task.task_id] = Running(attempt, fate, self._start_ms)
+        self._plan(running, task, now_ms, limits)
+        if fate.odd == "lost":
+            self._say(
+                f"{task.activity} #{task.id}: the worker dies after attempt {task.attempt} took effect; it runs again"
+            )
+        return running
+
+    def drop(self, task_id: str, now_ms: int) -> None:
+        """The run does not want the result of this attempt any more."""
+        running = self._running.get(task_id)
+        if running is not None and running.attempt.ended is None and not running.dropped:
+            running.dropped = True
+            running.attempt.how = "given up"
+
+    def end(self, now_ms: int) -> None:
+        """The story is over: what ran on took effect if it says so."""
+        for running in self._running.values():
+            if running.dropped and running.fate.odd == "late" and running.messages:
+                running.attempt.effects = 1
+                running.attempt.how = "given up, but took effect"
+
+    def is_waiting(self, item: QueueTimeoutDue) -> bool:
+        """Return whether no worker has taken the attempt whose time in its queue is over."""
+        running = self._running.get(f"{item.run_id}/{item.id}/{item.attempt}")
+        return running is not None and running.waits
+
+    def note(self, event: Event, codec: Codec) -> None:
+        """Take an event of the history into the record of calls."""
+        if isinstance(event, ActivityScheduled | LocalActivityScheduled):
+            call = self._call(event.id, event.activity, event.args, event.at)
+            call.local = isinstance(event, LocalActivityScheduled)
+        elif isinstance(event, ActivityCompleted | LocalActivityCompleted):
+            call = self.calls[event.id]
+            call.status, call.ended = "completed", offset(event.at, self._start_ms)
+            call.result = self._signature(call.activity).decode_result(
+                codec, from_raw(event.result), what=call.activity
+            )
+        elif isinstance(event, ActivityFailed | LocalActivityFailed):
+            call = self.calls[event.id]
+            call.status, call.ended = "failed", offset(event.at, self._start_ms)
+        elif isinstance(event, ActivityCancelRequested):
+            call = self.calls[event.id]
+            call.status, call.ended = "cancelled", offset(event.at, self._start_ms)
+
+    # --- what it all came to
+
+    def told(self, story: Story) -> Story:
+        """Return `story` with what was used of it, and what was found out on the way."""
+        return msgspec.structs.replace(story, activities=self._used, otherwise=self._used_otherwise)
+
+    def finished_calls(self) -> tuple[Call, ...]:
+        """Return the calls in the order in which they were asked for."""
+        return tuple(self.calls[number] for number in sorted(self.calls))
+
+    # --- inside
+
+    def _signature(self, name: str) -> Any:
+        call = self._known.get(name)
+        return call.signature if call is not None else untyped_signature()
+
+    def _call(self, number: int, name: str, args: msgspec.Raw, at_ms: int) -> Call:
+        call = self.calls.get(number)
+        if call is None:
+            values, kwargs = self._signature(name).decode_call(self._codec, from_raw(args), what=f"activity {name}")
+            call = self.calls[number] = Call(number, name, values, kwargs, offset(at_ms, self._start_ms))
+        return call
+
+    def _fate(self, task: ActivityTask, record: Call, limits: Sequence[str]) -> Fate:
+        """Return what becomes of the next attempt, with its value; it is written down as used."""
+        if task.id in self._persistent:
+            return self._persistent[task.id]
+        name = task.activity
+        if name not in self._fates:
+            fates, otherwise = self._met(name)
+            self._fates[name] = deque(fates)
+            if otherwise is not None:
+                self._otherwise.setdefault(name, otherwise)
+        left = self._fates[name]
+        fate = left.popleft() if left else None
+        if fate is not None and fate.stuck and not _can_hang(fate, task, limits):
+            fate = msgspec.structs.replace(fate, stuck="")
+        if fate is not None and fate.failure is not None:
+            if fate.always:
+                self._persistent[task.id] = fate
+        elif fate is None and not self._is_computed(name):
+            raw = self._used_otherwise[name] = self._usual(name, record)
+            return Fate(value=raw)
+        elif fate is None or (fate.value is UNSET and not (fate.stuck and fate.odd != "late")):
+            fate = msgspec.structs.replace(fate or Fate(), value=self._usual(name, record))
+        self._used.setdefault(name, []).append(fate)
+        return fate
+
+    def _met(self, name: str) -> tuple[list[Fate], msgspec.Raw | None]:
+        if self._fresh is None or name in self._otherwise:
+            return [], None
+        call = self._known.get(name) or ActivityCall(name, untyped_signature(), ActivityOptions())
+        return self._fresh(call)
+
+    def _is_computed(self, name: str) -> bool:
+        given = self._outcomes.get(name)
+        return given is not None and is_computed(given.returns)
+
+    def _usual(self, name: str, record: Call) -> msgspec.Raw:
+        """Return what the activity returns where nothing else is said."""
+        if self._is_computed(name):
+            value = self._outcomes[name].returns(*record.args, **record.kwargs)
+            what = f"the result of activity {name}"
+            return to_raw(self._signature(name).encode_result(self._codec, value, what=what))
+        if name not in self._otherwise:
+            raise ValueError(
+                f"the story does not tell what activity {name!r} returns; the code was changed since, "
+                f"so draw anew, or pass activities={{{name}: outcomes(returns=lambda *args: ...)}}"
+            )
+        return self._otherwise[name]
+
+    def _plan(self, running: Running, task: ActivityTask, now_ms: int, limits: Sequence[str]) -> None:
+        """Decide what the attempt reports, and when."""
+        fate, limit_ms = running.fate, task.timeout_ms
+        ids: dict[str, Any] = {"run_id": task.run_id, "id": task.id, "attempt": task.attempt}
+        takes_ms = fate.takes_ms * (2 if fate.odd == "lost" else 1)
+        result = ActivityEnded(result=fate.value, **ids) if fate.value is not UNSET else None
+        if fate.stuck == "queued":
+            running.waits = True
+            running.attempt.how = "no worker took it"
+            return
+        if fate.stuck == "running" or (limit_ms is not None and takes_ms >= limit_ms):
+            ended = _timed_out(task, ids, self._codec)
+            if ended is None:
+                return  # until the total time is over
+            ends_ms = now_ms + (limit_ms if limit_ms is not None else task.heartbeat_timeout_ms or 0)
+            running.messages.append((ends_ms, ended))
+            if fate.odd == "late" and result is not None:
+                running.messages.append((ends_ms + max(takes_ms - (ends_ms - now_ms), 1), result))
+            return
+        ended = ActivityEnded(failure=fate.failure, **ids) if fate.failure is not None else result
+        assert ended is not None
+        running.messages.append((now_ms + takes_ms, ended))
+        if fate.odd == "twice":
+            running.messages.append((now_ms + 2 * takes_ms, ended))
+
+
+def _can_hang(fate: Fate, task: ActivityTask, limits: Sequence[str]) -> bool:
+    """Return whether a time limit ends an attempt that does not end by itself."""
+    if fate.stuck == "queued":
+        return bool(limits)
+    return task.timeout_ms is not None or task.heartbeat_timeout_ms is not None or "total" in limits
+
+
+def _timed_out(task: ActivityTask, ids: dict[str, Any], codec: Codec) -> ActivityEnded | None:
+    """Return what a worker reports of an attempt whose time is up; None if it has no time limit of its own."""
+    limit_ms = task.timeout_ms if task.timeout_ms is not None else task.heartbeat_timeout_ms
+    if limit_ms is None:
+        return None
+    kind, what = ("attempt", "result") if task.timeout_ms is not None else ("heartbeat", "heartbeat")
+    error = TimeoutError(f"no {what} within {limit_ms / 1000:g} s")
+    return ActivityEnded(failure=failure_of(error, codec).as_wire(), timeout=kind, **ids)

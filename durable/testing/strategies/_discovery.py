@@ -1,0 +1,60 @@
+"""Which activities a workflow calls, as far as its compiled code tells without running it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from ...author import Activity
+
+_FUNCTIONS_MAX = 500  # helpers looked into; what lies beyond is found when it is called
+
+
+def activities_in(function: Any) -> dict[str, Activity[..., Any]]:
+    """Return the activities that `function` and the helpers which it names refer to, by name.
+
+    What is reached by other ways (a name in a `proxy`, an attribute of a local variable) is not found: such an activity is met when a run
+    asks for it. Knowing most of them before keeps what is drawn independent of what the code does.
+    """
+    found: dict[str, Activity[..., Any]] = {}
+    frontier: list[FunctionType] = [function] if isinstance(function, FunctionType) else []
+    seen = {id(function)}
+    while frontier and len(seen) < _FUNCTIONS_MAX:
+        for value in _named_by(frontier.pop()):
+            if isinstance(value, Activity):
+                found.setdefault(value.name, value)
+            elif isinstance(value, FunctionType) and id(value) not in seen and not _is_foreign(value):
+                seen.add(id(value))
+                frontier.append(value)
+    return dict(sorted(found.items()))
+
+
+def _named_by(function: FunctionType) -> Iterator[Any]:
+    """Yield what the code of `function` names: globals, closure variables, and attributes of these."""
+    names = set(_names_in(function.__code__))
+    roots = [function.__globals__[name] for name in sorted(names) if name in function.__globals__]
+    for cell in function.__closure__ or ():
+        try:
+            roots.append(cell.cell_contents)
+        except ValueError:  # not set yet
+            continue
+    for root in roots:
+        yield root
+        for name in sorted(names):
+            value = inspect.getattr_static(root, name, None)
+            if isinstance(value, Activity) or (isinstance(root, ModuleType) and isinstance(value, FunctionType)):
+                yield value
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
+
+
+def _is_foreign(function: FunctionType) -> bool:
+    """Whether `function` is of the library or of asyncio: neither calls activities of the user by itself."""
+    return function.__module__.partition(".")[0] in ("durable", "asyncio")

@@ -1,0 +1,81 @@
+"""Replays a history, and says where the result differs from the run that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..._engine._watchdog import Watchdog
+from ..._engine.execution import Execution as LiveExecution
+from ..._engine.execution import rebuild
+from ..._runtime.commands import ActivityCommand, TimerCommand
+from ..._runtime.run import Run
+from ...author import Workflow
+from ...codec import Codec
+from ...history import RecordedEvent, RunFailed, RunStarted
+from .._replay_run import replay_history
+
+T = TypeVar("T")
+
+
+class _Unwatched(Watchdog):
+    """Runs steps without a thread that watches them: the code has come to the end of each of them before."""
+
+    def run(self, label: str, function: Callable[[], T]) -> T:
+        return function()
+
+
+_UNWATCHED = _Unwatched()
+
+
+def rebuilt(workflow: Workflow[..., Any], codec: Codec, history: Sequence[RecordedEvent]) -> LiveExecution:
+    """Return the execution that `history` leads to. Raises `NonDeterminismError` and what else makes a run stuck."""
+    started = history[0].event if history else None
+    assert started is None or isinstance(started, RunStarted)
+    workflow_id, run_id = (started.workflow_id, started.run_id) if started is not None else ("the-run", "run")
+    execution = LiveExecution(workflow_id, run_id, workflow, codec)
+    rebuild(execution, list(history))
+    return execution
+
+
+def divergence(workflow: Workflow[..., Any], codec: Codec, history: Sequence[RecordedEvent]) -> str:
+    """Replay the whole of `history`, and return where the same code asks for something else now; empty if it does not.
+
+    The values that it asks with count too: code that was not changed asks with the same ones, if it is deterministic.
+    """
+    result = replay_history(workflow, history, codec, _UNWATCHED).result
+    if result.divergence is not None:
+        return str(result.divergence)
+    return "\n".join(f"other values at {drift}" for drift in result.drift)
+
+
+def difference(live: LiveExecution, replayed: LiveExecution, history: Sequence[RecordedEvent]) -> str:
+    """Return how two executions of one history differ: in what they wait for, or how they failed; empty if they do not."""
+    one, other = live.run, replayed.run
+    if one is None or other is None:
+        return ""
+    if not one.finished:
+        before, after = _pending(one), _pending(other)
+        if before != after:
+            return f"it waits for {after or 'nothing'}, not for {before or 'nothing'}"
+        if one.where() != other.where():
+            return f"it stands at {other.where()}, not at {one.where()}"
+    last = history[-1].event
+    if isinstance(last, RunFailed) and isinstance(outcome := other.outcome(), RunFailed):
+        texts = [f"{failure['type']}: {failure['message']}" for failure in (outcome.failure, last.failure)]
+        if texts[0] != texts[1]:
+            return f"it failed by {texts[0]}, not by {texts[1]}"
+    return ""
+
+
+def _pending(run: Run) -> list[str]:
+    return [_described(command) for command in run.commands.values()]
+
+
+def _described(command: Any) -> str:
+    match command:
+        case ActivityCommand():
+            return f"{command.call.name} #{command.id} (attempt {command.attempt})"
+        case TimerCommand():
+            return f"timer #{command.id}"
+    return f"{type(command).__name__} #{command.id}"

@@ -1,0 +1,105 @@
+"""A story: all that happens to a run from outside, as data. The same story always makes the same execution.
+
+What a story does not tell goes well: activities succeed at once, nobody sends anything, nothing crashes. Values are
+payloads, so a story can be written down as JSON text and needs none of the code that made it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from ...history import null
+
+UNSET = msgspec.UNSET
+Oddity = Literal["", "twice", "late", "lost"]
+How = Literal["", "between", "with"]
+
+
+class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What becomes of one attempt of an activity: it returns `value` after `takes_ms`, unless another field says otherwise.
+
+    `failure` is what it raises, `always` says that all later attempts of the same call do so too. `stuck`: it never answers
+    ("running"), or no worker takes it ("queued"); it ends by a time limit then. `odd`: its result comes "twice", it took
+    effect although its run does not want its result any more and hears of it "late", or its worker was "lost" after the
+    effect and the attempt was made again.
+    """
+
+    value: msgspec.Raw | msgspec.UnsetType = UNSET
+    failure: dict[str, Any] | None = None
+    always: bool = False
+    stuck: Literal["", "running", "queued"] = ""
+    takes_ms: int = 0
+    odd: Oddity = ""
+
+
+class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A signal, a query or, without either name, a cancellation, that arrives after step number `after` of the run.
+
+    Step 1 is its start; 0 means together with it. `how` is "" for at once, "between" for half-way to what happens next, "with" for in
+    one step with it. `twice`: the same request comes again.
+    """
+
+    after: int
+    signal: str = ""
+    query: str = ""
+    value: msgspec.Raw = null()
+    how: How = ""
+    twice: bool = False
+
+
+class Crash(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The worker of the run dies at step number `step` (0: at each step), and the run is replayed from its history.
+
+    `lost`: before the step is recorded, so that it is made again; else after. `down`: how many more things happen until
+    the run is back; it gets them all in one step.
+    """
+
+    step: int
+    lost: bool = False
+    down: int = 0
+
+
+class Story(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """All that happens to a run from outside. `str(story)` is JSON text; `Story.read` reads it.
+
+    `activities` has the fates of an activity's attempts in the order in which they begin, `otherwise` what it returns when
+    these are used up.
+    """
+
+    args: msgspec.Raw
+    activities: dict[str, list[Fate]] = {}  # msgspec copies it
+    otherwise: dict[str, msgspec.Raw] = {}
+    arrivals: list[Arrival] = []
+    crashes: list[Crash] = []
+
+    def __str__(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @staticmethod
+    def read(text: str) -> Story:
+        """Return the story that `text` tells. Raises `ValueError` if it is none."""
+        try:
+            return _decoder.decode(text)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"this is no story: {error}: {text[:80]!r}") from None
+
+    def shortened(self) -> Story:
+        """Return the same story in fewer words: what is told of attempts that only return the usual value is left out."""
+        activities: dict[str, list[Fate]] = {}
+        otherwise = dict(self.otherwise)
+        for name, fates in self.activities.items():
+            plain = otherwise.get(name)
+            if plain is None and fates and (last := fates[-1]) == Fate(value=last.value):
+                assert last.value is not UNSET
+                plain = otherwise[name] = last.value  # type: ignore[assignment]
+            kept = list(fates)
+            while kept and plain is not None and kept[-1] == Fate(value=plain):
+                kept.pop()
+            if kept:
+                activities[name] = kept
+        return msgspec.structs.replace(self, activities=activities, otherwise=otherwise)
+
+
+_decoder = msgspec.json.Decoder(Story)

@@ -1,0 +1,269 @@
+"""The strategy that draws whole executions.
+
+All that is drawn is drawn before the run begins, so it does not depend on what the code does: a workflow that is not
+deterministic cannot confuse Hypothesis, and each part of a story shrinks by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import msgspec
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
+from hypothesis.strategies import SearchStrategy
+from msgspec.structs import replace
+
+from ..._runtime.options import ActivityCall
+from ...author import Activity, Query, Signal, Workflow
+from ...codec import Codec, default_codec, signature_of
+from ...history import to_raw
+from ._discovery import activities_in
+from ._execution import Execution
+from ._outcomes import Outcomes, Prospects, by_name, encodable, inferred, prospects_of
+from ._play import play
+from ._story import Arrival, Crash, Fate, How, Story
+
+R = TypeVar("R")
+
+SIGNALS_MAX, QUERIES_MAX, CRASHES_MAX = 5, 3, 3  # in one execution: more only makes stories longer
+_STEPS_MAX = 30  # of a run at which something may arrive; what comes later arrives when nothing else happens
+
+_HOWS: tuple[How, ...] = ("", "with", "between")
+# One choice for when and how, instead of three: each choice that Hypothesis makes costs as much as a step of the run.
+# Simple ones come first, and early ones are there more often: few runs have many steps.
+_WHEN = [
+    Arrival(after=after, how=how, twice=twice)
+    for twice in (False, False, True)
+    for how in _HOWS
+    for after in (*range(1, 9), *range(5), *range(_STEPS_MAX))
+]
+_CRASHES = [
+    Crash(step=step, lost=lost, down=down)
+    for down in range(3)
+    for lost in (False, True)
+    for step in (*range(1, 13), *range(5))
+]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `executions` was asked for, checked."""
+
+    workflow: Workflow[..., Any]
+    codec: Codec
+    outcomes: dict[str, Outcomes]
+    known: dict[str, ActivityCall]
+    prospects: dict[str, Prospects]
+    stories: SearchStrategy[Story]
+    duplicates: bool
+    max_events: int
+    name: str
+    met: dict[str, Prospects] = field(default_factory=dict[str, Prospects])  # activities that only runs asked for
+
+    def drawn(self, draw: Any) -> Execution[Any]:
+        """Draw a story and return the execution that it makes. Raises `ExecutionError`."""
+
+        def fresh(call: ActivityCall) -> tuple[list[Fate], msgspec.Raw | None]:
+            prospects = self.met.get(call.name)
+            if prospects is None:
+                given = self.outcomes.get(call.name)
+                prospects = self.met[call.name] = prospects_of(call, given, self.codec, duplicates=self.duplicates)
+            return draw(prospects.fates), None if prospects.otherwise is None else draw(prospects.otherwise)
+
+        return play(
+            self.workflow,
+            draw(self.stories),
+            codec=self.codec,
+            outcomes=self.outcomes,
+            known=self.known,
+            fresh=fresh,
+            name=self.name,
+            max_events=self.max_events,
+        )
+
+
+class _Shown:
+    """Makes the timeline only if Hypothesis wants to print it."""
+
+    def __init__(self, execution: Execution[Any]) -> None:
+        self.execution = execution
+
+    def __repr__(self) -> str:
+        return self.execution.timeline()
+
+
+@st.composite
+def _executions(draw: Any, plan: Plan) -> Execution[Any]:
+    execution = plan.drawn(draw)
+    note(_Shown(execution))
+    return execution
+
+
+def executions(
+    workflow: Workflow[..., R],
+    args: SearchStrategy[Any] | tuple[Any, ...] | None = None,
+    *,
+    activities: Mapping[Any, Any] | None = None,
+    signals: Mapping[Signal[Any], Any] | Sequence[Signal[Any]] = (),
+    queries: Mapping[Query[Any], Any] | Sequence[Query[Any]] = (),
+    cancels: bool = True,
+    crashes: bool = True,
+    duplicates: bool = True,
+    max_events: int = 1_000,
+    codec: Codec | None = None,
+) -> SearchStrategy[Execution[R]]:
+    """Return a strategy for finished executions of `workflow`, which tries what its surroundings may do to it.
+
+    `args` draws the arguments: tuples of positional ones, or the only one; left out, they are drawn by their types.
+    `activities` maps activities (or names) to `outcomes(...)` or a strategy for results; what is left out is inferred: results by the
+    return type, the declared errors, and outages. `signals` maps signals to strategies for values, or lists signals. `queries` lists
+    queries, or maps them to strategies for argument tuples. `cancels`: a cancellation may come at any time. `crashes`: the
+    worker may die at any commit, and the run is replayed. `duplicates`: results and requests may come twice or late, and a
+    worker may die after an activity took effect. A run that records `max_events` is broken off, and reported as waiting.
+
+    The engine's own step decides, in virtual time. Every execution is replayed at its crashes and at its end; one that does not
+    replay, is stuck, or is changed by a query raises `ExecutionError` with its timeline. It shrinks to the shortest story.
+
+    Raises `InvalidArgument` naming the activity or argument for which nothing can be drawn.
+    """
+    plan = plan_of(
+        workflow, args, activities=activities, signals=signals, queries=queries, cancels=cancels, crashes=crashes,
+        duplicates=duplicates, max_events=max_events, codec=codec,
+    )  # fmt: skip
+    return cast("SearchStrategy[Execution[R]]", _executions(plan))
+
+
+def plan_of(
+    workflow: Workflow[..., Any],
+    args: Any,
+    *,
+    activities: Mapping[Any, Any] | None,
+    signals: Mapping[Signal[Any], Any] | Sequence[Signal[Any]],
+    queries: Mapping[Query[Any], Any] | Sequence[Query[Any]],
+    cancels: bool,
+    crashes: bool,
+    duplicates: bool,
+    max_events: int,
+    codec: Codec | None,
+) -> Plan:
+    """Return the plan for `executions`. Raises as it does."""
+    if not isinstance(workflow, Workflow):
+        raise InvalidArgument(f"expected a workflow, got {workflow!r}; decorate it with @workflow")
+    codec = codec or default_codec()
+    outcomes = by_name(activities or {})
+    given = [key for key in activities or {} if isinstance(key, Activity)]
+    known = {name: item.call for name, item in activities_in(workflow.fn).items()} | {
+        item.name: item.call for item in given
+    }
+    prospects = {
+        name: prospects_of(call, outcomes.get(name), codec, duplicates=duplicates) for name, call in known.items()
+    }
+    stories = st.builds(
+        _story,
+        _arguments(workflow, args, codec),
+        st.fixed_dictionaries({name: each.fates for name, each in prospects.items()}),
+        st.fixed_dictionaries({name: each.otherwise for name, each in prospects.items() if each.otherwise is not None}),
+        _arrivals(_signals(signals, codec), SIGNALS_MAX, twice=duplicates),
+        _arrivals(_queries(queries, codec), QUERIES_MAX, twice=False),
+        _cancellations() if cancels else st.just([]),
+        st.lists(st.sampled_from(_CRASHES), max_size=CRASHES_MAX) if crashes else st.just([]),
+    )
+    return Plan(workflow, codec, outcomes, known, prospects, stories, duplicates, max_events, workflow.fn.__name__)
+
+
+def _story(
+    args: msgspec.Raw,
+    fates: dict[str, list[Fate]],
+    otherwise: dict[str, msgspec.Raw],
+    signals: list[Arrival],
+    queries: list[Arrival],
+    cancellations: list[Arrival],
+    crashes: list[Crash],
+) -> Story:
+    arrivals = sorted([*signals, *queries, *cancellations], key=lambda arrival: arrival.after)
+    return Story(args=args, activities=fates, otherwise=otherwise, arrivals=arrivals, crashes=crashes)
+
+
+def _arguments(workflow: Workflow[..., Any], args: Any, codec: Codec) -> SearchStrategy[msgspec.Raw]:
+    what = f"workflow {workflow.name}"
+
+    def encode(drawn: Any) -> msgspec.Raw:
+        values = cast("tuple[Any, ...]", drawn if type(drawn) is tuple else (drawn,))
+        return to_raw(workflow.signature.encode_call(codec, values, {}, what=what))
+
+    if args is not None:
+        return encodable(args if isinstance(args, SearchStrategy) else st.just(args), encode, drop=False)
+    return encodable(_typed_arguments(workflow.signature, what), encode, drop=True)
+
+
+def _typed_arguments(signature: Any, what: str) -> SearchStrategy[Any]:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return st.tuples(
+        *(
+            inferred(hint, f"argument {name!r} of {what}", "pass args=st.tuples(...)")
+            for name, (parameter, hint) in signature.hints.parameters.items()
+            if parameter.kind in positional and parameter.default is inspect.Parameter.empty
+        )
+    )
+
+
+def _signals(signals: Any, codec: Codec) -> list[SearchStrategy[dict[str, Any]]]:
+    advice = "pass signals={signal: strategy}"
+    return [
+        encodable(
+            values if values is not None else inferred(signal.type, f"signal {signal.name!r}", advice),
+            lambda value, signal=signal: {"signal": signal.name, "value": to_raw(signal.encode(codec, value))},
+            drop=values is None,
+        )
+        for signal, values in _items(signals, Signal, "signals")
+    ]
+
+
+def _queries(queries: Any, codec: Codec) -> list[SearchStrategy[dict[str, Any]]]:
+    def anything(*args: Any) -> None: ...
+
+    signature = signature_of(anything)
+    return [
+        encodable(
+            args if args is not None else st.just(()),
+            lambda drawn, name=query.name: {
+                "query": name,
+                "value": to_raw(signature.encode_call(codec, drawn, {}, what=f"query {name}")),
+            },
+            drop=False,
+        )
+        for query, args in _items(queries, Query, "queries")
+    ]
+
+
+def _items(given: Any, cls: type[Any], what: str) -> list[tuple[Any, Any]]:
+    """Return pairs of a message and the strategy for its values, or None where it is to be inferred."""
+    pairs: list[tuple[Any, Any]] = (
+        list(given.items()) if isinstance(given, Mapping) else [(item, None) for item in cast("Iterable[Any]", given)]
+    )
+    for message, values in pairs:
+        if not isinstance(message, cls) or not (values is None or isinstance(values, SearchStrategy)):
+            raise InvalidArgument(
+                f"{what}: expected a list of {cls.__name__} or a dict from {cls.__name__} to strategies, got {given!r}"
+            )
+    return pairs
+
+
+def _arrivals(
+    contents: list[SearchStrategy[dict[str, Any]]], count_max: int, *, twice: bool
+) -> SearchStrategy[list[Arrival]]:
+    if not contents:
+        return st.just([])
+    when = st.sampled_from([each for each in _WHEN if twice or not each.twice])
+    arrival = st.builds(lambda content, when: replace(when, **content), st.one_of(contents), when)
+    return st.lists(arrival, max_size=count_max)
+
+
+def _cancellations() -> SearchStrategy[list[Arrival]]:
+    often = len(_WHEN) // 2  # a run that is cancelled tells little of its rest
+    return st.sampled_from([*([] for _ in range(often)), *([when] for when in _WHEN if not when.twice)])

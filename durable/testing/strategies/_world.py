@@ -1,0 +1,362 @@
+"""The world around one run: virtual time, the order of deliveries, crashes. Single-threaded, without a store or an event loop.
+
+It drives the engine's own pure core (`step`, `rebuild`) as the engine's driver does, and decides nothing by itself: what happens is in
+the story.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from typing import Any
+
+from ..._engine.decision import Decision, Delivery
+from ..._engine.execution import Execution as LiveExecution
+from ..._engine.local import local_pause_ms, local_task
+from ..._engine.retries import queue_limit
+from ..._engine.step import deliver_local, finish, pending_local, step
+from ..._log import (
+    ActivityTask,
+    AnyDue,
+    AskQuery,
+    Message,
+    OutgoingEnded,
+    QueueTimeoutDue,
+    RequestCancel,
+    RetryDue,
+    SendSignal,
+    StartRun,
+)
+from ..._runtime import guard
+from ..._runtime.commands import LocalActivityCommand
+from ...author import Workflow
+from ...codec import Codec, Failure, exception_of
+from ...errors import NonDeterminismError
+from ...history import WIRE, RecordedEvent, from_raw
+from ._attempts import Attempts, Running
+from ._execution import Answer, Entry, ExecutionError, reproducing
+from ._replays import difference, divergence, rebuilt
+from ._story import Arrival, Crash, Story
+
+START_MS = 1_700_000_000_000  # any time will do, as long as it is the same in every execution
+WORKFLOW_ID, RUN_ID = "the-run", "run"
+
+
+class World:
+    """One run and what happens to it. `run()` tells the story to its end."""
+
+    def __init__(
+        self,
+        workflow: Workflow[..., Any],
+        story: Story,
+        codec: Codec,
+        attempts: Attempts,
+        *,
+        name: str,
+        max_events: int,
+    ) -> None:
+        self.workflow, self.story, self.codec, self.name = workflow, story, codec, name
+        self.attempts, self.max_events = attempts, max_events
+        self.now_ms = START_MS
+        self.history: list[RecordedEvent] = []
+        self.log: list[Entry] = []
+        self.answers: list[Answer] = []
+        self.steps = self.crashes = 0
+        self.error: BaseException | None = None  # that left the workflow's code
+        self.cut_off = False
+        self.execution = LiveExecution(WORKFLOW_ID, RUN_ID, workflow, codec)
+        self._arrivals = deque(sorted(enumerate(story.arrivals), key=lambda each: each[1].after))
+        self._crashes = {crash.step: crash for crash in story.crashes}
+        self._heap: list[tuple[int, int, Running | Message | str]] = []
+        self._dues: dict[str, tuple[AnyDue, int, int]] = {}  # by key: the item, when it is due, its number in the heap
+        self._count = 0
+        self._down = 0
+
+    def run(self) -> None:
+        """Tell the whole story. Raises `ExecutionError`."""
+        guard.install()
+        message = StartRun(
+            run_id=RUN_ID,
+            workflow=self.workflow.name,
+            queue="default",
+            args=self.story.args,
+            request="start",
+            timeout_ms=self.workflow.timeout_ms,
+        )
+        first = [Delivery(WORKFLOW_ID, message)]
+        self._step(first + self._joined())
+        while not self.execution.closed:
+            if len(self.history) >= self.max_events:
+                self.cut_off = True
+                break
+            if not self._proceed():
+                break
+        self.attempts.end(self.now_ms)
+        self._check_all()
+        while self._arrivals:  # a closed run answers queries too
+            number, arrival = self._arrivals.popleft()
+            if arrival.query:
+                self._ask(number, arrival)
+
+    # --- what happens next
+
+    def _proceed(self) -> bool:
+        """Let the next thing happen; False if there is none."""
+        arrivals, upcoming = self._arrivals, self._next_ms()
+        if arrivals and (upcoming is None or (arrivals[0][1].after <= self.steps and arrivals[0][1].how != "with")):
+            number, arrival = arrivals.popleft()
+            if arrival.how == "between" and upcoming is not None:
+                self.now_ms += (upcoming - self.now_ms) // 2
+            if arrival.query:
+                self._ask(number, arrival)
+            else:
+                self._step([self._delivered(number, arrival)])
+            return True
+        if upcoming is None:
+            return False
+        batch: list[Delivery] = []
+        wanted = 1 + self._down
+        while len(batch) < wanted and (delivery := self._pop()) is not None:
+            if delivery.message is not None:
+                batch.append(delivery)
+        if batch:
+            self._down = 0
+            self._step(batch + self._joined())
+        return True
+
+    def _joined(self) -> list[Delivery]:
+        """Return what arrives together with what is being delivered; queries are asked at once."""
+        found: list[Delivery] = []
+        while self._arrivals:
+            arrival = self._arrivals[0][1]
+            if not (arrival.after <= self.steps and (arrival.how == "with" or self.steps == 0)):
+                break
+            number, arrival = self._arrivals.popleft()
+            if arrival.query and self.execution.run is not None:
+                self._ask(number, arrival)
+            elif not arrival.query:
+                found.append(self._delivered(number, arrival))
+        return found
+
+    def _delivered(self, number: int, arrival: Arrival) -> Delivery:
+        message: Message
+        if arrival.twice:
+            again = Arrival(after=self.steps + 1, signal=arrival.signal, value=arrival.value)
+            self._arrivals.appendleft((number, again))
+        if arrival.signal:
+            message = SendSignal(name=arrival.signal, value=arrival.value, request=f"request-{number}")
+        else:
+            message = RequestCancel(request=f"request-{number}")
+        return Delivery(WORKFLOW_ID, message)
+
+    def _push(self, at_ms: int, what: Running | Message | str) -> int:
+        self._count += 1
+        heapq.heappush(self._heap, (at_ms, self._count, what))
+        return self._count
+
+    def _next_ms(self) -> int | None:
+        """Return when the next thing happens by itself, or None."""
+        while self._heap:
+            at_ms, number, what = self._heap[0]
+            if self._is_valid(number, what):
+                return max(at_ms, self.now_ms)
+            heapq.heappop(self._heap)
+        return None
+
+    def _is_valid(self, number: int, what: Running | Message | str) -> bool:
+        if isinstance(what, str):
+            due = self._dues.get(what)
+            return due is not None and due[2] == number
+        return not isinstance(what, Running) or what.reports
+
+    def _pop(self) -> Delivery | None:
+        """Take the next thing that happens by itself; a delivery without a message is one that the run is not asked about."""
+        if self._next_ms() is None:
+            return None
+        at_ms, _, what = heapq.heappop(self._heap)
+        self.now_ms = max(self.now_ms, at_ms)
+        if isinstance(what, Running):
+            return Delivery(WORKFLOW_ID, what.report(self.now_ms, self._push))
+        if not isinstance(what, str):
+            return Delivery(WORKFLOW_ID, what)
+        item = self._dues.pop(what)[0]
+        if isinstance(item, RetryDue):
+            limit = queue_limit(item, self.now_ms)
+            if limit is not None:
+                self._set_due(*limit)
+            self._begin(item.task)
+        elif not isinstance(item, QueueTimeoutDue) or self.attempts.is_waiting(item):
+            return Delivery(WORKFLOW_ID, item, due_key=what)
+        return Delivery(WORKFLOW_ID, None)  # type: ignore[arg-type]
+
+    # --- one step
+
+    def _step(self, deliveries: list[Delivery]) -> None:
+        crash = self._crashes.get(self.steps + 1) or self._crashes.get(0)
+        if crash is not None and crash.lost:
+            self._decide(deliveries)
+            self._restart("the step was lost: the worker died before it was recorded")
+        self._commit(self._decide(deliveries))
+        self.steps += 1
+        if crash is not None:
+            self._down = crash.down
+            if not crash.lost and not self.execution.closed:
+                self._check_replay("a crash", crash)
+
+    def _decide(self, deliveries: list[Delivery]) -> Decision:
+        decision = Decision()
+        try:
+            step(self.execution, deliveries, self.now_ms, decision)
+            if pending_local(self.execution):
+                self._run_local(decision)
+                finish(self.execution, decision)
+        except NonDeterminismError as error:
+            raise self.broken("the workflow's code did what no replay could repeat", error) from error
+        except ExecutionError:
+            raise
+        except Exception as error:
+            raise self.broken("the run is stuck", error) from error
+        return decision
+
+    def _run_local(self, decision: Decision) -> None:
+        """Run the local activities of a step, those first that end first."""
+        ends: list[tuple[int, int]] = []
+        outcome: dict[int, Any] = {}
+        while waiting := pending_local(self.execution):
+            for command in waiting:
+                if command.id not in outcome:
+                    ended_ms, outcome[command.id] = self._local_outcome(command)
+                    heapq.heappush(ends, (ended_ms, command.id))
+            ended_ms, command_id = heapq.heappop(ends)
+            if command_id in self.execution.run.commands:  # type: ignore[union-attr]
+                self.now_ms = max(self.now_ms, ended_ms)
+                deliver_local(self.execution, outcome[command_id], self.now_ms, decision)
+
+    def _local_outcome(self, command: LocalActivityCommand) -> tuple[int, Any]:
+        at_ms, attempt = self.now_ms, 0
+        while True:
+            attempt += 1
+            task = local_task(self.execution, command, attempt)
+            running = self.attempts.begin(task, command.call, at_ms, limits=())
+            at_ms = running.ends_ms if running.ends_ms is not None else at_ms
+            ended = running.report(at_ms, lambda *_: 0)
+            pause_ms = local_pause_ms(command, ended, lambda: 0.0)
+            if pause_ms is None:
+                return at_ms, ended
+            at_ms += pause_ms
+
+    def _commit(self, decision: Decision) -> None:
+        for event in decision.events:
+            seq = len(self.history) + 1
+            self.history.append(RecordedEvent.read(seq, WIRE.encode(event)))
+            self.log.append(Entry(self.now_ms, event, self.steps + 1))
+            self.attempts.note(event, self.codec)
+        for key in decision.dues_removed:
+            self._dues.pop(key, None)
+        for task_id in decision.tasks_removed:
+            self.attempts.drop(task_id, self.now_ms)
+        for item, due_ms in decision.dues.values():
+            self._set_due(item, due_ms)
+        for task, _queue in decision.tasks.values():
+            self._begin(task)
+        for outgoing in decision.outgoing:
+            self._push(self.now_ms, OutgoingEnded(run_id=RUN_ID, id=outgoing.id))
+        if decision.closed and self.execution.run is not None:
+            self.error = _error_of(self.execution)
+
+    def _set_due(self, item: AnyDue, due_ms: int) -> None:
+        self._dues[item.key] = (item, due_ms, self._push(due_ms, item.key))
+
+    def _begin(self, task: ActivityTask) -> None:
+        run = self.execution.run
+        command = run.commands.get(task.id) if run is not None else None
+        key = f"{RUN_ID}/{task.id}"
+        limits = tuple(kind for kind in ("queue", "total") if f"{key}/{kind}" in self._dues)
+        running = self.attempts.begin(task, getattr(command, "call", None), self.now_ms, limits=limits)
+        if running.ends_ms is not None:
+            self._push(running.ends_ms, running)
+
+    def _ask(self, number: int, arrival: Arrival) -> None:
+        run = self.execution.run
+        if run is None:
+            return
+        decision = Decision()
+        message = AskQuery(name=arrival.query, args=arrival.value, reply=f"request-{number}")
+        step(self.execution, [Delivery(WORKFLOW_ID, message)], self.now_ms, decision)
+        reply = decision.replies[0][1]
+        if run.spoiled:
+            error = exception_of(Failure.from_wire(reply.failure), (), self.codec)
+            raise self.broken(f"the query {arrival.query!r} changed the run: a query may only read", error)
+        if reply.failure is not None:
+            answer = Answer(
+                arrival.query, self.steps, error=exception_of(Failure.from_wire(reply.failure), (), self.codec)
+            )
+        else:
+            value = self.codec.decode(from_raw(reply.result), Any, what="answer")  # type: ignore[arg-type]
+            answer = Answer(arrival.query, self.steps, value)
+        self.answers.append(answer)
+        text = (
+            f"query {arrival.query} answered: {answer.value!r}"
+            if answer.error is None
+            else f"query {arrival.query} failed: {answer.error}"
+        )
+        self.log.append(Entry(self.now_ms, text, self.steps))
+
+    # --- crashes
+
+    def _check_replay(self, when: str, crash: Crash | None = None) -> None:
+        """Replay the history, hold the result against the run as it is, and go on with the replayed one."""
+        try:
+            replayed = rebuilt(self.workflow, self.codec, self.history)
+        except NonDeterminismError as error:
+            raise self.broken(f"{when} could not be replayed", error) from error
+        problem = difference(self.execution, replayed, self.history)
+        if problem:
+            replayed.dispose()
+            raise self.broken(f"the replay after {when} came to something else: {problem}", None)
+        self.execution.dispose()
+        self.execution = replayed
+        if crash is not None:
+            self.crashes += 1
+            down = f"; it is back after {crash.down} more happenings" if crash.down else ""
+            self.log.append(Entry(self.now_ms, f"the worker died, and the run was replayed{down}", self.steps))
+
+    def _check_all(self) -> None:
+        """Replay the whole history once more, and compare more than a worker would."""
+        problem = divergence(self.workflow, self.codec, self.history)
+        if problem:
+            raise self.broken(f"the replay of the whole history {problem}", None)
+        self._check_replay("the end")
+
+    def _restart(self, text: str) -> None:
+        self.crashes += 1
+        self.log.append(Entry(self.now_ms, text, self.steps))
+        self.execution.dispose()
+        try:
+            self.execution = rebuilt(self.workflow, self.codec, self.history)
+        except NonDeterminismError as error:
+            raise self.broken("a crash could not be replayed", error) from error
+
+    def told(self) -> Story:
+        """Return the story as far as it was told."""
+        return self.attempts.told(self.story).shortened()
+
+    def broken(self, what: str, error: BaseException | None) -> ExecutionError:
+        """Return the error that shows this execution."""
+        from ._timeline import timeline_of
+
+        parts = [what + (f":\n{type(error).__name__}: {error}" if error is not None else "")]
+        parts.append(timeline_of(self.workflow.name, self.log, None))
+        story = self.told()
+        parts.append(f"To make this execution again:\n{reproducing(self.name, story)}")
+        self.execution.dispose()
+        return ExecutionError("\n\n".join(parts), story=story, events=len(self.history))
+
+
+def _error_of(execution: LiveExecution) -> BaseException | None:
+    """Return the exception that left the code of a closed run, itself, not what was recorded of it."""
+    run = execution.run
+    main = run._main if run is not None else None
+    if run is None or main is None or run._handler_error is not None:
+        return run._handler_error if run is not None else None
+    return main.exception() if main.done() and not main.cancelled() else None
