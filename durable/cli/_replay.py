@@ -108,7 +108,7 @@ def _of_store(
         raise click.UsageError(f"no workflow is named {wanted!r}; there are: {names}")
     limit = filters.pop("limit")
 
-    async def all_of(client: "Client") -> tuple[list[ReplayResult], int]:
+    async def all_of(client: "Client") -> "tuple[list[ReplayResult], int]":
         results = await replay_all(chosen, client, hash_seeds=seeds, limit=limit, on_progress=show, **filters)
         there = sum((await client.count(workflow=wanted, **filters)).values())
         known = [sum((await client.count(workflow=workflow, **filters)).values()) for workflow in chosen]
