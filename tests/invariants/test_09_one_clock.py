@@ -1,6 +1,6 @@
 """Invariant 9: due times and expiries are judged by the store's clock, so that years pass in milliseconds.
 
-Breaks that were tried, each of which fails a test here: dues fired by `SystemClock`; `step` with the system's time.
+Breaks that were tried, each of which fails a test here: `Engine._step_all` with the system's time; `step` with the system's time.
 (tests/test_architecture.py forbids the imports.)
 """
 
