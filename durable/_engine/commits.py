@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -84,9 +85,21 @@ class Committer:
             prepared.dues += dues
         if decision.tasks_removed:
             commit.tasks_removed += decision.tasks_removed
+            if prepared.fired:
+                self._drop_fired(prepared, decision.tasks_removed)
         if decision.dues_removed:
             commit.dues_removed += decision.dues_removed
+            for key in decision.dues_removed:
+                prepared.owned.hold_due(key)
         self._add_document(commit, stepped)
+
+    def _drop_fired(self, prepared: Prepared, task_ids: Sequence[str]) -> None:
+        """Take back retries that came due for this very commit, of activities that the run has given up in it."""
+        gone = set(task_ids)
+        prepared.commit.tasks = [task for task in prepared.commit.tasks if task.id not in gone]
+        for claim in [claim for claim in prepared.claims if claim[0].id in gone]:
+            prepared.claims.remove(claim)
+            self._local.unreserve()
 
     def _add_task(self, prepared: Prepared, stored: Task, task: ActivityTask) -> None:
         """Add a task, claimed for the worker of this process if that has a slot for it."""
@@ -130,7 +143,22 @@ class Committer:
         execution.note = ""
 
     async def send(self, batch: Sequence[Prepared]) -> list[Exception | None]:
-        """Send the commits and return the answer for each; sends them again, with the same ids, while the outcome is unknown."""
+        """Send the commits and return the answer for each; sends them again, with the same ids, while the outcome is unknown.
+
+        Commits of one partition are sent one after the other: a store knows a repeat only of the last one.
+        """
+        before = {prepared.owned.sent for prepared in batch if prepared.owned.sent is not None}
+        sent = asyncio.get_running_loop().create_future()
+        for prepared in batch:
+            prepared.owned.sent = sent
+        try:
+            if before := {future for future in before if not future.done()}:
+                await asyncio.wait(before)
+            return await self._insist(batch)
+        finally:
+            sent.set_result(None)
+
+    async def _insist(self, batch: Sequence[Prepared]) -> list[Exception | None]:
         commits = [prepared.commit for prepared in batch]
         attempt = 0
         while True:
@@ -150,8 +178,8 @@ class Committer:
     async def _unclaim_refused(self, batch: Sequence[Prepared], answers: Sequence[Exception | None]) -> None:
         """Set free what a commit may have claimed although its repeat was refused.
 
-        A store remembers the last commit of a lease only. If an earlier one was applied, unseen, and a later one after it,
-        the repeat of the earlier is refused; its tasks are in the store then, claimed by us, and nobody would run them.
+        If the first try was applied, unseen, and the lease was lost before the next one, that is refused; its tasks are in
+        the store then, claimed by us, and nobody would run them.
         """
         tasks = [
             stored.id
@@ -177,5 +205,7 @@ class Committer:
         """Nothing of the commit was written: give back the slots that were kept for it."""
         for _ in prepared.claims:
             self._local.unreserve()
+        delivered = {delivery.due_key for stepped in prepared.stepped for delivery in stepped.deliveries}
+        prepared.owned.let_fire([key for key in prepared.commit.dues_removed if key not in delivered])
         for due in prepared.fired:
             prepared.owned.set_due(due)

@@ -224,6 +224,11 @@ class Engine:
         began = clock.monotonic()
         try:
             answers = await self._committer.send(batch)
+        except BaseException:  # cancelled: nobody will go on from what was stepped
+            for stepped in (stepped for prepared in batch for stepped in prepared.stepped):
+                if stepped.execution is not None:
+                    stepped.execution.dispose()
+            raise
         finally:
             self._commits -= 1
             for prepared in batch:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from .._log import OutgoingEnded, OutgoingMessage, read_outgoing
+from .._log import OutgoingEnded, OutgoingMessage, has_recorded, read_outgoing
 from ..codec import default_codec, failure_of
 from ..errors import DamagedRecordError, RunClosedError, RunNotFoundError, StoreError
 from ..stores import Lease, Outgoing, Store
@@ -27,8 +27,15 @@ class Outbox:
         self._store = store
 
     async def left_over(self, lease: Lease) -> list[Outgoing]:
-        """Return the entries that an earlier owner did not get to."""
-        return await self._store.read_outgoing(lease, limit=PAGE)
+        """Return the entries that an earlier owner did not get to. Waits while the store is away."""
+        while True:
+            try:
+                return await self._store.read_outgoing(lease, limit=PAGE)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                _log.warning("the outbox of partition %d cannot be read, trying again: %s", lease.partition, error)
+                await self._store.clock.sleep(RESEND_S)
 
     async def relay(self, outgoing: Outgoing) -> Delivery | None:
         """Send one entry and return what its sender is to be told; None if the entry cannot be read."""
@@ -44,7 +51,11 @@ class Outbox:
         while True:
             try:
                 await self._store.send(partition, item.entry())
-            except (RunNotFoundError, RunClosedError) as error:
+            except RunNotFoundError as error:
+                return failure_of(error, default_codec()).as_wire()
+            except RunClosedError as error:
+                if await self._was_delivered(item, partition):
+                    return None
                 return failure_of(error, default_codec()).as_wire()
             except StoreError as error:
                 if not error.retryable:
@@ -53,3 +64,14 @@ class Outbox:
                 await self._store.clock.sleep(RESEND_S)
             else:
                 return None
+
+    async def _was_delivered(self, item: OutgoingMessage, partition: int) -> bool:
+        """Return whether the closed run has the message: an earlier try was applied, and who made it did not live to record it."""
+        while True:
+            try:
+                document = await self._store.document(partition, name=item.target)
+                return document is not None and await has_recorded(self._store, partition, document.id, item.key)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                await self._store.clock.sleep(RESEND_S)

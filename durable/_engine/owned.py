@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .._log import AskQuery, RetryRun, RunTimeoutDue, Terminate
@@ -163,6 +164,17 @@ class Owned:
                 self._fired.add(key)
                 return due
         return None
+
+    def hold_due(self, key: str) -> None:
+        """A commit that is about to be sent removes the due `key`: it must not fire meanwhile."""
+        self._fired.add(key)
+        self._dues.pop(key, None)
+
+    def let_fire(self, keys: Sequence[str]) -> None:
+        """The commit that was to remove these dues was refused: read anew what there is of them."""
+        if keys:
+            self._fired.difference_update(keys)
+            self.refresh_ms = 0
 
     def next_ms(self) -> int:
         """Return when something is to be done next if nothing arrives: a due, a delayed run, or a look past the horizon.

@@ -108,9 +108,9 @@ def finish(execution: Execution, decision: Decision) -> None:
 
 
 def pending_local(execution: Execution) -> list[LocalActivityCommand]:
-    """Return the local activities that the step must run before it is over."""
+    """Return the local activities that the step must run before it is over: none of a run that it has closed."""
     run = execution.run
-    if run is None or not run.has_local:
+    if run is None or execution.closed or not run.has_local:
         return []
     return [command for command in run.commands.values() if isinstance(command, LocalActivityCommand)]
 

@@ -193,6 +193,9 @@ class Stepper:
             execution.dispose()
             await self.stuck.report(owned, stepped.mailbox, stepped.deliveries, error, execution)
             return
+        except BaseException:  # cancelled: the engine ends
+            execution.dispose()
+            raise
         finally:
             for task in tasks.values():
                 task.cancel()
@@ -209,11 +212,13 @@ class Stepper:
         special = deliveries.pop(index)
         mailbox.deliveries[:0] = deliveries
         partition = owned.lease.partition
+        asked: Execution | None = execution
         try:
             if isinstance(special.message, RetryRun):
                 execution, decision = await reopen(self._store, partition, execution, special.message)
             else:
                 self._cache.put(mailbox.name, partition, execution)
+                asked = None  # it is the cache's again, whatever becomes of the question
                 message = special.message
                 assert isinstance(message, AskQuery)
                 document = await self._store.document(partition, id=message.run_id)
@@ -222,11 +227,12 @@ class Stepper:
                     decision.replies.append((message.reply, _no_such_run(message.run_id, mailbox.name)))
                     await self._commit(owned, Stepped(mailbox, [special], decision))
                     return
-                execution = await self._replayed(partition, document)
+                asked = execution = await self._replayed(partition, document)
                 step(execution, [special], self._store.now_ms(), decision)
         except Exception as error:
-            execution.dispose()
-            await self.stuck.report(owned, mailbox, [special], error, execution)
+            if asked is not None:
+                asked.dispose()
+            await self.stuck.report(owned, mailbox, [special], error, asked)
             return
         stepped = Stepped(mailbox, [special], decision, execution)
         if pending_local(execution):

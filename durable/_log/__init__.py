@@ -29,6 +29,7 @@ from ._messages import (
 )
 from ._outgoing import OutgoingEnded, OutgoingMessage, outgoing_key, read_outgoing, write_outgoing
 from ._partitions import partition_of
+from ._recorded import has_recorded
 from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run
 from ._tasks import ActivityTask, read_task, task_id, write_task
 
@@ -56,6 +57,7 @@ __all__ = [
     "TimerDue",
     "TotalTimeoutDue",
     "ended_entry_id",
+    "has_recorded",
     "message_entry",
     "new_run_document",
     "outgoing_key",

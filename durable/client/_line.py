@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from .._clock import Clock
 from .._ids import WorkflowId
-from .._log import Message, QueryReply, message_entry, partition_of, read_reply
+from .._log import Message, QueryReply, has_recorded, message_entry, partition_of, read_reply
 from ..codec import Codec
 from ..errors import RunClosedError, RunNotFoundError
 from ..stores import Document, Store, reply_topic
@@ -48,15 +48,20 @@ class Line:
     async def send(self, message: Message, entry_id: str, *, run_id: str | None, closed_too: bool = False) -> Document:
         """Append `message` to the inbox of the run, or of the open run for None, and return its document; durable on return.
 
-        Raises `RunNotFoundError`, or `RunClosedError` unless `closed_too`. A repeat of `entry_id` is dropped.
+        Raises `RunNotFoundError`, or `RunClosedError` unless `closed_too`. A repeat of `entry_id` is dropped, and returns as
+        the first one did even if the run has closed meanwhile.
         """
         # The workflow id makes a user's own request id unique in its partition.
         entry = message_entry(f"{self.workflow_id}/{entry_id}", self.workflow_id, message)
+        request: str = getattr(message, "request", "")
         try:
             return await self.insist(lambda: self.store.send(self.partition, entry, id=run_id, closed_too=closed_too))
         except RunNotFoundError:
             raise self.not_found(run_id) from None
         except RunClosedError:
+            closed = await self.document(run_id)
+            if request and await self.insist(lambda: has_recorded(self.store, self.partition, closed.id, request)):
+                return closed  # an earlier try was applied, and its answer was lost
             which = f"the run {run_id!r} of {self.workflow_id!r}" if run_id else f"the last run of {self.workflow_id!r}"
             raise RunClosedError(f"{which} is closed: it takes no more messages") from None
 

@@ -119,6 +119,9 @@ class Store(Protocol):
 
         If the *latest* document of that name was made by the same `request`, return that one and write nothing; a caller
         that gets back another `id` than it sent knows. Raises `NameTakenError` if an open document has the name.
+
+        The latest is the one created last, whatever its id: clocks differ. `created_ms` is set to one more than that of the
+        latest of the name if it is not greater.
         """
         ...
 
@@ -133,7 +136,7 @@ class Store(Protocol):
         ...
 
     async def document(self, partition: int, *, id: str | None = None, name: str | None = None) -> Document | None:  # noqa: A002
-        """Return the document of `id`, or of `name` the open one, else the latest (by id), or None."""
+        """Return the document of `id`, or of `name` the open one, else the latest, or None."""
         ...
 
     async def read(self, partition: int, stream: str, *, after: int = 0, limit: int = 1000) -> list[bytes]:

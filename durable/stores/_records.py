@@ -28,7 +28,7 @@ class SessionInfo:
 class Document:
     """A small record about something, with the fields that it is found by.
 
-    `id` is unique and sorts by creation; `name` is unique among open documents. `inbox` is where `send` routes entries for
+    `id` is unique, and sorts by creation as far as clocks agree; `name` is unique among open documents. `inbox` is where `send` routes entries for
     it. `request` is the id of the call that created it (a repeat of that call finds it). `kind`, `state` and `note` are
     short texts to filter by; `body` is opaque.
     """

@@ -1,5 +1,7 @@
 """What every store of this package decides in the same way."""
 
+from dataclasses import replace
+
 from .. import _limits
 from ._protocol import Document, DocumentFilter, DocumentUpdate
 
@@ -23,6 +25,16 @@ def check_new(document: Document) -> None:
     """Raise `ValueError` unless `document` may be created."""
     if not document.open:
         raise ValueError(f"expected an open document to create, got {document!r}")
+
+
+def created_after(document: Document, latest: Document | None) -> Document:
+    """Return `document` as it is stored: `created_ms` is greater than that of `latest`, the last one of its name.
+
+    So the last one can be told although clocks differ, or go back.
+    """
+    if latest is None or document.created_ms > latest.created_ms:
+        return document
+    return replace(document, created_ms=latest.created_ms + 1)
 
 
 def updated(document: Document, update: DocumentUpdate) -> Document:

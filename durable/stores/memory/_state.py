@@ -74,7 +74,7 @@ class Partition:
     """What one partition holds, with its indexes."""
 
     documents: dict[str, Document] = field(default_factory=dict[str, Document])
-    ids_of: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # ids by name, sorted
+    ids_of: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # ids by name, in the order of their creation
     open_id: dict[str, str] = field(default_factory=dict[str, str])  # by name
     streams: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
     inboxes: dict[str, dict[int, InboxEntry]] = field(default_factory=dict[str, dict[int, InboxEntry]])
@@ -100,7 +100,7 @@ class Partition:
         before = self.documents.get(document.id)
         self.documents[document.id] = document
         if before is None:
-            insort(self.ids_of.setdefault(document.name, []), document.id)
+            self.ids_of.setdefault(document.name, []).append(document.id)
         if document.open:
             self.open_id[document.name] = document.id
         elif before is not None and before.open:

@@ -20,7 +20,7 @@ from .._protocol import (
     inbox_topic,
     tasks_topic,
 )
-from .._rules import SESSION_KEPT_MS, check_new, check_partition
+from .._rules import SESSION_KEPT_MS, check_new, check_partition, created_after
 from . import _commit
 from ._inspect import MemoryInspect
 from ._state import Dues, LeaseRow, Partition, SessionRow, State
@@ -78,15 +78,17 @@ class MemoryStore:
         here, state, touched = self._partition(partition), self._state, set[str]()
         check_new(document)
         with state.lock:
-            latest = here.latest(document.name)
-            if latest is not None and latest.request == document.request:
-                return latest
+            # The open one first: clocks differ, so an earlier document may have the greater id.
+            for known in (here.current(document.name), here.latest(document.name)):
+                if known is not None and known.request == document.request:
+                    return known
             if document.name in here.open_id:
                 raise NameTakenError(
                     f"the document {here.open_id[document.name]!r} is open and has the name {document.name!r}"
                 )
             if document.id in here.documents:
                 raise NameTakenError(f"another document has the id {document.id!r}")
+            document = created_after(document, here.latest(document.name))
             here.put(document)
             state.append_entry(partition, document.inbox, entry, touched)
         state.topics.touch(touched)

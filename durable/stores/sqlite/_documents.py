@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 from ...errors import NameTakenError, RunClosedError, RunNotFoundError
 from .._protocol import Document, Entry
+from .._rules import created_after
 from ._statements import Value, query_rows, write_rows
 from ._writer import Tx
 
@@ -21,7 +22,7 @@ _OPEN = f"""
 _LATEST = f"""
     SELECT v.column1, {_D_COLUMNS} FROM (VALUES {{values}}) v
     CROSS JOIN documents d ON d.partition = v.column2 AND d.id = (
-        SELECT id FROM documents AS same WHERE same.partition = v.column2 AND same.name = v.column3 ORDER BY id DESC LIMIT 1
+        SELECT id FROM documents AS same WHERE same.partition = v.column2 AND same.name = v.column3 ORDER BY created_ms DESC, id DESC LIMIT 1
     )"""
 _INSERT = f"INSERT INTO documents (partition, {COLUMNS}) VALUES {{values}}"
 
@@ -64,16 +65,18 @@ def create(tx: Tx, calls: Sequence[Creation]) -> list[Document | BaseException]:
     for call in calls:
         document, key = call.document, (call.partition, call.document.name)
         last = latest.get(key)
-        if last is not None and last.request == document.request:
-            answers.append(last)
+        # The open one first: clocks differ, so an earlier document may have the greater id.
+        known = next((each for each in (taken.get(key), last) if each and each.request == document.request), None)
+        if known is not None:
+            answers.append(known)
         elif key in taken:
             answers.append(NameTakenError(f"the document {taken[key].id!r} is open and has the name {document.name!r}"))
         else:
-            taken[key] = document
-            latest[key] = document if last is None or document.id > last.id else last
+            document = created_after(document, last)
+            taken[key] = latest[key] = document
             created.append(call)
             answers.append(document)
-            flat += _row(call)
+            flat += _row(call.partition, document)
     try:
         write_rows(tx.cursor, _INSERT, 12, flat)
     except sqlite3.IntegrityError:
@@ -85,10 +88,9 @@ def create(tx: Tx, calls: Sequence[Creation]) -> list[Document | BaseException]:
     return answers
 
 
-def _row(call: Creation) -> tuple[Value, ...]:
-    d = call.document
+def _row(partition: int, d: Document) -> tuple[Value, ...]:
     return (
-        call.partition,
+        partition,
         d.id,
         d.name,
         d.inbox,

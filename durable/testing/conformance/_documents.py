@@ -63,6 +63,20 @@ class DocumentTests(Base):
         latest = await store.document(P, name=NAME)
         assert latest is not None and latest.id == "d-02"
 
+    async def test_the_latest_of_a_name_is_the_one_created_last_whatever_its_id_and_time(self, store: Store) -> None:
+        """`create`: the latest is the one created last: clocks differ, so its id and its time may be the smaller ones."""
+        lease = await lease_for(store)
+        await store.create(P, document("d-09"), entry())
+        await applied(store, lease, documents=[DocumentUpdate("d-09", NAME, closes=True)], consumed=[(await inbox_of(store))[0].seq])
+        second = replace(document("d-01", request="r-2"), created_ms=document().created_ms - 5)
+        created = await store.create(P, second, entry("e-2"))
+        assert created == replace(second, created_ms=document().created_ms + 1)
+        assert await store.create(P, replace(second, id="d-03"), entry("e-3")) == created
+        (read,) = await inbox_of(store)
+        await applied(store, lease, documents=[DocumentUpdate("d-01", NAME, closes=True)], consumed=[read.seq])
+        latest = await store.document(P, name=NAME)
+        assert latest is not None and latest.id == "d-01"
+
     async def test_the_same_name_in_another_partition_is_another_document(self, store: Store) -> None:
         """Nothing needs two partitions at once: a name is unique in its partition."""
         await store.create(P, document(), entry())
@@ -84,7 +98,7 @@ class DocumentTests(Base):
                 await store.read(partition, "history")
 
     async def test_document_is_found_by_id_and_the_latest_by_name(self, store: Store) -> None:
-        """`document`: the document of `id`, or of `name` the open one, else the latest (by id), or None."""
+        """`document`: the document of `id`, or of `name` the open one, else the latest, or None."""
         await store.create(P, document(), entry())
         assert await store.document(P, id="d-99") is None
         assert await store.document(P, name="nobody") is None
