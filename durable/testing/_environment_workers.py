@@ -192,6 +192,8 @@ async def _kill(life: Life) -> None:
             attempt.coroutine_task.cancel()
         if attempt.local is not None:
             attempt.local.cancel()
+    life._keeper.stop()
+    await asyncio.wait([life._kept], timeout=_UNWIND_S_MAX)  # a renewal in its thread may be under way
     await life._background.cancel()
     await _unwound([attempt.coroutine_task for attempt in attempts])
     runner.close()
