@@ -58,6 +58,7 @@ class Engine:
         self._interval_s = lease_ttl_ms / 5000
         self._owned: dict[int, Owned] = {}
         self._leases: tuple[Lease, ...] = ()  # replaced, never changed: other threads read it
+        self._doubtful: set[int] = set()  # partitions whose lease was asked for or given up, with an unknown outcome
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._rebalance = asyncio.Event()
@@ -314,15 +315,19 @@ class Engine:
         surplus = balance.to_release(list(self._owned), share)
         for partition in surplus:
             await self._leave(self._owned[partition])
-        if len(self._owned) >= share or self._stopping:
+        if (len(self._owned) >= share and not self._doubtful) or self._stopping:
             return
         holders = await store.holders(self._queue)
         offset = sorted(members).index(self._session) * partitions // len(members)
         others = [partition for partition, holder in holders.items() if holder != self._session]
-        wanted = balance.to_acquire(list(self._owned), others, share, partitions, offset)
+        # What the store may hold for us, unknown to us, nobody could ever take: own it, and give it up in good order.
+        wanted = [p for p in sorted(self._doubtful) if holders.get(p) == self._session and p not in self._owned]
+        wanted += [p for p in balance.to_acquire(list(self._owned), others, share, partitions, offset) if p not in wanted]
+        self._doubtful.update(wanted)
         for lease in await store.acquire(self._session, self._queue, wanted):
             self._owned[lease.partition] = owned = Owned(lease)
             self._spawn(self._relay(owned))
+        self._doubtful.clear()
         self._leases = tuple(item.lease for item in self._owned.values())
         self._wake.set()
 
@@ -334,4 +339,6 @@ class Engine:
             await asyncio.wait(set(self._tasks), return_when=asyncio.FIRST_COMPLETED)
         await self._reroute(owned)
         self._drop(owned)
+        self._doubtful.add(owned.lease.partition)
         await self._store.release([owned.lease])
+        self._doubtful.discard(owned.lease.partition)
