@@ -42,6 +42,11 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "The process that asks, and the process that runs.",
         ("Client", "Handle", "RunDescription", "client.Parked", "client.ParkedTask", "Worker", "JsonCodec", "PickleCodec"),
     ),
+    "testing.md": (
+        "Testing",
+        "What `durable.testing` has for tests of workflows and activities. How to use it: [Test your workflows](../how-to/test-workflows.md).",
+        ("testing.TestEnvironment", "testing.Fake", "testing.Call", "testing.in_turn", "testing.ActivityEnvironment"),
+    ),
 }  # fmt: skip
 COVERED_ELSEWHERE = {"errors"}
 FAMILIES = {
