@@ -126,6 +126,7 @@ class Engine:
             for task in list(self._tasks):
                 task.cancel()
             self._cache.clear()
+            self._stepper.dispose()
             self._watchdog.stop()
             self._stopped.set()
 
@@ -225,11 +226,6 @@ class Engine:
         began = clock.monotonic()
         try:
             answers = await self._committer.send(batch)
-        except BaseException:  # cancelled: nobody will go on from what was stepped
-            for stepped in (stepped for prepared in batch for stepped in prepared.stepped):
-                if stepped.execution is not None:
-                    stepped.execution.dispose()
-            raise
         finally:
             self._commits -= 1
             for prepared in batch:

@@ -12,7 +12,7 @@ from ..errors import DamagedRecordError
 from ..history import Close, Event, RecordedEvent, RunReopened, RunStarted
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Execution:
     """A run's live state: a cache of its history up to event `seq`. `run` is None before its first event.
 

@@ -91,6 +91,8 @@ class Owned:
             self.enqueue(mailbox)
         elif self.mailboxes.get(mailbox.name) is mailbox and not mailbox.noted:
             del self.mailboxes[mailbox.name]
+            if mailbox.execution is not None:  # loaded, and what it was loaded for has gone elsewhere meanwhile
+                mailbox.execution.dispose()
 
     def delay(self, mailbox: Mailbox, until_ms: int) -> None:
         """Leave `mailbox` alone until `until_ms`."""

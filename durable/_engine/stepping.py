@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 from .._log import ActivityEnded, AskQuery, QueryReply, RetryRun, StartRun
 from .._runtime.options import WorkflowSpec
@@ -54,8 +55,14 @@ class Stepper:
         self._store, self._specs, self._codec, self._local = store, specs, codec, local
         self._committer, self._cache, self._watchdog = committer, cache, watchdog
         self._submit, self._spawn, self._is_owned = submit, spawn, is_owned
+        self._live: WeakSet[Execution] = WeakSet()
         self._loads = asyncio.Semaphore(LOADS_MAX)
         self.stuck = Stuck(store, committer, submit)
+
+    def dispose(self) -> None:
+        """The engine ends: drop the code of all runs, whatever was under way with them. Else the garbage collector would, loudly."""
+        for execution in list(self._live):
+            execution.dispose()
 
     def step_next(self, owned: Owned, prepared: Prepared) -> bool:
         """Step the next ready run of `owned` into `prepared`; False if none is ready."""
@@ -74,6 +81,7 @@ class Stepper:
         if execution is None:
             self._spawn(self._load(owned, mailbox))
         else:
+            self._live.add(execution)
             self._step(owned, mailbox, execution, prepared)
         return True
 
@@ -115,7 +123,9 @@ class Stepper:
 
     async def _replayed(self, partition: int, document: Document) -> Execution:
         watched = self._watch(document.name)
-        return await load_execution(self._store, self._specs, self._codec, partition, document, watched)
+        execution = await load_execution(self._store, self._specs, self._codec, partition, document, watched)
+        self._live.add(execution)
+        return execution
 
     def _watch(self, label: str) -> Callable[[Callable[[], None]], None]:
         return partial(self._watchdog.run, label)
@@ -193,9 +203,6 @@ class Stepper:
             execution.dispose()
             await self.stuck.report(owned, stepped.mailbox, stepped.deliveries, error, execution)
             return
-        except BaseException:  # cancelled: the engine ends
-            execution.dispose()
-            raise
         finally:
             for task in tasks.values():
                 task.cancel()
@@ -216,6 +223,7 @@ class Stepper:
         try:
             if isinstance(special.message, RetryRun):
                 execution, decision = await reopen(self._store, partition, execution, special.message)
+                self._live.add(execution)
             else:
                 self._cache.put(mailbox.name, partition, execution)
                 asked = None  # it is the cache's again, whatever becomes of the question

@@ -68,13 +68,13 @@ class Stuck:
         elif mailbox.noted != note:
             _log.error("workflow id %r is stuck: %s", mailbox.name, note, exc_info=error)
             telemetry.run_stuck(type(error).__name__)
+        ours = not isinstance(error, StoreError)
         try:
             deliveries = await self._into_the_log(owned, mailbox, deliveries)
-            if run_id and await self._close_without_code(owned, mailbox, deliveries, run_id):
+            if ours and run_id and await self._close_without_code(owned, mailbox, deliveries, run_id):
                 return
         except StoreError as problem:
             _log.warning("the store is away while workflow id %r is stuck: %s", mailbox.name, problem)
-        ours = not isinstance(error, StoreError)
         asked = [d for d in deliveries if ours and isinstance(d.message, AskQuery | RetryRun)]
         kept = [d for d in deliveries if d not in asked]
         mailbox.deliveries[:0] = kept

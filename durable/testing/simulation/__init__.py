@@ -1,0 +1,8 @@
+"""Deterministic simulation of the whole system: one seed, one run, bit by bit the same."""
+
+from ._chaos import CALM, Chaos
+from ._coverage import Report
+from ._scenario import RandomPrograms, Scenario
+from ._simulate import SimulationError, simulate
+
+__all__ = ["CALM", "Chaos", "RandomPrograms", "Report", "Scenario", "SimulationError", "simulate"]

@@ -1,0 +1,141 @@
+"""The invariants of DESIGN §2, checked on the store's state after every commit, independently of the engine and of the store's own checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+from ..._log import ended_entry_id, outgoing_key, task_id
+from ...errors import DurableError
+from ...history import WIRE
+from ...stores import Commit, Lease
+from ...stores.memory import State
+from ._runs import RunModel
+
+_EVER_MS, _ALL = 10**15, 10**9
+
+
+class Checker:
+    """Follows all commits of a simulation. What is wrong goes to `broken(invariant, text)`."""
+
+    def __init__(self, state: State, broken: Callable[[str, str], None]) -> None:
+        self._state, self._broken = state, broken
+        self.runs: dict[str, RunModel] = {}
+        self._epochs: dict[tuple[int, str], int] = {}
+        self._consumed: dict[int, str] = {}  # by seq: the id of the commit
+        self._digests: dict[str, bytes] = {}
+        self._applied: set[str] = set()
+        self._before: list[tuple[object, ...]] = []
+
+    def acquired(self, leases: Sequence[Lease]) -> None:
+        """These leases were given out: they fence out all before."""
+        for lease in leases:
+            place = lease.partition, lease.inbox
+            if lease.epoch <= self._epochs.get(place, 0):
+                self._broken("1 single writer", f"the lease of {place} was given out again as epoch {lease.epoch}")
+            self._epochs[place] = lease.epoch
+
+    def before_commit(self, commits: Sequence[Commit]) -> None:
+        """Remember what a refused commit must leave as it is."""
+        self._before = [self._size(commit) for commit in commits]
+        for commit in commits:
+            for append in commit.appends:
+                self._check_untouched(commit.lease.partition, append.stream)
+
+    def after_commit(self, commits: Sequence[Commit], answers: Sequence[Exception | None]) -> None:
+        """The store has answered."""
+        for commit, before, answer in zip(commits, self._before, answers, strict=True):
+            if answer is not None:
+                if self._size(commit) != before and len(commits) == 1:
+                    self._broken("2 atomic", f"commit {commit.id} was refused ({answer}) and has written")
+            elif commit.id in self._applied:
+                continue  # a repeat, answered as the first time
+            else:
+                self._applied.add(commit.id)
+                self._applied_once(commit)
+
+    def _applied_once(self, commit: Commit) -> None:
+        lease = commit.lease
+        current = self._epochs.get((lease.partition, lease.inbox), 0)
+        if lease.epoch != current:
+            self._broken("1 single writer", f"commit {commit.id} of epoch {lease.epoch} was applied at epoch {current}")
+        for seq in commit.consumed:
+            if (earlier := self._consumed.setdefault(seq, commit.id)) != commit.id:
+                self._broken("2 atomic", f"message {seq} was consumed by commit {earlier} and again by {commit.id}")
+        touched = set[str]()
+        for append in commit.appends:
+            run = self.runs.setdefault(append.stream, RunModel(append.stream, lease.partition))
+            touched.add(append.stream)
+            if run.seq != append.expected:
+                self._broken("1 single writer", f"{append.stream} was at {run.seq}, an append expected {append.expected}")
+            for record in append.records:
+                self._take(run, record)
+        for task in [*(task.id for task in commit.tasks), *(due.key for due in commit.dues)]:
+            touched.add(task.partition("/")[0])
+        for run_id in sorted(touched):
+            if (found := self.runs.get(run_id)) is not None:
+                self.check_run(found)
+
+    def _take(self, run: RunModel, record: bytes) -> None:
+        digest = blake2b(self._digests.get(run.run_id, b""), digest_size=16)
+        digest.update(record)
+        self._digests[run.run_id] = digest.digest()
+        try:
+            problem = run.add(WIRE.decode(record))
+        except DurableError as error:
+            problem = str(error)
+        if problem:
+            self._broken("4 delivery order", f"{run.workflow_id} ({run.run_id}): {problem}: {record.decode()[:300]}")
+
+    def _check_untouched(self, partition: int, stream: str) -> None:
+        stored = len(self._state.partitions[partition].streams.get(stream, ()))
+        run = self.runs.get(stream)
+        if stored != (run.seq if run is not None else 0):
+            self._broken("1 single writer", f"{stream} holds {stored} events, not all by a commit")
+
+    def check_run(self, run: RunModel) -> None:
+        """What is pending by a run's history is what the store has for it, neither more nor less."""
+        here = self._state.partitions[run.partition]
+        prefix = run.run_id + "/"
+        tasks = {id_ for id_ in self._state.tasks if id_.startswith(prefix)}
+        dues = {due.key for inbox in here.dues.values() for due in inbox.until(_EVER_MS, _ALL) if due.key.startswith(prefix)}
+        sent = {id_ for outbox in here.outgoing.values() for id_ in outbox if id_.startswith(prefix)}
+        wanted_dues = {f"{run.run_id}/{number}/timer" for number in run.timers}
+        for number, attempt in run.activities.items():
+            id_, retry = task_id(run.run_id, number, attempt), f"{run.run_id}/{number}/retry"
+            message = ended_entry_id(run.run_id, number, attempt)
+            places = [id_ in tasks, attempt > 1 and retry in dues, message in here.entry_ids]
+            if sum(places) != 1:
+                where = [n for n, there in zip(("a task", "a retry", "a message"), places, strict=True) if there]
+                self._wrong(run, f"activity {number}, attempt {attempt} is {where or 'nowhere'}")
+            tasks.discard(id_)
+            wanted_dues |= {key for key in (retry, f"{run.run_id}/{number}/total", f"{run.run_id}/{number}/queue") if key in dues}
+        if not run.closed:
+            wanted_dues |= {key for key in dues if key == f"{run.run_id}/timeout"}
+        if tasks:
+            self._wrong(run, f"there are tasks that no pending activity asked for: {sorted(tasks)}")
+        if dues != wanted_dues:
+            self._wrong(run, f"dues: there are {sorted(dues)}, wanted are {sorted(wanted_dues)}")
+        missing = {outgoing_key(run.run_id, number) for number in run.outgoing} - sent
+        if missing:
+            self._wrong(run, f"nothing is in the outbox for {sorted(missing)}")
+
+    def _wrong(self, run: RunModel, text: str) -> None:
+        state = run.closed or "running"
+        self._broken("2 atomic", f"{run.workflow_id} ({run.run_id}, {state}, event {run.seq}): {text}")
+
+    def check_histories(self) -> None:
+        """Every stored history is what the commits have written, record by record."""
+        for partition, here in enumerate(self._state.partitions):
+            for stream, records in here.streams.items():
+                digest = b""
+                for record in records:
+                    digest = blake2b(digest + record, digest_size=16).digest()
+                if digest != self._digests.get(stream):
+                    self._broken("1 single writer", f"the history {stream} in partition {partition} is not what was committed")
+
+    def _size(self, commit: Commit) -> tuple[object, ...]:
+        here, inbox = self._state.partitions[commit.lease.partition], commit.lease.inbox
+        streams = tuple(len(here.streams.get(append.stream, ())) for append in commit.appends)
+        dues, sent = here.dues.get(inbox), here.outgoing.get(inbox, {})
+        return streams, len(here.entry_ids), len(self._state.tasks), len(dues) if dues is not None else 0, len(sent)

@@ -1,0 +1,96 @@
+"""What must be true when a simulation is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ..._engine.execution import Execution, rebuild
+from ...author import Workflow
+from ...codec import default_codec
+from ...history import Close, RecordedEvent, RunTerminated, RunTimedOut
+from ...stores.memory import State
+from ._checks import Checker
+from ._coverage import Report
+from ._runs import RunModel
+from ._scenario import Scenario
+
+
+class Ended(Protocol):
+    """A simulation at its end."""
+
+    checker: Checker
+    state: State
+    effects: dict[str, int]
+    report: Report
+    scenario: Scenario
+
+    async def counts(self) -> dict[str, int]:
+        """Return what the store holds."""
+        ...
+
+    def broken(self, invariant: str, text: str) -> None:
+        """Report something."""
+        ...
+
+
+async def check_end(world: Ended) -> None:
+    """Check what only the end can tell. What is not as it must be is reported to the world."""
+    scenario, broken = world.scenario, world.broken
+    counts = await world.counts()
+    left = {what: counts[what] for what in ("inbox", "tasks", "dues", "outgoing") if counts[what]}
+    if left:
+        broken("liveness", f"this is left in the store: {left}")
+    world.checker.check_histories()
+    specs = {workflow.name: workflow for workflow in scenario.workflows}
+    acknowledged = scenario.acknowledged()
+    for run in world.checker.runs.values():
+        world.report.counts["runs"] += 1
+        world.report.counts["events"] += run.seq
+        if not run.closed:
+            broken("liveness", f"{run.workflow_id} ({run.run_id}) has not ended")
+        lost = acknowledged.get(run.run_id, set()) - set(run.signals)
+        if lost:
+            broken("7 acknowledged", f"{run.workflow_id} ({run.run_id}) never got {sorted(lost)}")
+        _check_replay(world, run, specs)
+    _check_documents(world)
+    repeats = Counter(world.effects)
+    world.report.counts["effects"] += sum(repeats.values())
+    world.report.counts["effects_repeated"] += sum(count - 1 for count in repeats.values())
+    scenario.check(broken)
+
+
+def _check_documents(world: Ended) -> None:
+    for here in world.state.partitions:
+        for document in here.documents.values():
+            run = world.checker.runs.get(document.id)
+            state = run.closed if run is not None else "no history"
+            if document.open or document.state != state:
+                world.broken("2 atomic", f"the record of {document.id} says {document.state}, its history {state}")
+            if document.note:
+                world.broken("8 stuck runs", f"{document.name} ({document.id}) has ended, and its record says {document.note}")
+
+
+def _check_replay(world: Ended, run: RunModel, specs: Mapping[str, Workflow[..., Any]]) -> None:
+    records: Sequence[bytes] = world.state.partitions[run.partition].streams[run.run_id]
+    history = [RecordedEvent.read(seq, record) for seq, record in enumerate(records, 1)]
+    first: Any = history[0].event
+    execution = Execution(run.workflow_id, run.run_id, specs[first.workflow], default_codec())
+    try:
+        rebuild(execution, history)
+    except Exception as error:
+        world.broken("5 replay is silent", f"{run.workflow_id} ({run.run_id}) cannot be replayed: {error}")
+        return
+    try:
+        world.report.counts["replays"] += 1
+        live = execution.run
+        last = history[-1].event
+        if live is None or live.matcher.emitted or live.given_up:
+            world.broken("5 replay is silent", f"the replay of {run.workflow_id} ({run.run_id}) asks for something new")
+        elif isinstance(last, RunTerminated | RunTimedOut):
+            pass  # from outside: whatever the code had come to
+        elif isinstance(last, Close) and live.finished and type(live.outcome()) is not type(last):
+            world.broken("5 replay is silent", f"{run.workflow_id} ends as {type(live.outcome()).__name__} in its replay")
+    finally:
+        execution.dispose()

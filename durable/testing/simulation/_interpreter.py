@@ -1,0 +1,248 @@
+"""The workflow that runs random programs, and what it calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+from ...author import (
+    Query,
+    Signal,
+    activity,
+    activity_info,
+    external,
+    info,
+    local,
+    patched,
+    random,
+    side_effect,
+    sleep,
+    wait_condition,
+    workflow,
+)
+from ...errors import ActivityError, RunNotFoundError
+from ...retry import RetryPolicy
+from ._programs import Program, Step
+
+go = Signal("go", int)
+told = Signal("told", int)
+never = Signal("never", int)
+progress = Query("progress", int)
+
+_QUICK = RetryPolicy(initial_interval=0.5, maximum_interval=5, max_attempts=4)
+
+Noted = Callable[[str, int], Awaitable[None]]
+
+
+async def _unnoted(_key: str, _n: int) -> None:
+    return None
+
+
+noted: ContextVar[Noted] = ContextVar("durable_effects_of_random_programs", default=_unnoted)
+"""What activities tell of their effect on the world: the idempotency key and the number. Whoever runs a worker sets it."""
+
+
+class Refused(Exception):
+    """What a program raises."""
+
+
+async def _effect(n: int, failures: int) -> None:
+    await noted.get()(activity_info().idempotency_key, n)
+    if activity_info().attempt <= failures:
+        raise RuntimeError(f"attempt {activity_info().attempt} of {n} fails")
+
+
+@activity(name="durable.random.act", retry=_QUICK)
+async def act(n: int, failures: int = 0) -> int:
+    """Succeed after some failures."""
+    await _effect(n, failures)
+    return 2 * n
+
+
+@activity(name="durable.random.near", retry=_QUICK)
+async def near(n: int, failures: int = 0) -> int:
+    """The same, but called as a local activity."""
+    await _effect(n, failures)
+    return n + 1
+
+
+@workflow(name="durable.random.program", raises=[Refused])
+async def interpret(program: Program) -> dict[str, list[int]]:
+    """Run `program`; return its log and the values it has heard, sorted: who hears which first depends on the timing."""
+    state = _State()
+
+    @progress.handler
+    def count() -> int:  # pyright: ignore[reportUnusedFunction]
+        return len(state.log)
+
+    await state.run(program, state.log)
+    return {"log": state.log, "heard": sorted(state.heard)}
+
+
+@workflow(name="durable.random.listener")
+async def listen(count: int) -> list[int]:
+    """Receive `count` values and return them, sorted."""
+    return sorted([await told.receive() for _ in range(count)])
+
+
+@workflow(name="durable.random.victim")
+async def suffer(n: int) -> int:
+    """Wait to be cancelled, and clean up."""
+    try:
+        return await never.receive()
+    finally:
+        await act(n)
+
+
+WORKFLOWS = (interpret, listen, suffer)
+ACTIVITIES = (act, near)
+
+
+def listener_of(workflow_id: str) -> str:
+    """Return the workflow id of the run that hears what a program tells."""
+    return f"{workflow_id}-listener"
+
+
+def victim_of(workflow_id: str, index: int) -> str:
+    """Return the workflow id of a run that a program cancels."""
+    return f"{workflow_id}-victim-{index}"
+
+
+class _State:
+    """A program that runs."""
+
+    def __init__(self) -> None:
+        self.log: list[int] = []
+        self.heard: list[int] = []
+
+    async def run(self, program: Program, log: list[int]) -> None:
+        for step in program:
+            kind = step[0]
+            nested = getattr(self, f"_{kind}", None)
+            if nested is not None:
+                await nested(log, *step[1:])
+            else:
+                log.extend(await self._leaf(step))
+
+    async def _leaf(self, step: Step) -> list[int]:
+        kind, *args = step
+        match kind:
+            case "act" | "flaky":
+                return [await act(*args)]
+            case "local" | "near":
+                return [await local(near)(*args)]
+            case "fail" | "fail_near":
+                call: Any = act if kind == "fail" else local(near)
+                try:
+                    return [await call(args[0], 100)]
+                except ActivityError:
+                    return [-args[0]]
+            case "nap":
+                await sleep(args[0])
+                return [0]
+            case "hear":
+                self.heard.append(await go.receive())
+                return [0]
+            case "never":
+                return [await never.receive(timeout=args[0], default=-1)]
+            case "choice":
+                return [int(0 <= random().random() < 1), int(patched("new")), side_effect(_seven)]
+            case "raise":
+                raise Refused(f"no {args[0]}")
+            case _:
+                return await self._outside(kind, args)
+
+    async def _outside(self, kind: str, args: list[Any]) -> list[int]:
+        me = info().workflow_id
+        match kind:
+            case "tell":
+                await external(listener_of(me)).signal(told, args[0])
+            case "halt":
+                await external(victim_of(me, args[0])).cancel("halted")
+            case "nobody":
+                try:
+                    await external(f"{me}-nobody").signal(told, 1)
+                except RunNotFoundError:
+                    return [-4]
+            case _:
+                raise ValueError(f"no such step: {kind!r}")
+        return [0]
+
+    async def _gather(self, log: list[int], *parts: Program) -> None:
+        logs: list[list[int]] = [[] for _ in parts]
+        await asyncio.gather(*(self.run(part, each) for part, each in zip(parts, logs, strict=True)))
+        for each in logs:
+            log.extend(each)
+
+    async def _race(self, log: list[int], *parts: Program) -> None:
+        logs: list[list[int]] = [[] for _ in parts]
+        tasks = [asyncio.ensure_future(self.run(part, each)) for part, each in zip(parts, logs, strict=True)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            winner = next(index for index, task in enumerate(tasks) if task.done())
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        tasks[winner].result()
+        log.extend(logs[winner])
+
+    async def _sure(self, log: list[int], body: Program) -> None:
+        inner: list[int] = []
+        tasks = [asyncio.ensure_future(never.receive()), asyncio.ensure_future(self.run(body, inner))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        tasks[1].result()
+        log.extend(inner)
+
+    async def _bounded(self, log: list[int], seconds: int, body: Program) -> None:
+        inner: list[int] = []
+        try:
+            async with asyncio.timeout(seconds):
+                await self.run(body, inner)
+        except TimeoutError:
+            inner = [-2]
+        log.extend(inner)
+
+    async def _repeat(self, log: list[int], times: int, body: Program) -> None:
+        for _ in range(times):
+            await self.run(body, log)
+
+    async def _finally(self, log: list[int], body: Program, cleanup: Program) -> None:
+        try:
+            await self.run(body, log)
+        finally:
+            await self.run(cleanup, log)
+
+    async def _stopped(self, log: list[int], body: Program, cleanup: Program) -> None:
+        inner: list[int] = []
+        ready = False
+
+        async def work() -> None:
+            nonlocal ready
+            try:
+                await self.run(body, inner)
+                ready = True
+                await never.receive()
+            finally:
+                await self.run(cleanup, inner)
+
+        task = asyncio.create_task(work())
+        try:
+            await wait_condition(lambda: ready or task.done())
+        finally:
+            task.cancel()
+            (error,) = await asyncio.gather(task, return_exceptions=True)
+        if not isinstance(error, asyncio.CancelledError):
+            raise error
+        log.extend([*inner, -3])
+
+
+def _seven() -> int:
+    return 7

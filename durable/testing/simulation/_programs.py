@@ -1,0 +1,142 @@
+"""Random workflow programs, as data: what a program is, and how one is drawn.
+
+A program is a list of steps, each `[kind, argument...]`; some arguments are programs again. `_interpreter` runs one as a
+workflow, `_oracle` says what it may give, without the engine. Steps and what they put into the log:
+
+act n · local n          2n · n + 1
+flaky n k · near n k     the same, after k attempts that fail
+fail n · fail_near n     -n, and the failure is the last word
+nap s · hear             0 (after s seconds) · 0 (the value goes to `heard`)
+never s                  -1: nothing is received within s seconds
+choice                   1 1 7: a random number in its range, a patch, a side effect
+gather P...              the logs of its parts, in their order
+race P...                the log of one of them (timing decides)
+sure P                   the log of P, which races with something that never happens
+bounded s P              the log of P, or -2 (timing decides); whole or not at all
+repeat n P               the log of P, n times
+finally P C              the logs of both
+stopped P C              the logs of P and C, and -3: P has run when it is cancelled, and C cleans up
+tell n · nobody          0: n is signalled to another run · -4: there is no such run
+halt i                   0: the i-th victim of this program is asked to cancel
+raise n                  ends the run as failed (last step only)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+Step = list[Any]
+Program = list[Step]
+
+VICTIMS_MAX = 2  # runs that one program may cancel
+_NESTED = {"gather": 0, "race": 0, "sure": 0, "bounded": 1, "repeat": 1, "finally": 0, "stopped": 0}  # where programs begin
+
+
+class Chooser(Protocol):
+    """Draws numbers: a generator of random ones, or Hypothesis."""
+
+    def below(self, limit: int) -> int:
+        """Return a number from 0 to `limit` - 1; 0 is the simplest."""
+        ...
+
+
+class _Drawing:
+    """One program while it is drawn. `once`: the step runs exactly once, whatever the timing, if its run is left alone."""
+
+    def __init__(self, chooser: Chooser, size: int) -> None:
+        self._below = chooser.below
+        self.left = size
+        self.victims = 0
+
+    def body(self, depth: int, *, once: bool, least: int = 1) -> Program:
+        steps: Program = []
+        for _ in range(least + self._below(3)):
+            if steps and self.left <= 0:
+                break
+            self.left -= 1
+            steps.append(self.step(depth, once=once))
+        return steps
+
+    def step(self, depth: int, *, once: bool) -> Step:
+        below = self._below
+        leaves = ["act", "local", "nap", "flaky", "near", "fail", "fail_near", "choice", "never", "act"]
+        if once:
+            leaves += ["hear", "tell", "nobody", "hear"]
+            if self.victims < VICTIMS_MAX:
+                leaves.append("halt")
+        kinds = leaves + (list(_NESTED) if depth < 3 and self.left > 0 else [])
+        kind = kinds[below(len(kinds))]
+        match kind:
+            case "act" | "local" | "fail" | "fail_near":
+                return [kind, 1 + below(9)]
+            case "tell":
+                return [kind, 1 + below(9)]
+            case "flaky" | "near":
+                return [kind, 1 + below(9), 1 + below(2)]
+            case "nap":
+                return [kind, below(9)]
+            case "never":
+                return [kind, 1 + below(5)]
+            case "halt":
+                self.victims += 1
+                return [kind, self.victims - 1]
+            case "gather":
+                return [kind, *(self.body(depth + 1, once=once) for _ in range(2 + below(2)))]
+            case "race":
+                return [kind, *(self.body(depth + 1, once=False) for _ in range(2 + below(2)))]
+            case "sure":
+                return [kind, self.body(depth + 1, once=once)]
+            case "bounded":
+                return [kind, 1 + below(8), self.body(depth + 1, once=False)]
+            case "repeat":
+                # What a loop does happens more than once, so a victim would be hit twice.
+                return [kind, 2 + below(2), self.body(depth + 1, once=False)]
+            case "finally":
+                return [kind, self.body(depth + 1, once=once), self.cleanup()]
+            case "stopped":
+                return [kind, self.body(depth + 1, once=once), self.cleanup()]
+            case _:
+                return [kind]
+
+    def cleanup(self) -> Program:
+        """Draw what a `finally` does: an activity at least, so that it can be seen whether it ran."""
+        kinds = ["act", "local", "flaky"]
+        steps: Program = []
+        for _ in range(1 + self._below(2)):
+            kind = kinds[self._below(len(kinds))]
+            steps.append([kind, 1 + self._below(9), *([1] if kind == "flaky" else [])])
+        return steps
+
+
+def draw_program(chooser: Chooser, *, size: int = 8) -> Program:
+    """Return a program of about `size` steps."""
+    drawing = _Drawing(chooser, size)
+    program = drawing.body(0, once=True, least=2)
+    if chooser.below(12) == 11:
+        program.append(["raise", 1 + chooser.below(9)])
+    return program
+
+
+def parts_of(step: Step) -> list[Program]:
+    """Return the programs within a step."""
+    first = _NESTED.get(step[0])
+    return [] if first is None else list(step[1 + first :])
+
+
+def steps_of(program: Program) -> Iterator[Step]:
+    """Yield all steps of a program, those within steps too."""
+    for step in program:
+        yield step
+        for part in parts_of(step):
+            yield from steps_of(part)
+
+
+def count_of(program: Program, kind: str) -> int:
+    """Return how many steps of `kind` a program has. Each of them runs once, for the kinds where that matters."""
+    return sum(step[0] == kind for step in steps_of(program))
+
+
+def arguments_of(program: Program, kind: str) -> list[int]:
+    """Return the first argument of each step of `kind`."""
+    return [step[1] for step in steps_of(program) if step[0] == kind]

@@ -1,0 +1,110 @@
+"""What the history of a run says is pending: told from its events alone, without the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...history import (
+    ActivityCancelRequested,
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityRetryScheduled,
+    ActivityScheduled,
+    CancelRequested,
+    Close,
+    Event,
+    ExternalCancelRequested,
+    ExternalDelivered,
+    ExternalFailed,
+    ExternalSignalRequested,
+    LocalActivityCompleted,
+    LocalActivityFailed,
+    RunStarted,
+    SignalReceived,
+    TimerCancelled,
+    TimerFired,
+    TimerStarted,
+)
+
+
+@dataclass(slots=True)
+class RunModel:
+    """A run as its events tell it. `add` returns what is wrong with an event in this place, or ""."""
+
+    run_id: str
+    partition: int
+    workflow_id: str = ""
+    seq: int = 0
+    closed: str = ""
+    activities: dict[int, int] = field(default_factory=dict[int, int])  # the current attempt of each pending one
+    timers: set[int] = field(default_factory=set[int])
+    outgoing: set[int] = field(default_factory=set[int])
+    ended: set[int] = field(default_factory=set[int])  # activities, local ones too, whose outcome is recorded
+    signals: list[str] = field(default_factory=list[str])  # request ids, in order
+    cancelled: bool = False
+
+    def add(self, event: Event) -> str:
+        """Take the next event."""
+        self.seq += 1
+        if self.closed:
+            return f"a {type(event).__name__} after the run had closed"
+        if isinstance(event, RunStarted) != (self.seq == 1):
+            return f"{type(event).__name__} as event {self.seq}"
+        match event:
+            case RunStarted():
+                self.workflow_id = event.workflow_id
+            case Close():
+                self.closed = event.status
+                self.activities.clear()
+                self.timers.clear()
+                self.outgoing.clear()
+            case SignalReceived():
+                if event.request in self.signals:
+                    return f"the signal {event.request!r} was recorded twice"
+                self.signals.append(event.request)
+            case CancelRequested():
+                if self.cancelled:
+                    return "a second cancellation was recorded"
+                self.cancelled = True
+            case ExternalSignalRequested() | ExternalCancelRequested():
+                self.outgoing.add(event.id)
+            case ExternalDelivered() | ExternalFailed():
+                return _taken(self.outgoing, event)
+            case TimerStarted():
+                self.timers.add(event.id)
+            case TimerFired() | TimerCancelled():
+                return _taken(self.timers, event)
+            case _:
+                return self._add_activity(event)
+        return ""
+
+    def _add_activity(self, event: Event) -> str:
+        match event:
+            case ActivityScheduled():
+                self.activities[event.id] = 1
+            case ActivityRetryScheduled():
+                if self.activities.get(event.id) != event.attempt:
+                    return f"a retry of attempt {event.attempt} of activity {event.id}, which is not pending"
+                self.activities[event.id] = event.attempt + 1
+            case ActivityCompleted() | ActivityFailed():
+                if self.activities.pop(event.id, None) is None:
+                    return f"an outcome of activity {event.id}, which is not pending"
+                self.ended.add(event.id)
+            case ActivityCancelRequested():
+                if self.activities.pop(event.id, None) is None:
+                    return f"a cancellation of activity {event.id}, which is not pending"
+            case LocalActivityCompleted() | LocalActivityFailed():
+                if event.id in self.ended:
+                    return f"the outcome of local activity {event.id} was recorded twice"
+                self.ended.add(event.id)
+            case _:
+                pass
+        return ""
+
+
+def _taken(pending: set[int], event: Event) -> str:
+    number: int = getattr(event, "id")  # noqa: B009 - every event that comes here has one
+    if number not in pending:
+        return f"a {type(event).__name__} of command {number}, which is not pending"
+    pending.discard(number)
+    return ""

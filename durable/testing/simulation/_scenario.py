@@ -1,0 +1,275 @@
+"""What happens in a simulation: which runs there are, what clients do to them, and what must have come of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+from ...author import Workflow
+from ...client import Client, Handle
+from ...errors import (
+    RequestTimeoutError,
+    RunAlreadyOpenError,
+    RunCancelledError,
+    RunClosedError,
+    RunFailedError,
+    RunTerminatedError,
+    StoreUnavailableError,
+)
+from ._interpreter import ACTIVITIES, WORKFLOWS, go, interpret, listen, listener_of, progress, suffer, victim_of
+from ._oracle import allows, failure_of_program
+from ._programs import Program, arguments_of, count_of, draw_program
+
+T = TypeVar("T")
+
+Broken = Callable[[str, str], None]
+
+
+class Scenario(Protocol):
+    """What is simulated. One object serves one simulation."""
+
+    @property
+    def workflows(self) -> Sequence[Workflow[..., Any]]:
+        """What the workers offer."""
+        ...
+
+    @property
+    def activities(self) -> Sequence[Any]:
+        """What the workers offer."""
+        ...
+
+    def plan(self, chance: Random) -> Sequence[Callable[[Sequence[Client]], Awaitable[None]]]:
+        """Return what is done from outside, each beside the others; each gets clients of different processes."""
+        ...
+
+    def check(self, broken: Broken) -> None:
+        """Everything has ended: report what is not as it must be."""
+        ...
+
+    def acknowledged(self) -> dict[str, set[str]]:
+        """Return the request ids of the signals that were acknowledged, by run id."""
+        ...
+
+
+@dataclass(slots=True)
+class _Life:
+    """One run of a program, as seen by those who asked for it."""
+
+    workflow_id: str
+    program: Program
+    run_id: str = ""
+    signals: set[str] = field(default_factory=set[str])
+    interrupted: str = ""  # "cancel" or "terminate", if someone asked for that
+    outcome: str = "unknown"
+    result: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    told: list[int] | None = None
+    problems: list[str] = field(default_factory=list[str])
+
+
+class RandomPrograms:
+    """Random programs, each with the runs that it talks to, started, signalled, asked and cancelled by clients.
+
+    `calm` leaves the runs alone but for their signals: then each completes, or fails as it says.
+    """
+
+    workflows: Sequence[Workflow[..., Any]] = WORKFLOWS
+    activities: Sequence[Any] = ACTIVITIES
+
+    def __init__(self, *, runs: int = 4, size: int = 8, calm: bool = False) -> None:
+        self._runs, self._size, self._calm = runs, size, calm
+        self.lives: list[_Life] = []
+
+    def plan(self, chance: Random) -> Sequence[Callable[[Sequence[Client]], Awaitable[None]]]:
+        """See `Scenario`."""
+        return [self._plan_of(f"program-{number}", chance) for number in range(self._runs)]
+
+    def _plan_of(self, workflow_id: str, chance: Random) -> Callable[[Sequence[Client]], Awaitable[None]]:
+        rounds = 1 if chance.random() < 0.7 else 2
+        lives = [_Life(workflow_id, draw_program(RandomChooser(chance), size=self._size)) for _ in range(rounds)]
+        self.lives += lives
+        draws = [[chance.random() for _ in range(64)] for _ in range(rounds)]
+        begins_s = 20 * chance.random() ** 2
+
+        async def play(clients: Sequence[Client]) -> None:
+            await asyncio.sleep(begins_s)
+            for number, life in enumerate(lives):
+                user = _User(life, f"{workflow_id}-{number}", clients, draws[number], self._calm)
+                await user.play()
+
+        return play
+
+    def acknowledged(self) -> dict[str, set[str]]:
+        """See `Scenario`."""
+        return {life.run_id: life.signals for life in self.lives if life.run_id}
+
+    def check(self, broken: Broken) -> None:
+        """See `Scenario`."""
+        for life in self.lives:
+            for problem in [*life.problems, *_wrong_with(life)]:
+                broken("result", f"{life.workflow_id} (run {life.run_id}): {problem}: program {life.program}")
+
+
+class RandomChooser:
+    """Draws a program's numbers from a generator."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+
+    def below(self, limit: int) -> int:
+        """See `Chooser`."""
+        return int(self._chance.random() * limit)
+
+
+def _wrong_with(life: _Life) -> list[str]:
+    expected_failure = failure_of_program(life.program)
+    if life.outcome == "completed" and not expected_failure:
+        heard = list(range(count_of(life.program, "hear")))
+        problems = [] if allows(life.program, life.result["log"]) else [f"it cannot give {life.result['log']}"]
+        if life.result["heard"] != heard:
+            problems.append(f"it heard {life.result['heard']}, sent were {heard}")
+        return problems
+    if life.outcome == "failed" and expected_failure and life.problems == []:
+        return []
+    if life.outcome == "cancelled" and life.interrupted == "cancel":
+        return []
+    if life.outcome == "terminated" and life.interrupted == "terminate":
+        return []
+    return [f"it ended as {life.outcome} (asked for: {life.interrupted or 'nothing'})"]
+
+
+class _User:
+    """Someone who starts a run of a program, and all that this needs."""
+
+    def __init__(
+        self, life: _Life, prefix: str, clients: Sequence[Client], draws: list[float], calm: bool
+    ) -> None:
+        self._life, self._prefix, self._clients, self._draws, self._calm = life, prefix, clients, draws, calm
+
+    def _draw(self) -> float:
+        return self._draws.pop() if self._draws else 0.5
+
+    def _client(self) -> Client:
+        return self._clients[int(self._draw() * len(self._clients))]
+
+    async def play(self) -> None:
+        """Start everything, send what is to be sent, and wait for the end of everything."""
+        life, program = self._life, self._life.program
+        told = arguments_of(program, "tell")
+        others: list[Handle[Any]] = []
+        listener: Handle[list[int]] | None = None
+        if told:
+            listener = await self._start(listen, listener_of(life.workflow_id), len(told))
+        for index in range(count_of(program, "halt")):
+            others.append(await self._start(suffer, victim_of(life.workflow_id, index), index))
+        handle = await self._start(interpret, life.workflow_id, program)
+        life.run_id = handle.run_id or ""
+        await asyncio.gather(self._send_signals(handle), self._interrupt(handle), self._ask(handle))
+        await self._wait(handle)
+        whole = life.outcome in ("completed", "failed")
+        for other in others:
+            await self._see_cancelled(other, whole)
+        if listener is not None:
+            await self._see_told(listener, whole, sorted(told))
+
+    async def _start(self, workflow: Workflow[..., Any], workflow_id: str, *args: Any) -> Handle[Any]:
+        client = self._client()
+        start: Any = client.start
+        request = f"{self._prefix}/start/{workflow_id}"
+        try:
+            return await insist(lambda: start(workflow, id=workflow_id, request_id=request)(*args))
+        except RunAlreadyOpenError as error:
+            self._life.problems.append(f"a second run of {workflow_id} could not be started: {error}")
+            raise
+
+    async def _send_signals(self, handle: Handle[Any]) -> None:
+        for number in range(count_of(self._life.program, "hear")):
+            await asyncio.sleep(12 * self._draw() ** 2)
+            request = f"{self._prefix}/signal/{number}"
+            # By id alone, or to this one run: both must reach it.
+            target = handle if self._draw() < 0.5 else self._client().handle(handle.workflow_id)
+            try:
+                await insist(lambda t=target, n=number, r=request: t.signal(go, n, request_id=r))  # type: ignore[misc]
+            except RunClosedError:
+                if not self._life.interrupted:
+                    raise
+                return
+            self._life.signals.add(request)
+
+    async def _interrupt(self, handle: Handle[Any]) -> None:
+        draw = self._draw()
+        if self._calm or draw > 0.3:
+            return
+        await asyncio.sleep(20 * self._draw())
+        self._life.interrupted = "cancel" if draw < 0.2 else "terminate"
+        call = handle.cancel if draw < 0.2 else handle.terminate
+        try:
+            await insist(call)
+        except RunClosedError:
+            self._life.interrupted = ""
+        except StoreUnavailableError:
+            pass
+
+    async def _ask(self, handle: Handle[Any]) -> None:
+        if self._draw() > 0.4:
+            return
+        await asyncio.sleep(10 * self._draw())
+        try:
+            answer = await insist(lambda: handle.query(progress, timeout=5))
+        except RequestTimeoutError:
+            return  # nobody is there to answer
+        if answer < 0:
+            self._life.problems.append(f"a query was answered with {answer}")
+
+    async def _wait(self, handle: Handle[Any]) -> None:
+        life = self._life
+        try:
+            life.result = await insist(handle.result)
+            life.outcome = "completed"
+        except RunCancelledError:
+            life.outcome = "cancelled"
+        except RunTerminatedError:
+            life.outcome = "terminated"
+        except RunFailedError as error:
+            life.outcome = "failed"
+            wanted = failure_of_program(life.program)
+            if not wanted or str(error.__cause__) != wanted:
+                life.problems.append(f"it failed with {error.__cause__!r}")
+
+    async def _see_cancelled(self, other: Handle[Any], whole: bool) -> None:
+        if not whole:
+            await self._cancel(other)
+        try:
+            await insist(other.result)
+        except RunCancelledError:
+            return
+        self._life.problems.append(f"{other.workflow_id} was not cancelled")
+
+    async def _see_told(self, listener: Handle[list[int]], whole: bool, wanted: list[int]) -> None:
+        if not whole:
+            await self._cancel(listener)
+        try:
+            heard = await insist(listener.result)
+        except RunCancelledError:
+            if whole:
+                self._life.problems.append("its listener was cancelled")
+            return
+        if heard != wanted:
+            self._life.problems.append(f"its listener heard {heard}, told were {wanted}")
+
+    async def _cancel(self, handle: Handle[Any]) -> None:
+        try:
+            await insist(handle.cancel)
+        except RunClosedError:
+            pass
+
+
+async def insist(call: Callable[[], Awaitable[T]]) -> T:
+    """Make `call` until its outcome is known, as a caller does who wants to know."""
+    while True:
+        try:
+            return await call()
+        except StoreUnavailableError:
+            await asyncio.sleep(1)

@@ -1,0 +1,336 @@
+"""The world of a simulation: its processes, what befalls them, and what is true at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ..._runtime.entropy import RunRandom, run_random
+from ...client import Client
+from ...errors import StoreError
+from ...stores import Commit, Document, Entry, Lease
+from ...stores.memory import MemoryStore, State
+from ...worker import Worker
+from ._chaos import CALM, Chaos, drawn
+from ._checks import Checker
+from ._clock import SimulatedClock
+from ._coverage import Report, Trace
+from ._final import check_end
+from ._interpreter import noted
+from ._loop import DeadlockError, HotLoopError, Process, SimulationLoop, current_process
+from ._scenario import Scenario
+from ._store import FaultyStore
+
+CALM_S_MAX = 900.0  # virtual: once nothing goes wrong any more, everything must have ended within
+CLIENTS = 3
+
+
+class Slot:
+    """A place for a worker: when its process is gone, another one takes the place."""
+
+    def __init__(self, number: int, options: dict[str, Any], *, steps_runs: bool) -> None:
+        self.number, self.options, self.steps_runs = number, options, steps_runs
+        self.lives = 0
+        self.process: Process | None = None
+        self.told = asyncio.Event()
+
+
+class World:
+    """One simulation. Implements `StoreWorld`; `run` is its whole life."""
+
+    def __init__(self, seed: int, scenario: Scenario, chaos: Chaos, sink: Callable[[str], None] | None) -> None:
+        self._chance = chance = self._new_chance("world", seed)
+        self._seed, self.scenario = seed, scenario
+        self.report = Report(seed)
+        self.loop = SimulationLoop(self._new_chance("order", seed) if chance.random() < 0.7 else None)
+        self.loop.on_burnt = lambda process: self.crash(process, "between two callbacks")
+        self.trace = Trace(self.loop.time, sink)
+        self.chaos = drawn(chaos, chance)
+        self._chaos_s = 20 + 80 * chance.random() if chaos != CALM else 0.0
+        self.state = State(1 + int(4 * chance.random()))
+        self._clock = SimulatedClock(self.loop, self._new_chance("store", seed))
+        self.store = MemoryStore(self.state, self._clock, "memory:simulation")
+        self.checker = Checker(self.state, self.broken)
+        self.problems: list[tuple[str, str]] = []
+        self.effects: dict[str, int] = {}
+        self._over: asyncio.Future[None] = self.loop.create_future()
+        self._slots: list[Slot] = []
+        self._processes = 0
+        self._stopping = False
+
+    @staticmethod
+    def _new_chance(what: str, seed: int) -> RunRandom:
+        return run_random(f"simulation/{seed}/{what}")
+
+    # --- what processes tell (see `StoreWorld`)
+
+    def note(self, process: Process, what: str, data: bytes = b"") -> None:
+        """See `StoreWorld`."""
+        self.trace.add(process.name, what, data)
+
+    def count(self, what: str) -> None:
+        """See `StoreWorld`."""
+        self.report.counts[what] += 1
+
+    def broken(self, invariant: str, text: str) -> None:
+        """Something is not as it must be: the simulation ends with it."""
+        self.problems.append((invariant, text))
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def before_commit(self, commits: Sequence[Commit]) -> None:
+        """See `StoreWorld`."""
+        self.checker.before_commit(commits)
+
+    def after_commit(self, process: Process, commits: Sequence[Commit], answers: Sequence[Exception | None]) -> None:
+        """See `StoreWorld`."""
+        for commit, answer in zip(commits, answers, strict=True):
+            if answer is None:
+                self.count("commits")
+            else:
+                self.count(f"refused: {type(answer).__name__}")
+                self.note(process, f"commit {commit.id.rpartition('/')[2]} refused: {type(answer).__name__}")
+        self.checker.after_commit(commits, answers)
+
+    def acquired(self, leases: Sequence[Lease]) -> None:
+        """See `StoreWorld`."""
+        self.checker.acquired(leases)
+
+    def sent(self, entry: Entry, document: Document) -> None:
+        """See `StoreWorld`."""
+
+    def run_later(self, delay_s: float, work: Callable[[], Awaitable[object]]) -> None:
+        """See `StoreWorld`."""
+
+        async def later() -> None:
+            await asyncio.sleep(delay_s)
+            await work()
+
+        self.loop.spawn(self.loop.world, later())
+
+    def crash(self, process: Process, why: str) -> None:
+        """See `StoreWorld`."""
+        slot = next((slot for slot in self._slots if slot.process is process), None)
+        if slot is None or not process.alive:
+            return  # clients live on: what they are told is what is checked
+        self.count("crashes")
+        self.note(process, f"dies {why}")
+        self.loop.kill(process)
+        self._replace(slot)
+
+    # --- workers
+
+    def _replace(self, slot: Slot) -> None:
+        slot.process = None
+        if not self._stopping:
+            delay_s = 8 * self._chance.random() ** 3
+            self.run_later(delay_s, lambda: self._begin_worker(slot))
+
+    async def _begin_worker(self, slot: Slot) -> None:
+        slot.lives += 1
+        slot.told = asyncio.Event()
+        slot.process = process = self.loop.new_process(f"worker-{slot.number}.{slot.lives}")
+        self.count("workers")
+        self.note(process, "begins")
+        self.loop.spawn(process, self._work(slot, process))
+
+    async def _work(self, slot: Slot, process: Process) -> None:
+        noted.set(self._noted)
+        client = self._client(process)
+        scenario = self.scenario
+        worker = Worker(
+            client,
+            workflows=scenario.workflows if slot.steps_runs else (),
+            activities=scenario.activities,
+            renew_in_thread=False,
+            **slot.options,
+        )
+        told = slot.told
+        try:
+            async with worker:
+                await told.wait()
+        except StoreError as error:
+            self.note(process, f"ends by {type(error).__name__}")
+        except Exception as error:
+            self.broken("a worker failed", f"{process.name}: {type(error).__name__}: {error}")
+        self.note(process, "has stopped")
+        self.loop.call_soon(self._gone, slot, process)
+
+    def _gone(self, slot: Slot, process: Process) -> None:
+        if process.alive:
+            self.loop.kill(process)
+            self._replace(slot)
+
+    def _client(self, process: Process) -> Client:
+        self._processes += 1
+        chance = self._new_chance(process.name, self._seed)
+        skew = round((2 * chance.random() - 1) * self.chaos.skew_ms_max)
+        clock = SimulatedClock(self.loop, chance, skew)
+        return Client(FaultyStore(self.store, process, clock, chance, self))
+
+    async def _noted(self, key: str, n: int) -> None:
+        """An activity has its effect, and takes some time for it."""
+        self.effects[key] = self.effects.get(key, 0) + 1
+        process = current_process()
+        assert process is not None
+        self.note(process, f"effect {n}", key.encode())
+        draw = self._chance.random()
+        await asyncio.sleep(0 if draw < 0.5 else 4 * (draw - 0.5) ** 2)
+
+    # --- what befalls them
+
+    async def _befall(self, every_s: float, happens: Callable[[], None]) -> None:
+        if not every_s:
+            return
+        while True:
+            await asyncio.sleep(2 * every_s * self._chance.random())
+            happens()
+
+    def _victim(self) -> Slot | None:
+        living = [slot for slot in self._slots if slot.process is not None]
+        return self._chance.choice(living) if living else None
+
+    def _crash_one(self) -> None:
+        if (slot := self._victim()) is not None and slot.process is not None:
+            slot.process.fuse = 1 + int(200 * self._chance.random())
+
+    def _freeze_one(self) -> None:
+        if (slot := self._victim()) is not None and slot.process is not None:
+            seconds = self.chaos.freeze_s_max * self._chance.random()
+            self.count("freezes")
+            self.note(slot.process, f"stands still for {seconds:.3f} s")
+            slot.process.frozen_until = self.loop.time() + seconds
+
+    def _stop_one(self) -> None:
+        if (slot := self._victim()) is not None and slot.process is not None:
+            self.count("stops")
+            self.note(slot.process, "is told to stop")
+            slot.told.set()
+
+    def _step_clock(self) -> None:
+        step_ms = round((2 * self._chance.random() - 1) * self.chaos.step_ms_max)
+        self.count("clock_steps")
+        self.note(self.loop.world, f"the store's clock moves by {step_ms} ms")
+        self._clock.offset_ms += step_ms
+
+    # --- its life
+
+    def run(self) -> None:
+        """Live it to the end. What was broken is in `problems`."""
+        handler = _Errors(self)
+        logger = logging.getLogger("durable")
+        level, propagate = logger.level, logger.propagate
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG if self.trace.listens else logging.ERROR)
+        try:
+            self.loop.run_until_complete(self.loop.spawn(self.loop.world, self._live()))
+        except (HotLoopError, DeadlockError) as error:
+            self.broken("liveness", str(error))
+        finally:
+            handler.deaf = True
+            self.loop.dispose()
+            logger.removeHandler(handler)
+            logger.propagate = propagate
+            logger.setLevel(level)
+        self.report.trace, self.report.virtual_s = self.trace.digest, self.loop.time()
+        self.report.turns = self.loop.turns
+
+    async def _live(self) -> None:
+        self._slots = self._draw_slots()
+        for slot in self._slots:
+            self.run_later(5 * self._chance.random(), lambda slot=slot: self._begin_worker(slot))  # type: ignore[misc]
+        users = [self.loop.new_process(f"client-{number}") for number in range(CLIENTS)]
+        clients = [self._client(process) for process in users]
+        plans = self.scenario.plan(self._new_chance("scenario", self._seed))
+        playing = [
+            self.loop.spawn(users[number % CLIENTS], self._played(plan(clients))) for number, plan in enumerate(plans)
+        ]
+        everything = asyncio.ensure_future(self._until_over(playing))
+        await asyncio.wait([everything, self._over], return_when=asyncio.FIRST_COMPLETED)
+        everything.cancel()
+        await asyncio.gather(everything, return_exceptions=True)
+        if not self.problems:
+            await check_end(self)
+
+    async def _played(self, play: Awaitable[None]) -> None:
+        try:
+            await play
+        except Exception as error:
+            self.broken("a client's call", f"{type(error).__name__}: {error}")
+
+    def _draw_slots(self) -> list[Slot]:
+        chance, slots = self._chance, list[Slot]()
+        for number in range(1 + int(3 * chance.random())):
+            options = {
+                "lease_ttl": chance.choice([2, 5]),
+                "cache_runs": chance.choice([0, 1, 10_000, 10_000]),
+                "max_concurrent_activities": chance.choice([1, 3, 100, 100]),
+                "grace": chance.choice([0, 3]),
+            }
+            slots.append(Slot(number, options, steps_runs=number == 0 or chance.random() < 0.7))
+        return slots
+
+    async def _until_over(self, playing: Sequence[asyncio.Task[None]]) -> None:
+        chaos = self.chaos
+        befalling = [
+            asyncio.ensure_future(self._befall(every_s, happens))
+            for every_s, happens in (
+                (chaos.crash_every_s, self._crash_one),
+                (chaos.freeze_every_s, self._freeze_one),
+                (chaos.stop_every_s, self._stop_one),
+                (chaos.step_every_s, self._step_clock),
+            )
+        ]
+        everyone = asyncio.gather(*playing)
+        try:
+            await asyncio.wait([everyone], timeout=self._chaos_s)
+        finally:
+            for task in befalling:
+                task.cancel()
+            self.chaos = CALM
+        self.note(self.loop.world, "nothing goes wrong any more")
+        ends = self.loop.time() + CALM_S_MAX
+        while not everyone.done() and self.loop.time() < ends:
+            await asyncio.wait([everyone], timeout=5)
+            await self._release_parked()
+        if not everyone.done():
+            self.broken("liveness", f"{sum(not task.done() for task in playing)} clients wait for ever")
+        await self._until_settled()
+
+    async def _release_parked(self) -> None:
+        parked = [info.task.id for info in await self.store.inspect.tasks(parked=True)]
+        if parked:
+            self.report.counts["parked"] += await self.store.inspect.release_parked(parked)
+
+    async def counts(self) -> dict[str, int]:
+        """Return what the store holds."""
+        return await self.store.inspect.counts()
+
+    async def _until_settled(self) -> None:
+        for _ in range(60):
+            counts = await self.counts()
+            if not any(counts[what] for what in ("inbox", "tasks", "dues", "outgoing")):
+                return
+            await asyncio.sleep(2)
+
+
+class _Errors(logging.Handler):
+    """What the package logs as an error is one, whatever befalls it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self.deaf = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        if self.deaf:
+            return
+        process = current_process()
+        self._world.trace.comment(process.name if process else "?", f"[{record.levelname}] {record.getMessage()}")
+        if record.levelno >= logging.ERROR:
+            self._world.broken("no error is logged", record.getMessage())
+
