@@ -45,7 +45,9 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "testing.md": (
         "Testing",
         "What `durable.testing` has for tests of workflows and activities. How to use it: [Test your workflows](../how-to/test-workflows.md).",
-        ("testing.TestEnvironment", "testing.Fake", "testing.Call", "testing.in_turn", "testing.ActivityEnvironment"),
+        ("testing.TestEnvironment", "testing.Fake", "testing.Call", "testing.in_turn", "testing.ActivityEnvironment",
+         "testing.replay", "testing.replay_all", "testing.replay_files", "testing.histories_in", "testing.assert_replays",
+         "testing.assert_deterministic", "testing.ReplayResult", "testing.Divergence", "testing.Drift"),
     ),
 }  # fmt: skip
 COVERED_ELSEWHERE = {"errors"}
@@ -73,6 +75,7 @@ def pages() -> dict[str, str]:
     result["stores.md"] = stores_page()
     result["limits.md"] = limits_page()
     result["command-line.md"] = command_line_page()
+    result["lint-rules.md"] = lint_rules_page()
     result["../decisions/README.md"] = decisions_page()
     return result
 
@@ -274,6 +277,25 @@ def command_line_page() -> str:
                 add(found, f"{path} {name}", min(level + 1, 3))
 
     add(app, "durable", 2)
+    return "\n".join(parts)
+
+
+def lint_rules_page() -> str:
+    """Return the page of what `durable lint` finds."""
+    from durable.cli._lint_rules import RULES
+
+    parts = ["# Lint rules\n", NOTE]
+    parts.append("What `durable lint` finds. How to use it: [Check your code](../how-to/lint.md).\n")
+    rows = [
+        f"| [{r.code}](#{r.code.lower()}-{r.name}) | `{r.name}` | {r.problem} | {r.advice} |" for r in RULES.values()
+    ]
+    parts.append("\n".join(["| rule | name | code that | instead |", "|---|---|---|---|", *rows]) + "\n")
+    for rule in RULES.values():
+        parts.append(f"## {rule.code} {rule.name}\n")
+        parts.append(f"{rule.why}\n\nNot like this:\n")
+        parts.append(f"```py\n{rule.bad.rstrip()}\n```\n")
+        parts.append("But like this:\n")
+        parts.append(f"```py\n{rule.good.rstrip()}\n```\n")
     return "\n".join(parts)
 
 

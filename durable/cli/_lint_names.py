@@ -43,3 +43,8 @@ def dotted(node: ast.AST, names: Mapping[str, str]) -> str | None:
     if not isinstance(node, ast.Name):
         return None
     return ".".join([names.get(node.id, node.id), *reversed(attributes)])
+
+
+def ours(name: str | None, what: str) -> bool:
+    """Tell whether the dotted `name` is our public name `what`, imported from wherever it may be had."""
+    return name == f"durable.{what}" or bool(name and name.startswith("durable.author.") and name.endswith(f".{what}"))

@@ -1,16 +1,19 @@
-"""What `durable lint` looks for: the rules, and the calls that break each. The guards of a running workflow refuse the same."""
+"""The rules of `durable lint`: what each forbids, why, and what to do instead. The reference and `--explain` are made of them."""
 
-import ast
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that workflow code must not do, and what to do instead."""
+    """One thing that code must not do, and what to do instead. `bad` and `good` are modules, which the tests check."""
 
     code: str
+    name: str
     problem: str
     advice: str
+    why: str
+    bad: str
+    good: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,91 +27,145 @@ class Finding:
     advice: str
 
 
-CLOCK = Rule("DUR101", "reads the wall clock", "use durable.now(), which gives the same time on every replay")
-CHANCE = Rule("DUR102", "makes a random number", "use durable.random(), which gives the same numbers on every replay")
-IDS = Rule("DUR103", "makes an id by chance", "use durable.uuid4(), which gives the same id on every replay")
-IO = Rule("DUR104", "does I/O", "move it into an activity, whose result is recorded")
+def _workflow(body: str, imports: str = "", before: str = "", *, names: str = "workflow") -> str:
+    """Return the module of an example: its imports, what stands before the workflow, and the workflow's body."""
+    lines = "".join(f"    {line}\n" if line else "\n" for line in body.strip().split("\n"))
+    first = f"{imports}\n\n" if imports else ""
+    middle = f"{before.strip()}\n\n\n" if before else ""
+    return f"{first}from durable import {names}\n\n\n{middle}@workflow\nasync def order(item: str) -> object:\n{lines}"
+
+
+_CHARGE = """
+@activity
+async def charge(item: str) -> int:
+    return 1
+"""
+
+CLOCK = Rule(
+    "DUR101", "wall-clock", "reads the wall clock", "use durable.now(), which gives the same time on every replay",
+    "A replay happens later, maybe on another machine: a branch on the time would go the other way.",
+    _workflow("return datetime.now(UTC).isoformat()", "from datetime import UTC, datetime"),
+    _workflow("return now().isoformat()", names="now, workflow"),
+)  # fmt: skip
+CHANCE = Rule(
+    "DUR102", "randomness", "makes a random number", "use durable.random(), which gives the same numbers on every replay",
+    "A replay would draw other numbers.",
+    _workflow("return random.choice([1, 2])", "import random"),
+    _workflow("return random().choice([1, 2])", names="random, workflow"),
+)  # fmt: skip
+IDS = Rule(
+    "DUR103", "random-id", "makes an id by chance", "use durable.uuid4(), which gives the same id on every replay",
+    "A replay would make another id, and whatever was done under the first one is not found again.",
+    _workflow("return str(uuid.uuid4())", "import uuid"),
+    _workflow("return str(uuid4())", names="uuid4, workflow"),
+)  # fmt: skip
+IO = Rule(
+    "DUR104", "io", "does I/O", "move it into an activity, whose result is recorded",
+    "It would be done again on each replay, and its answer may be another one. A worker refuses it, and the run is stuck.",
+    _workflow("return open(item).read()"),
+    _workflow(
+        "return await read(item)", names="activity, workflow",
+        before="@activity\ndef read(path: str) -> str:\n    with open(path) as file:\n        return file.read()",
+    ),
+)  # fmt: skip
 THREADS = Rule(
-    "DUR105", "leaves the workflow's event loop", "move the work into an activity; a plain `def` runs in a thread"
-)
-BLOCKING = Rule("DUR106", "blocks the process", "use `await durable.sleep()`, which survives a crash")
+    "DUR105", "threads", "leaves the workflow's event loop",
+    "move the work into an activity; a plain `def` runs in a thread",
+    "When a thread ends is not recorded, so no replay could repeat it.",
+    _workflow("return await asyncio.to_thread(len, item)", "import asyncio"),
+    _workflow(
+        "return await count(item)", names="activity, workflow",
+        before="@activity\ndef count(item: str) -> int:\n    return len(item)",
+    ),
+)  # fmt: skip
+BLOCKING = Rule(
+    "DUR106", "blocking-sleep", "blocks the process", "use `await durable.sleep()`, which survives a crash",
+    "All runs of the worker wait meanwhile, and again on each replay.",
+    _workflow("time.sleep(60)", "import time"),
+    _workflow('await sleep("1 min")', names="sleep, workflow"),
+)  # fmt: skip
 ORDER = Rule(
-    "DUR107", "depends on the order of a set", "use sorted(), a list or a dict: sets of text differ by process"
-)
-
-RULES = {rule.code: rule for rule in (CLOCK, CHANCE, IDS, IO, THREADS, BLOCKING, ORDER)}
-
-_HTTP_VERBS = ("get", "post", "put", "patch", "delete", "head", "options", "request")
-_PATH_METHODS = {
-    "chmod", "exists", "glob", "hardlink_to", "is_dir", "is_file", "iterdir", "lstat", "mkdir", "open", "read_bytes",
-    "read_text", "rename", "replace", "resolve", "rglob", "rmdir", "samefile", "stat", "symlink_to", "touch", "unlink",
-    "walk", "write_bytes", "write_text",
-}  # fmt: skip
-
-_CALLS: dict[Rule, tuple[str, ...]] = {
-    CLOCK: (
-        "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
-        "time.process_time", "time.clock_gettime", "datetime.datetime.now", "datetime.datetime.utcnow",
-        "datetime.datetime.today", "datetime.date.today",
+    "DUR107", "set-order", "depends on the order of a set",
+    "use sorted(), a list or a dict: sets of text differ by process",
+    "Text hashes differently in each process, so a loop over a set of it asks for its activities in another order.",
+    _workflow(
+        "for each in {item, 'fee'}:\n    await charge(each)", names="activity, workflow", before=_CHARGE
     ),
-    CHANCE: ("os.urandom", "os.getrandom", "random.SystemRandom"),
-    IDS: ("uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7", "uuid.uuid8"),
-    IO: (
-        "open", "input", "io.open", "os.open", "os.read", "os.write", "os.remove", "os.unlink", "os.rename", "os.replace",
-        "os.mkdir", "os.makedirs", "os.rmdir", "os.listdir", "os.scandir", "os.walk", "os.stat", "os.system", "os.popen",
-        "os.path.exists", "os.path.isfile", "os.path.isdir", "os.path.getsize", "os.path.getmtime",
-        "pathlib.Path.cwd", "pathlib.Path.home", "socket.socket", "socket.create_connection", "socket.create_server",
-        "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostname", "urllib.request.urlopen",
-        "urllib.request.urlretrieve", "http.client.HTTPConnection", "http.client.HTTPSConnection", "smtplib.SMTP",
-        "smtplib.SMTP_SSL", "sqlite3.connect", "psycopg.connect", "psycopg2.connect", "asyncpg.connect",
-        "asyncpg.create_pool", "redis.Redis", "redis.from_url", "redis.asyncio.Redis", "redis.asyncio.from_url",
-        "boto3.client", "boto3.resource", "requests.Session", "httpx.Client", "httpx.AsyncClient", "httpx.stream",
-        "aiohttp.ClientSession", "aiohttp.request", "asyncio.open_connection", "asyncio.start_server",
-        "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell",
-        *(f"requests.{verb}" for verb in _HTTP_VERBS), *(f"httpx.{verb}" for verb in _HTTP_VERBS),
+    _workflow(
+        "for each in sorted({item, 'fee'}):\n    await charge(each)", names="activity, workflow", before=_CHARGE
     ),
-    THREADS: (
-        "threading.Thread", "threading.Timer", "_thread.start_new_thread", "concurrent.futures.ThreadPoolExecutor",
-        "concurrent.futures.ProcessPoolExecutor", "multiprocessing.Process", "multiprocessing.Pool", "asyncio.to_thread",
-        "asyncio.run", "asyncio.run_coroutine_threadsafe", "asyncio.new_event_loop",
+)  # fmt: skip
+ENVIRONMENT = Rule(
+    "DUR108", "environment", "looks at the process or machine that it runs on",
+    "pass it as an argument, or read it in an activity or `side_effect`, whose value is recorded",
+    "A replay may run in another process, on another machine, with other settings.",
+    _workflow('return os.environ["REGION"]', "import os"),
+    _workflow('return side_effect(lambda: os.environ["REGION"])', "import os", names="side_effect, workflow"),
+)  # fmt: skip
+IDENTITY = Rule(
+    "DUR109", "hash-order", "gives another number in each process",
+    "use what the value is, not where it lies: a field of it, or its text",
+    "`hash()` of text is salted for each process, and `id()` is an address.",
+    _workflow("return hash(item) % 10"),
+    _workflow("return zlib.crc32(item.encode()) % 10", "import zlib"),
+)  # fmt: skip
+STATE = Rule(
+    "DUR110", "global-state", "changes state that outlives the run",
+    "keep it in local variables, or in the outside world by an activity",
+    "A replay changes it once more, other runs share it, and another worker does not have it.",
+    _workflow("seen.append(item)\nreturn len(seen)", before="seen: list[str] = []"),
+    _workflow("seen = [item]\nreturn len(seen)"),
+)  # fmt: skip
+DEFAULT = Rule(
+    "DUR111", "mutable-default", "is made once and shared by all runs of a process",
+    "use None, and make a new one inside",
+    "What one run leaves in it, the next one finds, and a replay finds it twice.",
+    "from durable import workflow\n\n\n@workflow\nasync def order(items: list[str] = []) -> object:\n    return items\n",
+    "from durable import workflow\n\n\n@workflow\nasync def order(items: tuple[str, ...] = ()) -> object:\n    return items\n",
+)  # fmt: skip
+UNAWAITED = Rule(
+    "DUR112", "not-awaited", "is not awaited", "await it, or keep it and await it later",
+    "The call has only begun then: its result and its failure are lost, and the run may end before it.",
+    _workflow("charge(item)", names="activity, workflow", before=_CHARGE),
+    _workflow("await charge(item)", names="activity, workflow", before=_CHARGE),
+)  # fmt: skip
+SWALLOWED = Rule(
+    "DUR113", "swallowed-cancellation", "takes a cancellation and goes on",
+    "end it with `raise`, use `finally` for cleanup, or catch `Exception`",
+    "`handle.cancel()` and `asyncio.timeout` end code by that exception: without it the run cannot be cancelled.",
+    _workflow(
+        "try:\n    await sleep(60)\nexcept BaseException:\n    return 0", names="sleep, workflow"
     ),
-    BLOCKING: ("time.sleep",),
-}  # fmt: skip
-_BY_NAME = {name: rule for rule, names in _CALLS.items() for name in names}
-_BY_PREFIX = {
-    "random.": CHANCE,
-    "secrets.": CHANCE,
-    "numpy.random.": CHANCE,
-    "subprocess.": IO,
-    "shutil.": IO,
-    "tempfile.": IO,
-}
-# Of those modules, what computes without chance or I/O.
-_HARMLESS = {
-    "numpy.random.SeedSequence", "secrets.compare_digest", "subprocess.list2cmdline", "subprocess.CalledProcessError",
-    "subprocess.TimeoutExpired", "shutil.get_terminal_size",
-}  # fmt: skip
-# These read the clock, or draw a seed, only when they are called with fewer arguments than this.
-_UNLESS_GIVEN = {
-    "time.localtime": (CLOCK, 1), "time.gmtime": (CLOCK, 1), "time.ctime": (CLOCK, 1), "time.asctime": (CLOCK, 1),
-    "time.strftime": (CLOCK, 2), "random.Random": (CHANCE, 1), "numpy.random.default_rng": (CHANCE, 1),
+    _workflow(
+        "try:\n    await sleep(60)\nexcept Exception:\n    return 0", names="sleep, workflow"
+    ),
+)  # fmt: skip
+BLOCKED_LOOP = Rule(
+    "DUR201", "blocking-activity", "blocks the event loop of its worker",
+    "write the activity as a plain `def`, which runs in a thread, or use an async library",
+    "While an `async def` activity waits without `await`, all other activities of the worker stand still.",
+    "import time\n\nfrom durable import activity\n\n\n@activity\nasync def charge(item: str) -> None:\n    time.sleep(1)\n",
+    "import time\n\nfrom durable import activity\n\n\n@activity\ndef charge(item: str) -> None:\n    time.sleep(1)\n",
+)  # fmt: skip
+
+RULES = {
+    rule.code: rule
+    for rule in (
+        CLOCK, CHANCE, IDS, IO, THREADS, BLOCKING, ORDER, ENVIRONMENT, IDENTITY, STATE, DEFAULT, UNAWAITED, SWALLOWED,
+        BLOCKED_LOOP,
+    )
 }  # fmt: skip
 
 
-def broken_by(name: str, call: ast.Call) -> Rule | None:
-    """Return the rule that calling the function of the full dotted `name` breaks, or None."""
-    if name in _UNLESS_GIVEN:
-        rule, enough = _UNLESS_GIVEN[name]
-        return rule if len(call.args) + len(call.keywords) < enough else None
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    if name in _HARMLESS:
-        return None
-    return next((rule for prefix, rule in _BY_PREFIX.items() if name.startswith(prefix)), None)
+def codes_of(text: str) -> set[str]:
+    """Return the codes that `text` stands for: codes, beginnings of codes, or names, with commas between them.
 
-
-def broken_by_method(method: str, *, of_path: bool) -> Rule | None:
-    """Return the rule that calling `method` breaks, on a `pathlib.Path` (`of_path`) or on any object."""
-    if of_path and method in _PATH_METHODS:
-        return IO
-    return THREADS if method == "run_in_executor" else None
+    Raises `ValueError` for one that stands for none.
+    """
+    found: set[str] = set()
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        codes = {rule.code for rule in RULES.values() if rule.name == word or rule.code.startswith(word.upper())}
+        if not codes:
+            raise ValueError(f"there is no rule {word!r}; there are: {', '.join(RULES)}")
+        found |= codes
+    return found

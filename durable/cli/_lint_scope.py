@@ -151,6 +151,8 @@ def _bound_by(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
             for target in targets:
                 if isinstance(target, ast.Name):
                     yield target.id, value
+                elif (pairs := _paired(target, value)) is not None:
+                    yield from pairs
                 else:
                     yield from _stored_in(target)
         case ast.AnnAssign(target=ast.Name(id=name)) | ast.NamedExpr(target=ast.Name(id=name)):
@@ -165,6 +167,15 @@ def _bound_by(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
             yield name, None
         case _:
             return
+
+
+def _paired(target: ast.expr, value: ast.expr) -> list[tuple[str, ast.expr | None]] | None:
+    """Return the names and values of `a, b = 1, 2`, or None for anything less plain."""
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
+        return None
+    names = [each.id for each in target.elts if isinstance(each, ast.Name)]
+    plain = len(names) == len(target.elts) and not any(isinstance(each, ast.Starred) for each in value.elts)
+    return list(zip(names, value.elts, strict=True)) if plain else None
 
 
 def _stored_in(target: ast.expr) -> Iterator[tuple[str, None]]:

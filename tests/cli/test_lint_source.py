@@ -113,9 +113,9 @@ def test_what_can_be_replayed_is_left_alone(imports: str, statement: str) -> Non
 
 @pytest.mark.parametrize(("imports", "statement", "code"), BROKEN)
 def test_other_code_is_nobodys_business(imports: str, statement: str, code: str) -> None:
-    """The same code in an activity, or in a function that no workflow uses, is fine."""
+    """The same code in an activity that runs in a thread, or in a function that no workflow uses, is fine."""
     module = in_workflow(statement, imports)
-    assert codes(module.replace("@workflow", "@activity")) == []
+    assert [code for code in codes(module.replace("@workflow", "@activity")) if code != "DUR201"] == []
     assert codes(module.replace("@workflow", "")) == []
 
 
