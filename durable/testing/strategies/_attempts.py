@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from ..._log import ActivityEnded, ActivityTask, QueueTimeoutDue
 from ..._runtime.options import ActivityCall, ActivityOptions
@@ -25,7 +26,7 @@ from ...history import (
 )
 from ._execution import Attempt, Call, offset
 from ._outcomes import Outcomes, is_computed
-from ._story import UNSET, Fate, Story
+from ._story import UNSET, Fate, Story, failure_in_full
 
 Fresh = Callable[[ActivityCall], tuple[list[Fate], "msgspec.Raw | None"]]
 """Draws the fates of an activity that was not known before the run asked for it, and what it returns after them."""
@@ -151,7 +152,7 @@ class Attempts:
 
     def told(self, story: Story) -> Story:
         """Return `story` with what was used of it, and what was found out on the way."""
-        return msgspec.structs.replace(story, activities=self._used, otherwise=self._used_otherwise)
+        return structs.replace(story, activities=self._used, otherwise=self._used_otherwise)
 
     def finished_calls(self) -> tuple[Call, ...]:
         """Return the calls in the order in which they were asked for."""
@@ -181,17 +182,16 @@ class Attempts:
             if otherwise is not None:
                 self._otherwise.setdefault(name, otherwise)
         left = self._fates[name]
-        fate = left.popleft() if left else None
-        if fate is not None and fate.stuck and not _can_hang(fate, task, limits):
-            fate = msgspec.structs.replace(fate, stuck="")
-        if fate is not None and fate.failure is not None:
-            if fate.always:
-                self._persistent[task.id] = fate
-        elif fate is None and not self._is_computed(name):
+        if not left and not self._is_computed(name):
             raw = self._used_otherwise[name] = self._usual(name, record)
             return Fate(value=raw)
-        elif fate is None or (fate.value is UNSET and not (fate.stuck and fate.odd != "late")):
-            fate = msgspec.structs.replace(fate or Fate(), value=self._usual(name, record))
+        fate = left.popleft() if left else Fate()
+        if fate.stuck and not _can_hang(fate, task, limits):
+            fate = structs.replace(fate, stuck="", always=False)
+        if fate.failure is None and fate.value is UNSET and (not fate.stuck or fate.odd == "late"):
+            fate = structs.replace(fate, value=self._usual(name, record))
+        if fate.always:
+            self._persistent[task.id] = fate
         self._used.setdefault(name, []).append(fate)
         return fate
 
@@ -237,7 +237,7 @@ class Attempts:
             if fate.odd == "late" and result is not None:
                 running.messages.append((ends_ms + max(takes_ms - (ends_ms - now_ms), 1), result))
             return
-        ended = ActivityEnded(failure=fate.failure, **ids) if fate.failure is not None else result
+        ended = ActivityEnded(failure=failure_in_full(fate.failure), **ids) if fate.failure is not None else result
         assert ended is not None
         running.messages.append((now_ms + takes_ms, ended))
         if fate.odd == "twice":

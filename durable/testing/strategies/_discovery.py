@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from ...author import Activity
 
@@ -24,7 +24,8 @@ def activities_in(function: Any) -> dict[str, Activity[..., Any]]:
     while frontier and len(seen) < _FUNCTIONS_MAX:
         for value in _named_by(frontier.pop()):
             if isinstance(value, Activity):
-                found.setdefault(value.name, value)
+                item = cast("Activity[..., Any]", value)
+                found.setdefault(item.name, item)
             elif isinstance(value, FunctionType) and id(value) not in seen and not _is_foreign(value):
                 seen.add(id(value))
                 frontier.append(value)
@@ -57,4 +58,5 @@ def _names_in(code: CodeType) -> Iterator[str]:
 
 def _is_foreign(function: FunctionType) -> bool:
     """Whether `function` is of the library or of asyncio: neither calls activities of the user by itself."""
-    return function.__module__.partition(".")[0] in ("durable", "asyncio")
+    module = function.__module__
+    return module.partition(".")[0] in ("durable", "asyncio") and not module.startswith("durable._samples.")

@@ -38,7 +38,9 @@ def hunt(
     @settings(max_examples=examples, database=None, deadline=None, phases=(Phase.generate, Phase.shrink))
     @given(execution=_noted(strategy, failures))
     def draw(execution: Execution[Any]) -> None:
-        kept.setdefault(tuple(type(recorded.event).__name__ for recorded in execution.history), execution)
+        shape = tuple(type(recorded.event).__name__ for recorded in execution.history)
+        if shape not in kept or len(str(execution.story)) < len(str(kept[shape].story)):
+            kept[shape] = execution
 
     # What was found is not left to Hypothesis to report: code that depends on something outside may well pass when its
     # failing example is tried again.

@@ -12,6 +12,7 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument, ResolutionFailed
 from hypothesis.strategies import SearchStrategy
+from msgspec import structs
 
 from ..._duration import Duration, milliseconds
 from ..._runtime.options import ActivityCall
@@ -90,20 +91,21 @@ def prospects_of(call: ActivityCall, given: Outcomes | None, codec: Codec, *, du
 
     @st.composite
     def fate(draw: Any) -> Fate:
-        shape, which = draw(shapes)
+        shape, which = cast("tuple[Fate, int | None]", draw(shapes))
         takes_ms = milliseconds(draw(takes))
+        value = UNSET if returns is None else draw(returns)  # in any case: so that a shape shrinks to a simpler one
         if which is not None:
             failure = draw(failures[which])
             always = shape.always and Failure.from_wire(failure).retryable is not False
-            return _replace(shape, takes_ms=takes_ms, failure=failure, always=always)
-        value = UNSET if returns is None or (shape.stuck and not shape.odd) else draw(returns)
-        return _replace(shape, takes_ms=takes_ms, value=value)
+            return structs.replace(shape, takes_ms=takes_ms, failure=failure, always=always)
+        if shape.stuck and not shape.odd:
+            value = UNSET
+        return structs.replace(shape, takes_ms=takes_ms, value=value)
 
     return Prospects(st.lists(fate(), max_size=FATES_MAX), returns)
 
 
-_replace = msgspec.structs.replace
-_GOOD_SHARE = 2  # attempts that go well for each that goes wrong in one of its ways
+_GOOD_SHARE = 1  # of attempts that go well, in either way, for each that goes wrong in one of its ways
 
 
 def _shapes(failures: int, stuck: Sequence[Any], *, duplicates: bool) -> list[tuple[Fate, int | None]]:
@@ -111,10 +113,14 @@ def _shapes(failures: int, stuck: Sequence[Any], *, duplicates: bool) -> list[tu
 
     One choice for all of it: each choice that Hypothesis makes costs as much as a step of the run.
     """
-    odd: tuple[Oddity, ...] = ("twice", "late", "lost") if duplicates else ()
-    failed = [(Fate(always=always), which) for always in (False, True) for which in range(failures)]
-    hung = [(Fate(stuck=kind, odd=oddity), None) for kind in stuck for oddity in ("", *odd[1:2])]
-    good = [(Fate(), None)] * max(len(odd), _GOOD_SHARE * (len(failed) + len(hung)) - len(odd), 1)
+    endings = (False, True, True)  # once, or until the policy gives up: that is what code forgets
+    failed = [(Fate(always=always), which) for always in endings for which in range(failures)]
+    late: tuple[Oddity, ...] = ("", "late") if duplicates else ("",)
+    hung = [(Fate(stuck=kind, odd=odd, always=always), None) for odd in late for always in endings for kind in stuck]
+    share = max(1, _GOOD_SHARE * (len(failed) + len(hung)))
+    # Half of what goes well would take effect even if the run gave it up: where it does not, that changes nothing.
+    good = [(Fate(odd=odd), None) for odd in late for _ in range(share)]
+    odd: tuple[Oddity, ...] = ("twice", "lost") if duplicates else ()
     return [*good, *failed, *hung, *((Fate(odd=oddity), None) for oddity in odd)]
 
 
@@ -132,6 +138,14 @@ def inferred(hint: Any, what: str, advice: str) -> SearchStrategy[Any]:
         strategy.validate()
     except (ResolutionFailed, InvalidArgument) as error:
         raise InvalidArgument(f"{what}: no values can be drawn for {hint!r} ({error}); {advice}") from None
+    return strategy
+
+
+def as_strategy(value: Any) -> SearchStrategy[Any]:
+    """Return `value` if it is a strategy, else the one that always draws it."""
+    if not isinstance(value, SearchStrategy):
+        return st.just(value)
+    strategy: SearchStrategy[Any] = value  # pyright: ignore[reportUnknownVariableType]
     return strategy
 
 
@@ -156,7 +170,7 @@ def _values(call: ActivityCall, returns: Any, codec: Codec) -> SearchStrategy[ms
         return to_raw(call.signature.encode_result(codec, value, what=what))
 
     if returns is not INFER:
-        return encodable(returns if isinstance(returns, SearchStrategy) else st.just(returns), encode, drop=False)
+        return encodable(as_strategy(returns), encode, drop=False)
     hint = getattr(call.signature, "result", Any)
     advice = f"pass activities={{{call.name}: outcomes(returns=...)}}"
     return encodable(inferred(hint, what, advice), encode, drop=True)
@@ -174,7 +188,7 @@ def _failures(call: ActivityCall, error: Any, codec: Codec) -> SearchStrategy[di
         return failure.as_wire()
 
     if isinstance(error, SearchStrategy):
-        return error.map(encode)
+        return as_strategy(error).map(encode)
     return st.just(encode(_instance(call, error) if isinstance(error, type) else error))
 
 
@@ -208,7 +222,7 @@ def by_name(activities: Mapping[Any, Any]) -> dict[str, Outcomes]:
         if not isinstance(name, str):
             raise InvalidArgument(f"activities: expected activities or their names as keys, got {key!r}")
         if isinstance(value, SearchStrategy):
-            value = Outcomes(returns=cast("SearchStrategy[Any]", value))
+            value = Outcomes(returns=as_strategy(value))
         if not isinstance(value, Outcomes):
             raise InvalidArgument(
                 f"activities: expected outcomes(...) or a strategy for results of {name!r}, got {value!r}"

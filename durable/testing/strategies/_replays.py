@@ -21,8 +21,8 @@ T = TypeVar("T")
 class _Unwatched(Watchdog):
     """Runs steps without a thread that watches them: the code has come to the end of each of them before."""
 
-    def run(self, label: str, function: Callable[[], T]) -> T:
-        return function()
+    def run(self, label: str, step: Callable[[], T]) -> T:
+        return step()
 
 
 _UNWATCHED = _Unwatched()

@@ -6,10 +6,13 @@ payloads, so a story can be written down as JSON text and needs none of the code
 
 from __future__ import annotations
 
+import builtins
 from typing import Any, Literal
 
 import msgspec
+from msgspec import structs
 
+from ...codec import default_codec, failure_of
 from ...history import null
 
 UNSET = msgspec.UNSET
@@ -20,14 +23,14 @@ How = Literal["", "between", "with"]
 class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What becomes of one attempt of an activity: it returns `value` after `takes_ms`, unless another field says otherwise.
 
-    `failure` is what it raises, `always` says that all later attempts of the same call do so too. `stuck`: it never answers
-    ("running"), or no worker takes it ("queued"); it ends by a time limit then. `odd`: its result comes "twice", it took
-    effect although its run does not want its result any more and hears of it "late", or its worker was "lost" after the
-    effect and the attempt was made again.
+    `failure` is what it raises (a built-in exception may be written as its name and message); `always` says that all later
+    attempts of the same call do so too. `stuck`: it never answers ("running"), or no worker takes it ("queued"); it ends by a
+    time limit then. `odd`: its result comes "twice"; it took effect although its run does not want its result any more and
+    hears of it "late"; its worker was "lost" after the effect, and the attempt was made again.
     """
 
     value: msgspec.Raw | msgspec.UnsetType = UNSET
-    failure: dict[str, Any] | None = None
+    failure: dict[str, Any] | list[str] | None = None
     always: bool = False
     stuck: Literal["", "running", "queued"] = ""
     takes_ms: int = 0
@@ -35,10 +38,11 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A signal, a query or, without either name, a cancellation, that arrives after step number `after` of the run.
+    """A signal, a query or, without either name, a cancellation, that arrives after so many things happened by themselves.
 
-    Step 1 is its start; 0 means together with it. `how` is "" for at once, "between" for half-way to what happens next, "with" for in
-    one step with it. `twice`: the same request comes again.
+    The start is the first of them, then come results and timers; 0 means together with the start. What arrives does not
+    count, so that each arrival can be moved or left out by itself. `how` is "" for at once, "between" for half-way to what
+    happens next, "with" for in one step with it. `twice`: the same request comes again.
     """
 
     after: int
@@ -89,17 +93,39 @@ class Story(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Return the same story in fewer words: what is told of attempts that only return the usual value is left out."""
         activities: dict[str, list[Fate]] = {}
         otherwise = dict(self.otherwise)
-        for name, fates in self.activities.items():
+        for name, fates in sorted(self.activities.items()):
             plain = otherwise.get(name)
             if plain is None and fates and (last := fates[-1]) == Fate(value=last.value):
-                assert last.value is not UNSET
-                plain = otherwise[name] = last.value  # type: ignore[assignment]
-            kept = list(fates)
+                assert isinstance(last.value, msgspec.Raw)
+                plain = otherwise[name] = last.value
+            kept = [structs.replace(fate, failure=_in_short(fate.failure)) for fate in fates]
             while kept and plain is not None and kept[-1] == Fate(value=plain):
                 kept.pop()
             if kept:
                 activities[name] = kept
-        return msgspec.structs.replace(self, activities=activities, otherwise=otherwise)
+        return structs.replace(self, activities=activities, otherwise=dict(sorted(otherwise.items())))
 
 
 _decoder = msgspec.json.Decoder(Story)
+
+
+def failure_in_full(failure: dict[str, Any] | list[str]) -> dict[str, Any]:
+    """Return a failure as a history has it. Raises `ValueError` for a name that is no built-in exception."""
+    if isinstance(failure, dict):
+        return failure
+    cls = getattr(builtins, failure[0], None) if failure else None
+    if not isinstance(cls, type) or not issubclass(cls, Exception):
+        raise ValueError(f"this is no story: {failure!r} names no built-in exception")
+    return failure_of(cls(*failure[1:]), default_codec()).as_wire()
+
+
+def _in_short(failure: dict[str, Any] | list[str] | None) -> dict[str, Any] | list[str] | None:
+    """Return a failure as name and message where these are all that there is to it."""
+    if not isinstance(failure, dict) or not str(failure.get("type", "")).startswith("builtins."):
+        return failure
+    message = str(failure.get("message", ""))
+    short = [str(failure["type"]).removeprefix("builtins."), *([message] if message else [])]
+    try:
+        return short if failure_in_full(short) == failure else failure
+    except (ValueError, TypeError):
+        return failure

@@ -20,18 +20,21 @@ from msgspec.structs import replace
 
 from ..._runtime.options import ActivityCall
 from ...author import Activity, Query, Signal, Workflow
-from ...codec import Codec, default_codec, signature_of
+from ...codec import Codec, default_codec, untyped_signature
 from ...history import to_raw
 from ._discovery import activities_in
 from ._execution import Execution
-from ._outcomes import Outcomes, Prospects, by_name, encodable, inferred, prospects_of
+from ._outcomes import Outcomes, Prospects, as_strategy, by_name, encodable, inferred, prospects_of
 from ._play import play
 from ._story import Arrival, Crash, Fate, How, Story
 
 R = TypeVar("R")
+T = TypeVar("T")
+Content = SearchStrategy[dict[str, Any]]
+"""Draws what arrives, without when: the fields of an `Arrival`."""
 
 SIGNALS_MAX, QUERIES_MAX, CRASHES_MAX = 5, 3, 3  # in one execution: more only makes stories longer
-_STEPS_MAX = 30  # of a run at which something may arrive; what comes later arrives when nothing else happens
+_STEPS_MAX = 20  # of a run at which something may arrive; what comes later arrives when nothing else happens
 
 _HOWS: tuple[How, ...] = ("", "with", "between")
 # One choice for when and how, instead of three: each choice that Hypothesis makes costs as much as a step of the run.
@@ -40,7 +43,7 @@ _WHEN = [
     Arrival(after=after, how=how, twice=twice)
     for twice in (False, False, True)
     for how in _HOWS
-    for after in (*range(1, 9), *range(5), *range(_STEPS_MAX))
+    for after in (*range(1, 5), *range(9), *range(9), *range(_STEPS_MAX))
 ]
 _CRASHES = [
     Crash(step=step, lost=lost, down=down)
@@ -97,13 +100,6 @@ class _Shown:
         return self.execution.timeline()
 
 
-@st.composite
-def _executions(draw: Any, plan: Plan) -> Execution[Any]:
-    execution = plan.drawn(draw)
-    note(_Shown(execution))
-    return execution
-
-
 def executions(
     workflow: Workflow[..., R],
     args: SearchStrategy[Any] | tuple[Any, ...] | None = None,
@@ -135,7 +131,14 @@ def executions(
         workflow, args, activities=activities, signals=signals, queries=queries, cancels=cancels, crashes=crashes,
         duplicates=duplicates, max_events=max_events, codec=codec,
     )  # fmt: skip
-    return cast("SearchStrategy[Execution[R]]", _executions(plan))
+
+    @st.composite
+    def drawn_execution(draw: Any) -> Execution[R]:
+        execution: Execution[R] = plan.drawn(draw)
+        note(_Shown(execution))
+        return execution
+
+    return drawn_execution()
 
 
 def plan_of(
@@ -156,10 +159,11 @@ def plan_of(
         raise InvalidArgument(f"expected a workflow, got {workflow!r}; decorate it with @workflow")
     codec = codec or default_codec()
     outcomes = by_name(activities or {})
-    given = [key for key in activities or {} if isinstance(key, Activity)]
-    known = {name: item.call for name, item in activities_in(workflow.fn).items()} | {
-        item.name: item.call for item in given
-    }
+    known = {name: item.call for name, item in activities_in(workflow.fn).items()}
+    for key in activities or {}:
+        if isinstance(key, Activity):
+            item: Activity[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
+            known[item.name] = item.call
     prospects = {
         name: prospects_of(call, outcomes.get(name), codec, duplicates=duplicates) for name, call in known.items()
     }
@@ -171,7 +175,7 @@ def plan_of(
         _arrivals(_signals(signals, codec), SIGNALS_MAX, twice=duplicates),
         _arrivals(_queries(queries, codec), QUERIES_MAX, twice=False),
         _cancellations() if cancels else st.just([]),
-        st.lists(st.sampled_from(_CRASHES), max_size=CRASHES_MAX) if crashes else st.just([]),
+        st.lists(_one_of_many(_CRASHES), max_size=CRASHES_MAX) if crashes else st.just([]),
     )
     return Plan(workflow, codec, outcomes, known, prospects, stories, duplicates, max_events, workflow.fn.__name__)
 
@@ -193,11 +197,11 @@ def _arguments(workflow: Workflow[..., Any], args: Any, codec: Codec) -> SearchS
     what = f"workflow {workflow.name}"
 
     def encode(drawn: Any) -> msgspec.Raw:
-        values = cast("tuple[Any, ...]", drawn if type(drawn) is tuple else (drawn,))
+        values: Any = drawn if type(drawn) is tuple else (drawn,)  # pyright: ignore[reportUnknownVariableType]
         return to_raw(workflow.signature.encode_call(codec, values, {}, what=what))
 
     if args is not None:
-        return encodable(args if isinstance(args, SearchStrategy) else st.just(args), encode, drop=False)
+        return encodable(as_strategy(args), encode, drop=False)
     return encodable(_typed_arguments(workflow.signature, what), encode, drop=True)
 
 
@@ -212,40 +216,40 @@ def _typed_arguments(signature: Any, what: str) -> SearchStrategy[Any]:
     )
 
 
-def _signals(signals: Any, codec: Codec) -> list[SearchStrategy[dict[str, Any]]]:
-    advice = "pass signals={signal: strategy}"
-    return [
-        encodable(
-            values if values is not None else inferred(signal.type, f"signal {signal.name!r}", advice),
-            lambda value, signal=signal: {"signal": signal.name, "value": to_raw(signal.encode(codec, value))},
-            drop=values is None,
-        )
-        for signal, values in _items(signals, Signal, "signals")
-    ]
+def _signals(signals: Any, codec: Codec) -> list[Content]:
+    def one(signal: Signal[Any], values: SearchStrategy[Any] | None) -> Content:
+        def encode(value: Any) -> dict[str, Any]:
+            return {"signal": signal.name, "value": to_raw(signal.encode(codec, value))}
+
+        if values is not None:
+            return encodable(values, encode, drop=False)
+        advice = "pass signals={signal: strategy}"
+        return encodable(inferred(signal.type, f"signal {signal.name!r}", advice), encode, drop=True)
+
+    return [one(signal, values) for signal, values in _items(signals, Signal, "signals")]
 
 
-def _queries(queries: Any, codec: Codec) -> list[SearchStrategy[dict[str, Any]]]:
-    def anything(*args: Any) -> None: ...
+def _queries(queries: Any, codec: Codec) -> list[Content]:
+    signature = untyped_signature()
 
-    signature = signature_of(anything)
-    return [
-        encodable(
-            args if args is not None else st.just(()),
-            lambda drawn, name=query.name: {
-                "query": name,
-                "value": to_raw(signature.encode_call(codec, drawn, {}, what=f"query {name}")),
-            },
-            drop=False,
-        )
-        for query, args in _items(queries, Query, "queries")
-    ]
+    def one(query: Query[Any], args: SearchStrategy[Any] | None) -> Content:
+        def encode(drawn: Any) -> dict[str, Any]:
+            call = signature.encode_call(codec, drawn, {}, what=f"query {query.name}")
+            return {"query": query.name, "value": to_raw(call)}
+
+        return encodable(args if args is not None else st.just(()), encode, drop=False)
+
+    return [one(query, args) for query, args in _items(queries, Query, "queries")]
 
 
 def _items(given: Any, cls: type[Any], what: str) -> list[tuple[Any, Any]]:
     """Return pairs of a message and the strategy for its values, or None where it is to be inferred."""
-    pairs: list[tuple[Any, Any]] = (
-        list(given.items()) if isinstance(given, Mapping) else [(item, None) for item in cast("Iterable[Any]", given)]
-    )
+    pairs: list[tuple[Any, Any]]
+    if isinstance(given, Mapping):
+        mapping: Mapping[Any, Any] = given  # pyright: ignore[reportUnknownVariableType]
+        pairs = list(mapping.items())
+    else:
+        pairs = [(item, None) for item in cast("Iterable[Any]", given)]
     for message, values in pairs:
         if not isinstance(message, cls) or not (values is None or isinstance(values, SearchStrategy)):
             raise InvalidArgument(
@@ -254,16 +258,22 @@ def _items(given: Any, cls: type[Any], what: str) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _arrivals(
-    contents: list[SearchStrategy[dict[str, Any]]], count_max: int, *, twice: bool
-) -> SearchStrategy[list[Arrival]]:
+def _arrivals(contents: list[Content], count_max: int, *, twice: bool) -> SearchStrategy[list[Arrival]]:
     if not contents:
         return st.just([])
-    when = st.sampled_from([each for each in _WHEN if twice or not each.twice])
-    arrival = st.builds(lambda content, when: replace(when, **content), st.one_of(contents), when)
-    return st.lists(arrival, max_size=count_max)
+    when = _one_of_many([each for each in _WHEN if twice or not each.twice])
+    return st.lists(st.builds(_arrival, st.one_of(contents), when), max_size=count_max)
+
+
+def _arrival(content: dict[str, Any], when: Arrival) -> Arrival:
+    return replace(when, **content)
 
 
 def _cancellations() -> SearchStrategy[list[Arrival]]:
     often = len(_WHEN) // 2  # a run that is cancelled tells little of its rest
-    return st.sampled_from([*([] for _ in range(often)), *([when] for when in _WHEN if not when.twice)])
+    return _one_of_many([*([] for _ in range(often)), *([when] for when in _WHEN if not when.twice)])
+
+
+def _one_of_many(values: list[T]) -> SearchStrategy[T]:
+    """Return `st.sampled_from(values)` whose description is not as long as `values`."""
+    return st.sampled_from(range(len(values))).map(values.__getitem__)

@@ -10,7 +10,7 @@ import heapq
 from collections import deque
 from typing import Any
 
-from ..._engine.decision import Decision, Delivery
+from ..._engine.decision import Damaged, Decision, Delivery
 from ..._engine.execution import Execution as LiveExecution
 from ..._engine.local import local_pause_ms, local_task
 from ..._engine.retries import queue_limit
@@ -34,12 +34,14 @@ from ...codec import Codec, Failure, exception_of
 from ...errors import NonDeterminismError
 from ...history import WIRE, RecordedEvent, from_raw
 from ._attempts import Attempts, Running
+from ._dropped import why_dropped
 from ._execution import Answer, Entry, ExecutionError, reproducing
 from ._replays import difference, divergence, rebuilt
 from ._story import Arrival, Crash, Story
 
 START_MS = 1_700_000_000_000  # any time will do, as long as it is the same in every execution
 WORKFLOW_ID, RUN_ID = "the-run", "run"
+NOTHING = Delivery(WORKFLOW_ID, Damaged("never delivered"))
 
 
 class World:
@@ -62,6 +64,7 @@ class World:
         self.log: list[Entry] = []
         self.answers: list[Answer] = []
         self.steps = self.crashes = 0
+        self.happened = 0  # what happened by itself: the start, results, timers; not what arrived
         self.error: BaseException | None = None  # that left the workflow's code
         self.cut_off = False
         self.execution = LiveExecution(WORKFLOW_ID, RUN_ID, workflow, codec)
@@ -84,7 +87,9 @@ class World:
             timeout_ms=self.workflow.timeout_ms,
         )
         first = [Delivery(WORKFLOW_ID, message)]
-        self._step(first + self._joined())
+        joined = self._joined()
+        self.happened = 1
+        self._step(first + joined)
         while not self.execution.closed:
             if len(self.history) >= self.max_events:
                 self.cut_off = True
@@ -103,7 +108,7 @@ class World:
     def _proceed(self) -> bool:
         """Let the next thing happen; False if there is none."""
         arrivals, upcoming = self._arrivals, self._next_ms()
-        if arrivals and (upcoming is None or (arrivals[0][1].after <= self.steps and arrivals[0][1].how != "with")):
+        if arrivals and (upcoming is None or (arrivals[0][1].after <= self.happened and arrivals[0][1].how != "with")):
             number, arrival = arrivals.popleft()
             if arrival.how == "between" and upcoming is not None:
                 self.now_ms += (upcoming - self.now_ms) // 2
@@ -117,11 +122,13 @@ class World:
         batch: list[Delivery] = []
         wanted = 1 + self._down
         while len(batch) < wanted and (delivery := self._pop()) is not None:
-            if delivery.message is not None:
+            if delivery is not NOTHING:
                 batch.append(delivery)
         if batch:
             self._down = 0
-            self._step(batch + self._joined())
+            joined = self._joined()
+            self.happened += 1
+            self._step(batch + joined)
         return True
 
     def _joined(self) -> list[Delivery]:
@@ -129,7 +136,7 @@ class World:
         found: list[Delivery] = []
         while self._arrivals:
             arrival = self._arrivals[0][1]
-            if not (arrival.after <= self.steps and (arrival.how == "with" or self.steps == 0)):
+            if not (arrival.after <= self.happened and (arrival.how == "with" or not self.happened)):
                 break
             number, arrival = self._arrivals.popleft()
             if arrival.query and self.execution.run is not None:
@@ -141,7 +148,7 @@ class World:
     def _delivered(self, number: int, arrival: Arrival) -> Delivery:
         message: Message
         if arrival.twice:
-            again = Arrival(after=self.steps + 1, signal=arrival.signal, value=arrival.value)
+            again = Arrival(after=self.happened, signal=arrival.signal, value=arrival.value)
             self._arrivals.appendleft((number, again))
         if arrival.signal:
             message = SendSignal(name=arrival.signal, value=arrival.value, request=f"request-{number}")
@@ -170,7 +177,7 @@ class World:
         return not isinstance(what, Running) or what.reports
 
     def _pop(self) -> Delivery | None:
-        """Take the next thing that happens by itself; a delivery without a message is one that the run is not asked about."""
+        """Take the next thing that happens by itself; `NOTHING` if the run is not asked about it."""
         if self._next_ms() is None:
             return None
         at_ms, _, what = heapq.heappop(self._heap)
@@ -187,7 +194,7 @@ class World:
             self._begin(item.task)
         elif not isinstance(item, QueueTimeoutDue) or self.attempts.is_waiting(item):
             return Delivery(WORKFLOW_ID, item, due_key=what)
-        return Delivery(WORKFLOW_ID, None)  # type: ignore[arg-type]
+        return NOTHING
 
     # --- one step
 
@@ -196,8 +203,12 @@ class World:
         if crash is not None and crash.lost:
             self._decide(deliveries)
             self._restart("the step was lost: the worker died before it was recorded")
-        self._commit(self._decide(deliveries))
+        decision = self._decide(deliveries)
+        self._commit(decision)
         self.steps += 1
+        for delivery in deliveries:
+            if why := why_dropped(delivery.message, decision.events, self.attempts.calls):
+                self.log.append(Entry(self.now_ms, why, self.steps))
         if crash is not None:
             self._down = crash.down
             if not crash.lost and not self.execution.closed:
@@ -239,7 +250,7 @@ class World:
             task = local_task(self.execution, command, attempt)
             running = self.attempts.begin(task, command.call, at_ms, limits=())
             at_ms = running.ends_ms if running.ends_ms is not None else at_ms
-            ended = running.report(at_ms, lambda *_: 0)
+            ended = running.report(at_ms, _nothing)
             pause_ms = local_pause_ms(command, ended, lambda: 0.0)
             if pause_ms is None:
                 return at_ms, ended
@@ -351,6 +362,10 @@ class World:
         parts.append(f"To make this execution again:\n{reproducing(self.name, story)}")
         self.execution.dispose()
         return ExecutionError("\n\n".join(parts), story=story, events=len(self.history))
+
+
+def _nothing(_at_ms: int, _what: object) -> None:
+    """A local activity reports once."""
 
 
 def _error_of(execution: LiveExecution) -> BaseException | None:

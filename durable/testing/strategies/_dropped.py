@@ -1,0 +1,40 @@
+"""Messages that change nothing, and why: what came twice, or too late."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..._log import ActivityEnded, RequestCancel, SendSignal
+from ...history import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityRetryScheduled,
+    CancelRequested,
+    Event,
+    SignalReceived,
+)
+from ._execution import Call
+
+
+def why_dropped(message: object, events: Sequence[Event], calls: Mapping[int, Call]) -> str:
+    """Return why `message` left no trace in the `events` of the step that took it; empty if it did leave one."""
+    match message:
+        case ActivityEnded():
+            ends = (ActivityCompleted, ActivityFailed, ActivityRetryScheduled)
+            if any(isinstance(e, ends) and (e.id, e.attempt) == (message.id, message.attempt) for e in events):
+                return ""
+            call = calls[message.id]
+            what = "result" if message.failure is None else "failure"
+            attempt = f", attempt {message.attempt}" if message.attempt > 1 else ""
+            why = "it came before" if call.status in ("completed", "failed") else "the run does not want it any more"
+            return f"a {what} of {call.activity} #{message.id}{attempt} is dropped: {why}"
+        case SendSignal():
+            if any(isinstance(e, SignalReceived) and e.request == message.request for e in events):
+                return ""
+            return f"signal {message.name} is dropped: the same request came before"
+        case RequestCancel():
+            if any(isinstance(e, CancelRequested) and e.request == message.request for e in events):
+                return ""
+            return "a cancellation is dropped: there was one before"
+        case _:
+            return ""
