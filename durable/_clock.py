@@ -40,7 +40,7 @@ class Clock(Protocol):
 
         Upkeep is what would happen every so often although nobody asked: a look in case a notification was lost, a
         renewal, a search for tasks that nobody takes. A clock that jumps from one due time to the next answers None: it
-        would otherwise have to step through each round (docs/decisions/0006-virtual-time.md). Then nothing of the store
+        would otherwise have to step through each round (docs/decisions/0007-virtual-time.md). Then nothing of the store
         may be lost or expire by itself.
         """
         ...
