@@ -8,7 +8,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5.1"
-nox.options.sessions = ["lint", "types", "tests", "properties", "crash", "docs", "samples", "wheel"]
+nox.options.sessions = ["lint", "types", "tests", "properties", "simulate", "crash", "docs", "samples", "wheel"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
 
@@ -90,6 +90,13 @@ def crash(session: nox.Session) -> None:
     """Kill and stop real worker processes, and count the effects outside."""
     install(session, "test")
     run_tests(session, *(session.posargs or ["tests/crash"]))
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """Simulate the whole system: the given seeds (`-- 4711`), or as many as wanted (`-- --seeds 5000 --from 0`); by default 200."""
+    install(session, "test")
+    session.run("python", "-m", "durable.testing.simulation", *session.posargs)
 
 
 @nox.session

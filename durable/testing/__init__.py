@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ._replay_result import Drift as Drift
     from ._replay_result import ReplayResult as ReplayResult
     from ._replay_sources import histories_in as histories_in
+    from .simulation import Chaos as Chaos
+    from .simulation import RandomPrograms as RandomPrograms
+    from .simulation import SimulationError as SimulationError
+    from .simulation import simulate as simulate
     from .strategies import Cancelled as Cancelled
     from .strategies import Completed as Completed
     from .strategies import Execution as Execution
@@ -39,6 +43,7 @@ _HOMES = {
     "ActivityEnvironment": "_activity_environment",
     "Call": "_fakes",
     "Cancelled": "strategies",
+    "Chaos": "simulation",
     "Completed": "strategies",
     "Divergence": "_replay_result",
     "Drift": "_replay_result",
@@ -48,7 +53,9 @@ _HOMES = {
     "Fake": "_fakes",
     "ManualClock": "_clock",
     "Outcomes": "strategies",
+    "RandomPrograms": "simulation",
     "ReplayResult": "_replay_result",
+    "SimulationError": "simulation",
     "Story": "strategies",
     "TestEnvironment": "_environment",
     "TimedOut": "strategies",
@@ -63,13 +70,14 @@ _HOMES = {
     "replay": "_replay",
     "replay_all": "_replay",
     "replay_files": "_replay",
+    "simulate": "simulation",
 }
 
 __all__ = [
-    "ActivityEnvironment", "Call", "Cancelled", "Completed", "Divergence", "Drift", "Execution", "ExecutionError",
-    "Failed", "Fake", "ManualClock", "Outcomes", "ReplayResult", "Story", "TestEnvironment", "TimedOut", "Waiting",
+    "ActivityEnvironment", "Call", "Cancelled", "Chaos", "Completed", "Divergence", "Drift", "Execution", "ExecutionError",
+    "Failed", "Fake", "ManualClock", "Outcomes", "RandomPrograms", "ReplayResult", "SimulationError", "Story", "TestEnvironment", "TimedOut", "Waiting",
     "assert_deterministic", "assert_replays", "durations", "executions", "histories_in", "in_turn", "outcomes",
-    "replay", "replay_all", "replay_files",
+    "replay", "replay_all", "replay_files", "simulate",
 ]  # fmt: skip
 
 

@@ -16,6 +16,8 @@ _POLL_S = 2.0  # a notification may be lost: then a task waits this long
 _BATCH_MAX = (
     50  # tasks of one claim: bounds what one call holds on to, and what is handed back if this worker stops just then
 )
+_DOUBT_S = 1.0  # a commit's answer is here by then, unless the store is away altogether
+_DOUBTFUL_MAX = 100_000  # tasks looked at for lost claims, oldest first: those that are claimed are among the oldest
 _RETRY_S_MIN, _RETRY_S_MAX = 0.1, 10.0  # after an error of the store
 
 
@@ -24,6 +26,9 @@ class Claimer:
 
     With an engine in the same process (`shares`), half of the free slots are left to its short cut while a claim is
     under way: else each look into an empty queue would send its tasks the long way round.
+
+    If the answer to a claim is lost, the store may hold tasks for this session of which nobody here knows (`knows`), and
+    would for as long as the session lives: they are looked for, and handed back.
     """
 
     def __init__(
@@ -37,10 +42,13 @@ class Claimer:
         start: Callable[[ClaimedTask], None],
         *,
         shares: bool,
+        knows: Callable[[str], bool],
     ) -> None:
         self._store, self._session, self._queue = store, session, queue
         self._mode: Mode = mode
         self._kinds, self._slots, self._start, self._shares = kinds, slots, start, shares
+        self._knows = knows
+        self._in_doubt = False
         self._stopping = False
         self._claiming = False
         self._task: asyncio.Task[None] | None = None
@@ -54,6 +62,8 @@ class Claimer:
             while not self._stopping:
                 await self._wait_for_slot()
                 try:
+                    if self._in_doubt:
+                        await self._hand_back_unknown()
                     limit, got = await self._claim()
                     pause_s = _RETRY_S_MIN
                 except StoreError as error:
@@ -62,6 +72,7 @@ class Claimer:
                     )
                     await self._store.clock.sleep(pause_s)
                     pause_s = min(2 * pause_s, _RETRY_S_MAX)
+                    self._in_doubt = True
                     continue
                 if got < limit and not self._stopping:
                     await watch.wait(self._store.clock.upkeep_s(_POLL_S))
@@ -76,6 +87,25 @@ class Claimer:
         self._stopping = True
         if self._task is not None and not self._claiming:
             self._task.cancel()
+
+    async def _hand_back_unknown(self) -> None:
+        unknown = await self._unknown()
+        if unknown:
+            # A commit of the engine may be on its way back with tasks that it claimed: those are known by then.
+            await self._store.clock.sleep(_DOUBT_S)
+            unknown &= await self._unknown()
+        if unknown:
+            logger.warning("%d tasks were claimed by a call whose answer was lost; they are handed back", len(unknown))
+            await self._store.unclaim(self._session, sorted(unknown))
+        self._in_doubt = False
+
+    async def _unknown(self) -> set[str]:
+        found = await self._store.inspect.tasks(queue=self._queue, parked=False, limit=_DOUBTFUL_MAX)
+        return {
+            info.task.id
+            for info in found
+            if info.claimed_by == self._session and info.task.kind in self._kinds and not self._knows(info.task.id)
+        }
 
     async def _wait_for_slot(self) -> None:
         slots = self._slots

@@ -104,8 +104,9 @@ class Runner:
         kinds = self._kinds[mode]
         if kinds:
             claimer = Claimer(
-                self._store, self._session, self._queue, mode, kinds, self._slots, self._start_claimed, shares=shares
-            )
+                self._store, self._session, self._queue, mode, kinds, self._slots, self._start_claimed,
+                shares=shares, knows=self._knows,
+            )  # fmt: skip
             self._claimers.append(claimer)
             await claimer.run()
 
@@ -113,6 +114,10 @@ class Runner:
         """Run `activity` as well from now on. One of its mode must have been known from the start: its claimer takes both."""
         plan = self._plans[activity.name] = Plan(activity, self._codec, self._queue)
         self._kinds[plan.mode].append(plan.name)
+
+    def _knows(self, task_id: str) -> bool:
+        delivery = self._delivery
+        return task_id in self._running or task_id in delivery.under_way or task_id in delivery.held
 
     def _start_claimed(self, claimed: ClaimedTask) -> None:
         plan = self._plans[claimed.task.kind]

@@ -72,31 +72,40 @@ class _Life:
 class RandomPrograms:
     """Random programs, each with the runs that it talks to, started, signalled, asked and cancelled by clients.
 
-    `calm` leaves the runs alone but for their signals: then each completes, or fails as it says.
+    `calm` leaves the runs alone but for their signals: then each completes, or fails as it says. `programs` are run instead
+    of random ones, if they are given.
     """
 
     workflows: Sequence[Workflow[..., Any]] = WORKFLOWS
     activities: Sequence[Any] = ACTIVITIES
 
-    def __init__(self, *, runs: int = 4, size: int = 8, calm: bool = False) -> None:
-        self._runs, self._size, self._calm = runs, size, calm
+    def __init__(
+        self, *, runs: int = 4, size: int = 8, calm: bool = False, programs: Sequence[Program] | None = None
+    ) -> None:
+        self._runs, self._size, self._calm = runs if programs is None else len(programs), size, calm
+        self._programs = programs
         self.lives: list[_Life] = []
 
     def plan(self, chance: Random) -> Sequence[Callable[[Sequence[Client]], Awaitable[None]]]:
         """See `Scenario`."""
-        return [self._plan_of(f"program-{number}", chance) for number in range(self._runs)]
+        return [self._plan_of(number, chance) for number in range(self._runs)]
 
-    def _plan_of(self, workflow_id: str, chance: Random) -> Callable[[Sequence[Client]], Awaitable[None]]:
+    def _plan_of(self, number: int, chance: Random) -> Callable[[Sequence[Client]], Awaitable[None]]:
+        workflow_id = f"program-{number}"
         rounds = 1 if chance.random() < 0.7 else 2
-        lives = [_Life(workflow_id, draw_program(RandomChooser(chance), size=self._size)) for _ in range(rounds)]
+        chooser = RandomChooser(chance)
+        lives = [
+            _Life(workflow_id, self._programs[number] if self._programs else draw_program(chooser, size=self._size))
+            for _ in range(rounds)
+        ]
         self.lives += lives
         draws = [[chance.random() for _ in range(64)] for _ in range(rounds)]
         begins_s = 20 * chance.random() ** 2
 
         async def play(clients: Sequence[Client]) -> None:
             await asyncio.sleep(begins_s)
-            for number, life in enumerate(lives):
-                user = _User(life, f"{workflow_id}-{number}", clients, draws[number], self._calm)
+            for turn, life in enumerate(lives):
+                user = _User(life, f"{workflow_id}-{turn}", clients, draws[turn], self._calm)
                 await user.play()
 
         return play
