@@ -192,9 +192,10 @@ class Engine:
         """Return how long there is nothing to do if nobody wakes the loop."""
         clock = self._store.clock
         poll_s = clock.upkeep_s(POLL_S)
-        if self._commits >= COMMITS_MAX or not self._owned:
+        if self._commits >= COMMITS_MAX:
             return poll_s
-        next_ms = min(owned.next_ms() for owned in self._owned.values())
+        # What is due in a partition that is being given up is the next owner's.
+        next_ms = min((owned.next_ms() for owned in self._owned.values() if not owned.leaving), default=FOREVER_MS)
         if next_ms >= FOREVER_MS:
             return poll_s
         left_s = max(0.0, (next_ms - self._store.now_ms()) / 1000)

@@ -88,6 +88,11 @@ class Stepper:
     def _step(self, owned: Owned, mailbox: Mailbox, execution: Execution, prepared: Prepared) -> None:
         deliveries, mailbox.deliveries = mailbox.deliveries, []
         run_id = execution.run_id
+        if execution.closed and _newer_start(deliveries, run_id) is not None:
+            execution.dispose()  # the id was started anew while the closed run was loaded; it may be asked already
+            mailbox.deliveries[:0] = deliveries
+            self._spawn(self._load(owned, mailbox))
+            return
         mine = deliveries
         for delivery in deliveries:
             message = delivery.message
@@ -101,11 +106,6 @@ class Stepper:
             special = False
         if special:
             self._spawn(self._special(owned, mailbox, execution, deliveries))
-            return
-        if execution.closed and _newer_start(deliveries, run_id) is not None:
-            execution.dispose()  # the id was started anew while the closed run was loaded
-            mailbox.deliveries[:0] = deliveries
-            self._spawn(self._load(owned, mailbox))
             return
         decision = Decision()
         stepped = Stepped(mailbox, deliveries, decision, execution)

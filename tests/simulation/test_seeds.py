@@ -16,6 +16,8 @@ FOUND = {
     184: "a run that was loaded while its partition was given up was left to the garbage collector",
     205: "a partition whose release had been answered to nobody was held, and moved by nobody",
     440: "a run was closed without its first event, because the store was away when it was to be loaded",
+    3334: "a run was asked before its first step, while an earlier one of its id was in memory, and called stuck",
+    3623: "the loop spun while a partition with something due was being given up",
     588: "a task whose claim had been answered to nobody was held for as long as the session lived",
 }
 FOUND_WHEN_CALM = {6: "the loop spun while the next look at the dues was due to the millisecond"}
