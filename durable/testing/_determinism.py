@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from ..author import Query, Signal, Workflow
 from ..codec import Codec
@@ -36,29 +36,32 @@ def assert_deterministic(
     queries: Mapping[Query[Any], Any] | Sequence[Query[Any]] = (),
     examples: int = 200,
     codec: Codec | None = None,
-    hash_seeds: Iterable[int] = HASH_SEEDS,
+    hash_seeds: Iterable[int] | None = None,
 ) -> None: ...
 def assert_deterministic(
     workflow: Any,
     history: Any = None,
     *,
     codec: Codec | None = None,
-    hash_seeds: Iterable[int] = HASH_SEEDS,
+    hash_seeds: Iterable[int] | None = None,
     **drawn: Any,
 ) -> None:
     """Assert that code does the same on every replay, in this process and in processes of other hash seeds.
 
     Given a history, or an execution, the code is held to that one. Given a workflow alone, `examples` executions are drawn by
     Hypothesis (`args`, `activities`, `signals` and `queries` are those of `executions`), each replayed at its crashes and
-    at its end; those that differ most are replayed under each of the `hash_seeds` as well, if the workflow stands at the top of a module,
-    where other processes find it. Raises `ExecutionError`, an `AssertionError`, with the shortest execution that was found.
+    at its end; those that differ most are replayed under each of the `hash_seeds` as well. Unless these are given, that is left
+    out where another process could not import the workflow.
+
+    Raises `ExecutionError`, an `AssertionError`, with the shortest execution that was found, and else as `replay` does.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     if history is None and isinstance(workflow, Workflow):
         from .strategies._hunt import hunt  # only this needs Hypothesis
 
-        hunt(workflow, codec=codec, hash_seeds=hash_seeds, **drawn)
+        hunt(cast("Workflow[..., Any]", workflow), codec=codec, hash_seeds=hash_seeds, **drawn)
         return
     if drawn:
         raise InvalidCallError(f"{', '.join(drawn)}: only for a workflow alone; a history has its own")
-    assert_one_deterministic(workflow, history, codec=codec, hash_seeds=hash_seeds)
+    seeds = HASH_SEEDS if hash_seeds is None else hash_seeds
+    assert_one_deterministic(workflow, history, codec=codec, hash_seeds=seeds)
