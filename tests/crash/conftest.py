@@ -23,7 +23,9 @@ TTL_S = 1.0
 
 
 class Workers:
-    """Worker processes on one file."""
+    """Worker processes on one file. `module` is the program that each runs."""
+
+    module = "tests.crash.program"
 
     def __init__(self, url: str, book: str, log: Path) -> None:
         self.url, self.book, self._log = url, book, log
@@ -35,7 +37,7 @@ class Workers:
         """Start one more."""
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.crash.program", self.url, self.book, str(TTL_S)],
+                [sys.executable, "-m", self.module, self.url, self.book, str(TTL_S)],
                 cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         self.alive.append(process)

@@ -69,9 +69,12 @@ async def near(n: int, failures: int = 0) -> int:
 
 
 @workflow(name="durable.random.program", raises=[Refused])
-async def interpret(program: Program) -> dict[str, list[int]]:
-    """Run `program`; return its log and the values it has heard, sorted: who hears which first depends on the timing."""
-    state = _State()
+async def interpret(program: Program, unit_s: float = 1.0) -> dict[str, list[int]]:
+    """Run `program`; return its log and the values it has heard, sorted: who hears which first depends on the timing.
+
+    Its seconds last `unit_s` each.
+    """
+    state = _State(unit_s)
 
     @progress.handler
     def count() -> int:  # pyright: ignore[reportUnusedFunction]
@@ -113,7 +116,8 @@ def victim_of(workflow_id: str, index: int) -> str:
 class _State:
     """A program that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit_s: float) -> None:
+        self._unit_s = unit_s
         self.log: list[int] = []
         self.heard: list[int] = []
 
@@ -140,13 +144,13 @@ class _State:
                 except ActivityError:
                     return [-args[0]]
             case "nap":
-                await sleep(args[0])
+                await sleep(args[0] * self._unit_s)
                 return [0]
             case "hear":
                 self.heard.append(await go.receive())
                 return [0]
             case "never":
-                return [await never.receive(timeout=args[0], default=-1)]
+                return [await never.receive(timeout=args[0] * self._unit_s, default=-1)]
             case "choice":
                 return [int(0 <= random().random() < 1), int(patched("new")), side_effect(_seven)]
             case "raise":
@@ -204,7 +208,7 @@ class _State:
     async def _bounded(self, log: list[int], seconds: int, body: Program) -> None:
         inner: list[int] = []
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds * self._unit_s):
                 await self.run(body, inner)
         except TimeoutError:
             inner = [-2]
