@@ -47,7 +47,11 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "What `durable.testing` has for tests of workflows and activities. How to use it: [Test your workflows](../how-to/test-workflows.md).",
         ("testing.TestEnvironment", "testing.Fake", "testing.Call", "testing.in_turn", "testing.ActivityEnvironment",
          "testing.replay", "testing.replay_all", "testing.replay_files", "testing.histories_in", "testing.assert_replays",
-         "testing.assert_deterministic", "testing.ReplayResult", "testing.Divergence", "testing.Drift"),
+         "testing.assert_deterministic", "testing.ReplayResult", "testing.Divergence", "testing.Drift",
+         "testing.executions", "testing.outcomes", "testing.durations", "testing.Execution", "testing.strategies.Call",
+         "testing.strategies.Attempt", "testing.strategies.Answer", "testing.Completed", "testing.Failed", "testing.Cancelled",
+         "testing.TimedOut", "testing.Waiting", "testing.ExecutionError", "testing.Story", "testing.strategies.Fate",
+         "testing.strategies.Arrival", "testing.strategies.Crash"),
     ),
 }  # fmt: skip
 COVERED_ELSEWHERE = {"errors"}
