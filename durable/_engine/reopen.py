@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .._log import QueryReply, RetryRun
-from .._runtime.run import Run, replayed
+from .._runtime.run import Run, plainly, replayed
 from ..codec import failure_of
 from ..errors import RequestFailedError
 from ..history import (
@@ -25,11 +27,17 @@ from .loading import read_history
 from .step import begin, finish, redeliver
 
 
-async def reopen(store: Store, partition: int, execution: Execution, message: RetryRun) -> tuple[Execution, Decision]:
+async def reopen(
+    store: Store,
+    partition: int,
+    execution: Execution,
+    message: RetryRun,
+    watched: Callable[[Callable[[], None]], None] = plainly,
+) -> tuple[Execution, Decision]:
     """Return the reopened execution and the decision that says so, or a decision that only answers why not.
 
     What `execution` has in memory is not used: its code may have changed, and need not lead to the failure any more. Local
-    activities may be pending afterwards: see `step.step`.
+    activities may be pending afterwards: see `step.step`, also for `watched`. Raises what makes the run stuck.
     """
     history = await read_history(store, partition, execution.run_id)
     decision = Decision()
@@ -45,15 +53,19 @@ async def reopen(store: Store, partition: int, execution: Execution, message: Re
         execution.workflow_id, execution.run_id, execution.spec, execution.codec, seq=len(history), note=execution.note
     )
     assert fresh.spec is not None
-    if any(event.role == "inbound" for event in kept):
-        fresh.run = replayed(fresh.spec, fresh.codec, kept)
-    _go_on(fresh, kept, failing, message, store.now_ms(), decision)
-    for event in voided:
-        if isinstance(
-            event, SignalReceived | CancelRequested
-        ):  # acknowledged, and delivered in vain to code that had ended
-            redeliver(fresh, _at(event, _now_ms(fresh)), decision)
-    finish(fresh, decision)
+    now_ms = store.now_ms()
+    try:
+        if any(event.role == "inbound" for event in kept):
+            fresh.run = replayed(fresh.spec, fresh.codec, kept, watched)
+        watched(lambda: _go_on(fresh, kept, failing, message, now_ms, decision))
+        for event in voided:
+            if isinstance(event, SignalReceived | CancelRequested):  # acknowledged, and in vain: the code had ended
+                again = _at(event, _now_ms(fresh))
+                watched(lambda again=again: redeliver(fresh, again, decision))  # type: ignore[misc]
+        finish(fresh, decision)
+    except BaseException:
+        fresh.dispose()
+        raise
     decision.reopened = True
     decision.retry_reply = message.reply
     decision.replies.append((message.reply, QueryReply()))

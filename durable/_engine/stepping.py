@@ -222,7 +222,8 @@ class Stepper:
         asked: Execution | None = execution
         try:
             if isinstance(special.message, RetryRun):
-                execution, decision = await reopen(self._store, partition, execution, special.message)
+                watched = self._watch(execution.workflow_id)
+                execution, decision = await reopen(self._store, partition, execution, special.message, watched)
                 self._live.add(execution)
             else:
                 self._cache.put(mailbox.name, partition, execution)
@@ -236,7 +237,7 @@ class Stepper:
                     await self._commit(owned, Stepped(mailbox, [special], decision))
                     return
                 asked = execution = await self._replayed(partition, document)
-                step(execution, [special], self._store.now_ms(), decision)
+                step(execution, [special], self._store.now_ms(), decision, self._watch(execution.workflow_id))
         except Exception as error:
             if asked is not None:
                 asked.dispose()

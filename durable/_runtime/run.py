@@ -362,7 +362,11 @@ def replayed(
     """
     # A run that failed in its first step and was reopened has notes before its start.
     run = Run(spec, codec, next(event for event in events if isinstance(event, RunStarted)))
-    follow(run, events, watched)
+    try:
+        follow(run, events, watched)
+    except BaseException:
+        run.dispose()  # else the garbage collector ends its tasks, as code outside of a run, whose activities are plain functions
+        raise
     return run
 
 
