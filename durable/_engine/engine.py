@@ -183,6 +183,7 @@ class Engine:
             if prepared.stepped or prepared.commit.tasks or prepared.commit.dues_removed:
                 batch.append(prepared)
             if stepped and left == 0:
+                self._owned[owned.lease.partition] = self._owned.pop(owned.lease.partition)  # the others first, next time
                 break
         if batch:
             self._submit(batch)
@@ -311,7 +312,8 @@ class Engine:
         share = balance.fair_share(members, self._session, partitions)
         surplus = balance.to_release(list(self._owned), share)
         for partition in surplus:
-            await self._leave(self._owned[partition])
+            if (owned := self._owned.get(partition)) is not None:  # else it was lost while we gave up the one before
+                await self._leave(owned)
         if (len(self._owned) >= share and not self._doubtful) or self._stopping:
             return
         holders = await store.holders(self._queue)
@@ -319,7 +321,9 @@ class Engine:
         others = [partition for partition, holder in holders.items() if holder != self._session]
         # What the store may hold for us, unknown to us, nobody could ever take: own it, and give it up in good order.
         wanted = [p for p in sorted(self._doubtful) if holders.get(p) == self._session and p not in self._owned]
-        wanted += [p for p in balance.to_acquire(list(self._owned), others, share, partitions, offset) if p not in wanted]
+        wanted += [
+            p for p in balance.to_acquire(list(self._owned), others, share, partitions, offset) if p not in wanted
+        ]
         self._doubtful.update(wanted)
         for lease in await store.acquire(self._session, self._queue, wanted):
             self._owned[lease.partition] = owned = Owned(lease)

@@ -13,6 +13,8 @@ async def has_recorded(store: Store, partition: int, run_id: str, request: str) 
 
     This is what a sender asks whose first try may have been applied, and whose next one finds the run closed.
     """
+    if not request:
+        return False
     seq = 0
     # JSON may escape characters of an id that a user chose, so only a plain one can be looked for as it is.
     needle = request.encode() if request.isascii() and request.isprintable() and not set(request) & set('"\\') else b""

@@ -60,7 +60,8 @@ class Line:
             raise self.not_found(run_id) from None
         except RunClosedError:
             closed = await self.document(run_id)
-            if request and await self.insist(lambda: has_recorded(self.store, self.partition, closed.id, request)):
+            recorded = await self.insist(lambda: has_recorded(self.store, self.partition, closed.id, request))
+            if recorded:
                 return closed  # an earlier try was applied, and its answer was lost
             which = f"the run {run_id!r} of {self.workflow_id!r}" if run_id else f"the last run of {self.workflow_id!r}"
             raise RunClosedError(f"{which} is closed: it takes no more messages") from None

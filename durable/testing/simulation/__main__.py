@@ -20,11 +20,15 @@ _PROGRESS_S = 5.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m durable.testing.simulation", description="Simulate the whole system.")
+    parser = argparse.ArgumentParser(
+        prog="python -m durable.testing.simulation", description="Simulate the whole system."
+    )
     parser.add_argument("seed", nargs="*", type=int, help="seeds to run; default: see --seeds")
     parser.add_argument("--seeds", type=int, default=200, metavar="N", help="how many seeds to run (default: 200)")
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="K", help="the first of them (default: 0)")
-    parser.add_argument("--faults", type=float, default=1.0, metavar="F", help="how many times as much goes wrong; 0: nothing")
+    parser.add_argument(
+        "--faults", type=float, default=1.0, metavar="F", help="how many times as much goes wrong; 0: nothing"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--trace", action="store_true", help="show each line of the trace")
     options = parser.parse_args(arguments)
@@ -59,7 +63,9 @@ def _run(seeds: list[int], chaos: Chaos, figures: Path | None, *, trace: bool) -
     }
     if figures is not None:
         figures.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    _say(f"{len(seeds)} seeds in {took_s:.1f} s ({virtual_s / 3600:.1f} simulated hours), {len(failed)} failed: {failed}")
+    _say(
+        f"{len(seeds)} seeds in {took_s:.1f} s ({virtual_s / 3600:.1f} simulated hours), {len(failed)} failed: {failed}"
+    )
     _say(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
     return 1 if failed else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from random import Random
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,8 @@ class Chaos:
             return CALM
         chances = {name: min(0.5, getattr(self, name) * factor) for name in _CHANCES}
         pauses = {name: getattr(self, name) / factor for name in _PAUSES}
-        return replace(self, **chances, **pauses)
+        changes: dict[str, Any] = {**chances, **pauses}
+        return replace(self, **changes)
 
 
 _CHANCES = ("lost_before", "lost_after", "crash_before", "crash_after", "repeat")
@@ -70,7 +72,7 @@ CALM = Chaos(
 
 def drawn(chaos: Chaos, chance: Random) -> Chaos:
     """Return what this seed makes of `chaos`: each kind of fault is left out, rare, usual or frequent, so that seeds differ in kind."""
-    changes: dict[str, float] = {}
+    changes: dict[str, Any] = {}
     for name in _CHANCES:
         changes[name] = min(0.5, getattr(chaos, name) * chance.choice([0, 0.3, 1, 1, 4]))
     for name in _PAUSES:

@@ -67,7 +67,9 @@ class Checker:
             run = self.runs.setdefault(append.stream, RunModel(append.stream, lease.partition))
             touched.add(append.stream)
             if run.seq != append.expected:
-                self._broken("1 single writer", f"{append.stream} was at {run.seq}, an append expected {append.expected}")
+                self._broken(
+                    "1 single writer", f"{append.stream} was at {run.seq}, an append expected {append.expected}"
+                )
             for record in append.records:
                 self._take(run, record)
         for task in [*(task.id for task in commit.tasks), *(due.key for due in commit.dues)]:
@@ -98,7 +100,9 @@ class Checker:
         here = self._state.partitions[run.partition]
         prefix = run.run_id + "/"
         tasks = {id_ for id_ in self._state.tasks if id_.startswith(prefix)}
-        dues = {due.key for inbox in here.dues.values() for due in inbox.until(_EVER_MS, _ALL) if due.key.startswith(prefix)}
+        dues = {
+            due.key for inbox in here.dues.values() for due in inbox.until(_EVER_MS, _ALL) if due.key.startswith(prefix)
+        }
         sent = {id_ for outbox in here.outgoing.values() for id_ in outbox if id_.startswith(prefix)}
         wanted_dues = {f"{run.run_id}/{number}/timer" for number in run.timers}
         for number, attempt in run.activities.items():
@@ -109,7 +113,9 @@ class Checker:
                 where = [n for n, there in zip(("a task", "a retry", "a message"), places, strict=True) if there]
                 self._wrong(run, f"activity {number}, attempt {attempt} is {where or 'nowhere'}")
             tasks.discard(id_)
-            wanted_dues |= {key for key in (retry, f"{run.run_id}/{number}/total", f"{run.run_id}/{number}/queue") if key in dues}
+            wanted_dues |= {
+                key for key in (retry, f"{run.run_id}/{number}/total", f"{run.run_id}/{number}/queue") if key in dues
+            }
         if not run.closed:
             wanted_dues |= {key for key in dues if key == f"{run.run_id}/timeout"}
         if tasks:
@@ -132,7 +138,9 @@ class Checker:
                 for record in records:
                     digest = blake2b(digest + record, digest_size=16).digest()
                 if digest != self._digests.get(stream):
-                    self._broken("1 single writer", f"the history {stream} in partition {partition} is not what was committed")
+                    self._broken(
+                        "1 single writer", f"the history {stream} in partition {partition} is not what was committed"
+                    )
 
     def _size(self, commit: Commit) -> tuple[object, ...]:
         here, inbox = self._state.partitions[commit.lease.partition], commit.lease.inbox

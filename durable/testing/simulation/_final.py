@@ -69,7 +69,9 @@ def _check_documents(world: Ended) -> None:
             if document.open or document.state != state:
                 world.broken("2 atomic", f"the record of {document.id} says {document.state}, its history {state}")
             if document.note:
-                world.broken("8 stuck runs", f"{document.name} ({document.id}) has ended, and its record says {document.note}")
+                world.broken(
+                    "8 stuck runs", f"{document.name} ({document.id}) has ended, and its record says {document.note}"
+                )
 
 
 def _check_replay(world: Ended, run: RunModel, specs: Mapping[str, Workflow[..., Any]]) -> None:
@@ -91,6 +93,8 @@ def _check_replay(world: Ended, run: RunModel, specs: Mapping[str, Workflow[...,
         elif isinstance(last, RunTerminated | RunTimedOut):
             pass  # from outside: whatever the code had come to
         elif isinstance(last, Close) and live.finished and type(live.outcome()) is not type(last):
-            world.broken("5 replay is silent", f"{run.workflow_id} ends as {type(live.outcome()).__name__} in its replay")
+            world.broken(
+                "5 replay is silent", f"{run.workflow_id} ends as {type(live.outcome()).__name__} in its replay"
+            )
     finally:
         execution.dispose()

@@ -44,7 +44,7 @@ noted: ContextVar[Noted] = ContextVar("durable_effects_of_random_programs", defa
 """What activities tell of their effect on the world: the idempotency key and the number. Whoever runs a worker sets it."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What a program raises."""
 
 
@@ -68,7 +68,7 @@ async def near(n: int, failures: int = 0) -> int:
     return n + 1
 
 
-@workflow(name="durable.random.program", raises=[Refused])
+@workflow(name="durable.random.program", raises=[RefusedError])
 async def interpret(program: Program, unit_s: float = 1.0) -> dict[str, list[int]]:
     """Run `program`; return its log and the values it has heard, sorted: who hears which first depends on the timing.
 
@@ -154,7 +154,7 @@ class _State:
             case "choice":
                 return [int(0 <= random().random() < 1), int(patched("new")), side_effect(_seven)]
             case "raise":
-                raise Refused(f"no {args[0]}")
+                raise RefusedError(f"no {args[0]}")
             case _:
                 return await self._outside(kind, args)
 
@@ -195,7 +195,10 @@ class _State:
 
     async def _sure(self, log: list[int], body: Program) -> None:
         inner: list[int] = []
-        tasks = [asyncio.ensure_future(never.receive()), asyncio.ensure_future(self.run(body, inner))]
+        tasks: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(never.receive()),
+            asyncio.ensure_future(self.run(body, inner)),
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -243,7 +246,7 @@ class _State:
         finally:
             task.cancel()
             (error,) = await asyncio.gather(task, return_exceptions=True)
-        if not isinstance(error, asyncio.CancelledError):
+        if isinstance(error, Exception):
             raise error
         log.extend([*inner, -3])
 

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappop
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..._runtime._disposal import dispose_tasks
 from ..._runtime._futures import Future, Task
@@ -113,9 +113,12 @@ class SimulationLoop(asyncio.BaseEventLoop):
         """Drop the workflow code that killed processes have in memory: nobody else will, and the garbage collector is loud."""
         if all(process.alive for process in self.processes):
             return
+        ours = set(map(id, self.processes))
         for found in gc.get_objects():
-            if isinstance(found, DeterministicLoop) and found._context.get(_PROCESS) in self.processes:
-                found.dispose()
+            if isinstance(found, DeterministicLoop):
+                process: Process | None = found._context.run(_PROCESS.get)
+                if id(process) in ours:
+                    found.dispose()
 
     # -- asyncio ------------------------------------------------------------------------------------------------------
 
@@ -178,17 +181,17 @@ class SimulationLoop(asyncio.BaseEventLoop):
 
     def _collect(self) -> None:
         """Hand what has become ready to its processes."""
-        scheduled: list[events.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        ready: deque[events.Handle] = self._ready  # type: ignore[attr-defined]
-        while scheduled and (scheduled[0]._when <= self._virtual_s or scheduled[0]._cancelled):  # type: ignore[attr-defined]
+        scheduled: list[Any] = cast(Any, self)._scheduled
+        ready: deque[Any] = cast(Any, self)._ready
+        while scheduled and (scheduled[0]._when <= self._virtual_s or scheduled[0]._cancelled):
             timer = heappop(scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]
+            timer._scheduled = False
             if not timer.cancelled():
                 ready.append(timer)
         self._timer_cancelled_count = 0
         while ready:
             handle = ready.popleft()
-            process = handle._context.get(_PROCESS) or self.world  # type: ignore[attr-defined]
+            process = handle._context.get(_PROCESS) or self.world
             if process.alive:
                 self._arrived += 1
                 process.ready.append((self._arrived, handle))
@@ -205,8 +208,8 @@ class SimulationLoop(asyncio.BaseEventLoop):
     def _pass_time(self) -> None:
         if self._stopping:  # type: ignore[attr-defined]
             return
-        scheduled: list[events.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        times = [scheduled[0]._when] if scheduled else []  # type: ignore[attr-defined]
+        scheduled: list[Any] = cast(Any, self)._scheduled
+        times = [scheduled[0]._when] if scheduled else []
         times += [process.frozen_until for process in self.processes if process.ready]
         if not times:
             raise DeadlockError("nothing is ready and no timer is set")

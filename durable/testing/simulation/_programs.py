@@ -30,7 +30,15 @@ Step = list[Any]
 Program = list[Step]
 
 VICTIMS_MAX = 2  # runs that one program may cancel
-_NESTED = {"gather": 0, "race": 0, "sure": 0, "bounded": 1, "repeat": 1, "finally": 0, "stopped": 0}  # where programs begin
+_NESTED = {
+    "gather": 0,
+    "race": 0,
+    "sure": 0,
+    "bounded": 1,
+    "repeat": 1,
+    "finally": 0,
+    "stopped": 0,
+}  # where programs begin
 
 
 class Chooser(Protocol):

@@ -152,9 +152,7 @@ def _wrong_with(life: _Life) -> list[str]:
 class _User:
     """Someone who starts a run of a program, and all that this needs."""
 
-    def __init__(
-        self, life: _Life, prefix: str, clients: Sequence[Client], draws: list[float], calm: bool
-    ) -> None:
+    def __init__(self, life: _Life, prefix: str, clients: Sequence[Client], draws: list[float], calm: bool) -> None:
         self._life, self._prefix, self._clients, self._draws, self._calm = life, prefix, clients, draws, calm
 
     def _draw(self) -> float:
@@ -167,12 +165,13 @@ class _User:
         """Start everything, send what is to be sent, and wait for the end of everything."""
         life, program = self._life, self._life.program
         told = arguments_of(program, "tell")
-        others: list[Handle[Any]] = []
         listener: Handle[list[int]] | None = None
         if told:
             listener = await self._start(listen, listener_of(life.workflow_id), len(told))
-        for index in range(count_of(program, "halt")):
-            others.append(await self._start(suffer, victim_of(life.workflow_id, index), index))
+        others = [
+            await self._start(suffer, victim_of(life.workflow_id, index), index)
+            for index in range(count_of(program, "halt"))
+        ]
         handle = await self._start(interpret, life.workflow_id, program)
         life.run_id = handle.run_id or ""
         await asyncio.gather(self._send_signals(handle), self._interrupt(handle), self._ask(handle))

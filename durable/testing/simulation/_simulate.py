@@ -44,7 +44,9 @@ def simulate(
 
     Raises `SimulationError`. Must not be called while an event loop runs in the thread.
     """
-    world = World(seed, RandomPrograms() if scenario is None else scenario, Chaos() if chaos is None else chaos, on_line)
+    world = World(
+        seed, RandomPrograms() if scenario is None else scenario, Chaos() if chaos is None else chaos, on_line
+    )
     world.run()
     if world.problems:
         raise SimulationError(seed, world.problems, list(world.trace.lines))

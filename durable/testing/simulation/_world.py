@@ -45,7 +45,7 @@ class World:
         self._seed, self.scenario = seed, scenario
         self.report = Report(seed)
         self.loop = SimulationLoop(self._new_chance("order", seed) if chance.random() < 0.7 else None)
-        self.loop.on_burnt = lambda process: self.crash(process, "between two callbacks")
+        self.loop.on_burnt = self._burnt
         self.trace = Trace(self.loop.time, sink)
         self.chaos = drawn(chaos, chance)
         self._chaos_s = 20 + 80 * chance.random() if chaos != CALM else 0.0
@@ -119,6 +119,9 @@ class World:
         self.note(process, f"dies {why}")
         self.loop.kill(process)
         self._replace(slot)
+
+    def _burnt(self, process: Process) -> None:
+        self.crash(process, "between two callbacks")
 
     # --- workers
 
@@ -333,4 +336,3 @@ class _Errors(logging.Handler):
         self._world.trace.comment(process.name if process else "?", f"[{record.levelname}] {record.getMessage()}")
         if record.levelno >= logging.ERROR:
             self._world.broken("no error is logged", record.getMessage())
-
