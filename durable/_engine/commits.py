@@ -174,6 +174,11 @@ class Committer:
                 attempt += 1
                 _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
                 await self._store.clock.sleep(pause)
+            except Exception as error:  # a bug: how far it came is unknown, and the runs are loaded anew as after a refusal
+                _log.exception("a commit failed")
+                answers = [error] * len(commits)
+                await self._unclaim_refused(batch, answers)
+                return answers
 
     async def _unclaim_refused(self, batch: Sequence[Prepared], answers: Sequence[Exception | None]) -> None:
         """Set free what a commit may have claimed although its repeat was refused.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from .. import _limits
-from .._log import QueueTimeoutDue, RetryDue, read_due, read_message
+from .._log import QueueTimeoutDue, RetryDue, read_due, read_message, task_id
 from ..errors import DurableError, StoreError
 from ..stores import Due, Store
 from .commits import Committer, Prepared
@@ -17,6 +17,8 @@ from .owned import FOREVER_MS, HORIZON_MS, REFRESH_MS, Owned
 _log = logging.getLogger("durable.engine")
 
 DUES_PAGE = 10_000  # dues read at once
+TASKS_MAX = 100_000  # tasks of one run that are looked through for those that have waited too long
+RETRY_S = 0.5  # pause while the store is away
 CROWDED_MS = 100  # and at the earliest after this long, if that page was full
 BACKLOG_MAX = 4 * _limits.BATCH_MESSAGES_MAX  # runs ready to step; beyond it, the inboxes are left for later
 
@@ -85,6 +87,7 @@ class Intake:
     def fire(self, owned: Owned, prepared: Prepared, now_ms: int) -> None:
         """Carry out what is due by `now_ms`: post it to its run, or, where the run need not be asked, add it to the commit."""
         owned.wake_delayed(now_ms)
+        limits: dict[str, list[tuple[Due, QueueTimeoutDue]]] = {}
         fired = 0
         while fired < _limits.BATCH_MESSAGES_MAX and (due := owned.pop_due(now_ms)) is not None:
             fired += 1
@@ -98,19 +101,35 @@ class Intake:
             if isinstance(item, RetryDue):
                 self._committer.add_retry(prepared, item, due)
             elif isinstance(item, QueueTimeoutDue):
-                self._spawn(self._check_waiting(owned, due, item))
+                limits.setdefault(item.workflow_id, []).append((due, item))
             else:
                 owned.post(Delivery(item.workflow_id, item, due_key=due.key))
+        for name, passed in limits.items():
+            self._spawn(self._check_waiting(owned, name, passed))
 
-    async def _check_waiting(self, owned: Owned, due: Due, item: QueueTimeoutDue) -> None:
-        """An attempt's time in its queue is over: that matters only if no worker holds it."""
-        waiting = await self._store.inspect.tasks(name=item.workflow_id, limit=100_000)
-        task_id = f"{item.run_id}/{item.id}/{item.attempt}"
-        if any(info.task.id == task_id and info.claimed_by is None for info in waiting):
-            owned.post(Delivery(item.workflow_id, item, due_key=due.key))
-            self._wake()
-            return
+    async def _check_waiting(self, owned: Owned, name: str, limits: Sequence[tuple[Due, QueueTimeoutDue]]) -> None:
+        """The time that attempts of `name` may wait in their queue is over: that matters only where no worker holds them."""
+        waiting = await self._waiting(name)
         prepared = self._committer.prepare(owned)
-        prepared.commit.dues_removed.append(due.key)
-        prepared.fired.append(due)
-        self._submit([prepared])
+        for due, item in limits:
+            if task_id(item.run_id, item.id, item.attempt) in waiting:
+                owned.post(Delivery(name, item, due_key=due.key))
+            else:
+                prepared.commit.dues_removed.append(due.key)
+                prepared.fired.append(due)
+        if prepared.fired:
+            self._submit([prepared])
+        self._wake()
+
+    async def _waiting(self, name: str) -> set[str]:
+        """Return the ids of the tasks of `name` that no worker holds. Waits while the store is away."""
+        while True:
+            try:
+                found = await self._store.inspect.tasks(name=name, limit=TASKS_MAX)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                _log.warning("the tasks of workflow id %r cannot be read, trying again: %s", name, error)
+                await self._store.clock.sleep(RETRY_S)
+            else:
+                return {info.task.id for info in found if info.claimed_by is None}
