@@ -462,3 +462,27 @@ def test_retries_show_in_the_timeline() -> None:
         "            ended with 9",
         "            = completed: 9",
     ]
+
+
+def test_a_story_keeps_only_what_came_to_pass() -> None:
+    """What was to happen after the end is left out, and the rest is made again as it was."""
+    arrivals = [{"after": 99}, {"after": 1, "signal": "item", "value": 1}]
+    crashes = [{"step": 2}, {"step": 50}]
+    execution = told(one_call, 1, arrivals=arrivals, crashes=crashes)
+    assert [arrival.signal for arrival in execution.story.arrivals] == ["item"]
+    assert [crash.step for crash in execution.story.crashes] == [2]
+    again = Execution.from_story(one_call, execution.story)
+    assert [r.record for r in again.history] == [r.record for r in execution.history]
+
+
+def test_an_effect_that_only_the_outside_knows_of_is_counted() -> None:
+    """Given up by a cancellation, or by the total time, and it took effect all the same."""
+    late = {"value": 1, "odd": "late", "takes_ms": 1_000}
+    cancelled = told(calls, "steady", activities={"steady": [late]}, arrivals=[{"after": 1}])
+    assert cancelled.outcome == Cancelled()
+    hung = told(calls, "bounded", activities={"bounded": [{**late, "stuck": "running"}]})
+    assert isinstance(hung.outcome, Failed)
+    for execution in (cancelled, hung):
+        assert [attempt.how for attempt in execution.calls[0].attempts] == ["given up, but took effect"]
+        assert execution.effects_of(execution.calls[0].activity) == 1
+        assert "took effect, although the run gave it up" in execution.timeline()

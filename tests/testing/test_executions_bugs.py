@@ -161,7 +161,7 @@ BROKEN = [
 def test_what_no_replay_repeats_is_found_by_drawing(workflow: Workflow[..., Any], options: dict[str, Any]) -> None:
     """One line finds it; no property is needed."""
     with pytest.raises(ExecutionError) as caught:
-        assert_deterministic(workflow, examples=100, hash_seeds=(), **options)
+        assert_deterministic(workflow, hash_seeds=(), **options)
     assert f"Timeline of {workflow.name}:" in str(caught.value)
     assert f"Execution.from_story({workflow.name}, '" in str(caught.value)
     assert caught.value.events <= 18

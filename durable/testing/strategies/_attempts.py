@@ -111,19 +111,22 @@ class Attempts:
             )
         return running
 
-    def drop(self, task_id: str, now_ms: int) -> None:
+    def drop(self, task_id: str) -> None:
         """The run does not want the result of this attempt any more."""
         running = self._running.get(task_id)
         if running is not None and running.attempt.ended is None and not running.dropped:
             running.dropped = True
-            running.attempt.how = "given up"
+            if not running.waits:
+                running.attempt.how = "given up"
 
-    def end(self, now_ms: int) -> None:
+    def end(self) -> None:
         """The story is over: what ran on took effect if it says so."""
-        for running in self._running.values():
-            if running.dropped and running.fate.odd == "late" and running.messages:
-                running.attempt.effects = 1
-                running.attempt.how = "given up, but took effect"
+        for task_id, running in self._running.items():
+            attempt, fate = running.attempt, running.fate
+            if fate.odd == "late" and fate.value is not UNSET and running.dropped and not attempt.effects:
+                attempt.effects, attempt.how = 1, "given up, but took effect"
+                call = self.calls[int(task_id.split("/")[-2])]
+                self._say(f"{call.activity} #{call.id} took effect, although the run gave it up")
 
     def is_waiting(self, item: QueueTimeoutDue) -> bool:
         """Return whether no worker has taken the attempt whose time in its queue is over."""

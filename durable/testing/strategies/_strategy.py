@@ -33,17 +33,15 @@ T = TypeVar("T")
 Content = SearchStrategy[dict[str, Any]]
 """Draws what arrives, without when: the fields of an `Arrival`."""
 
-SIGNALS_MAX, QUERIES_MAX, CRASHES_MAX = 5, 3, 3  # in one execution: more only makes stories longer
+SIGNALS_MAX, QUERIES_MAX, CRASHES_MAX = 5, 5, 3  # in one execution: more only makes stories longer
 _STEPS_MAX = 20  # of a run at which something may arrive; what comes later arrives when nothing else happens
 
+_AFTER = [1] * 6 + [2] * 5 + [3] * 4 + [0] * 3 + [*range(4, 9)] * 2 + [*range(9, _STEPS_MAX)]
 _HOWS: tuple[How, ...] = ("", "with", "between")
 # One choice for when and how, instead of three: each choice that Hypothesis makes costs as much as a step of the run.
 # Simple ones come first, and early ones are there more often: few runs have many steps.
 _WHEN = [
-    Arrival(after=after, how=how, twice=twice)
-    for twice in (False, False, True)
-    for how in _HOWS
-    for after in (*range(1, 5), *range(9), *range(9), *range(_STEPS_MAX))
+    Arrival(after=after, how=how, twice=twice) for twice in (False, False, True) for how in _HOWS for after in _AFTER
 ]
 _CRASHES = [
     Crash(step=step, lost=lost, down=down)

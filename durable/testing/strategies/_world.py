@@ -10,6 +10,8 @@ import heapq
 from collections import deque
 from typing import Any
 
+from msgspec import structs
+
 from ..._engine.decision import Damaged, Decision, Delivery
 from ..._engine.execution import Execution as LiveExecution
 from ..._engine.local import local_pause_ms, local_task
@@ -68,7 +70,9 @@ class World:
         self.error: BaseException | None = None  # that left the workflow's code
         self.cut_off = False
         self.execution = LiveExecution(WORKFLOW_ID, RUN_ID, workflow, codec)
-        self._arrivals = deque(sorted(enumerate(story.arrivals), key=lambda each: each[1].after))
+        in_order = sorted(story.arrivals, key=lambda arrival: arrival.after)
+        self._arrivals = deque(enumerate(in_order))
+        self._in_order = in_order
         self._crashes = {crash.step: crash for crash in story.crashes}
         self._heap: list[tuple[int, int, Running | Message | str]] = []
         self._dues: dict[str, tuple[AnyDue, int, int]] = {}  # by key: the item, when it is due, its number in the heap
@@ -96,9 +100,9 @@ class World:
                 break
             if not self._proceed():
                 break
-        self.attempts.end(self.now_ms)
+        self.attempts.end()
         self._check_all()
-        while self._arrivals:  # a closed run answers queries too
+        while any(arrival.query for _, arrival in self._arrivals):  # a closed run answers queries too
             number, arrival = self._arrivals.popleft()
             if arrival.query:
                 self._ask(number, arrival)
@@ -138,10 +142,12 @@ class World:
             arrival = self._arrivals[0][1]
             if not (arrival.after <= self.happened and (arrival.how == "with" or not self.happened)):
                 break
+            if arrival.query and self.execution.run is None:
+                break  # there is nobody to ask yet
             number, arrival = self._arrivals.popleft()
-            if arrival.query and self.execution.run is not None:
+            if arrival.query:
                 self._ask(number, arrival)
-            elif not arrival.query:
+            else:
                 found.append(self._delivered(number, arrival))
         return found
 
@@ -265,7 +271,7 @@ class World:
         for key in decision.dues_removed:
             self._dues.pop(key, None)
         for task_id in decision.tasks_removed:
-            self.attempts.drop(task_id, self.now_ms)
+            self.attempts.drop(task_id)
         for item, due_ms in decision.dues.values():
             self._set_due(item, due_ms)
         for task, _queue in decision.tasks.values():
@@ -349,8 +355,11 @@ class World:
             raise self.broken("a crash could not be replayed", error) from error
 
     def told(self) -> Story:
-        """Return the story as far as it was told."""
-        return self.attempts.told(self.story).shortened()
+        """Return the story as far as it was told: what did not come to pass is left out."""
+        first_left = min([number for number, _ in self._arrivals], default=len(self._in_order))
+        arrivals = self._in_order[:first_left]
+        crashes = [crash for crash in self.story.crashes if crash.step <= self.steps + 1]
+        return self.attempts.told(structs.replace(self.story, arrivals=arrivals, crashes=crashes)).shortened()
 
     def broken(self, what: str, error: BaseException | None) -> ExecutionError:
         """Return the error that shows this execution."""
