@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._runtime.options import WorkflowSpec
-from .._runtime.run import Run, plainly, replayed
+from .._runtime.replay import plainly, replayed
+from .._runtime.run import Run
 from ..codec import Codec
 from ..errors import DamagedRecordError
 from ..history import Close, Event, RecordedEvent, RunReopened, RunStarted
@@ -58,7 +59,7 @@ def effective(history: list[RecordedEvent]) -> list[RecordedEvent]:
 def rebuild(
     execution: Execution, history: list[RecordedEvent], watched: Callable[[Callable[[], None]], None] = plainly
 ) -> None:
-    """Replay `history`, the whole of it, into `execution`. Raises what `durable._runtime.run.replayed` raises."""
+    """Replay `history`, the whole of it, into `execution`. Raises what `durable._runtime.replay.replayed` raises."""
     events: list[Event] = [recorded.event for recorded in effective(history)]
     execution.seq = len(history)
     if events:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._log import QueryReply, RetryRun
-from .._runtime.run import Run, plainly, replayed
+from .._runtime.replay import plainly, replayed
+from .._runtime.run import Run
 from ..codec import failure_of
 from ..errors import RequestFailedError
 from ..history import (

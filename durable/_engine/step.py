@@ -24,7 +24,8 @@ from .._log import (
     TotalTimeoutDue,
 )
 from .._runtime.commands import ActivityCommand, ExternalCommand, LocalActivityCommand
-from .._runtime.run import Run, plainly
+from .._runtime.replay import plainly
+from .._runtime.run import Run
 from ..codec import failure_of
 from ..errors import ActivityTimeoutError, DamagedRecordError, InternalError, RequestFailedError
 from ..history import (

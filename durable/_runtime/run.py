@@ -37,7 +37,7 @@ from . import context, guard
 from .commands import ActivityCommand, Command, cancel_timer, start_timer
 from .entropy import run_random
 from .loop import DeterministicLoop
-from .matcher import Matcher, describe, nondeterminism_in, waiting_line
+from .matcher import Matcher, nondeterminism_in, waiting_line
 from .options import WorkflowSpec
 from .signals import SignalBox
 
@@ -343,60 +343,3 @@ class Run:
             error = details.get("exception")
             with guard.allowed():
                 _log.error("run %s: %s", self.run_id, details.get("message", "unhandled error"), exc_info=error)
-
-
-def plainly(step: Callable[[], None]) -> None:
-    """Run a step of a replay, unwatched."""
-    step()
-
-
-def replayed(
-    spec: WorkflowSpec, codec: Codec, events: Sequence[Event], watched: Callable[[Callable[[], None]], None] = plainly
-) -> Run:
-    """Return the run that `events`, its effective history, lead to. Raises as `Run.replay` does.
-
-    `watched` runs each step of it: a place to notice one that never ends.
-
-    A close event is matched with the code's outcome by kind; a history that goes on after the code has ended is one whose
-    code has changed, unless what follows are messages that were acknowledged before the close.
-    """
-    # A run that failed in its first step and was reopened has notes before its start.
-    run = Run(spec, codec, next(event for event in events if isinstance(event, RunStarted)))
-    try:
-        follow(run, events, watched)
-    except BaseException:
-        run.dispose()  # else the garbage collector ends its tasks, as code outside of a run, whose activities are plain functions
-        raise
-    return run
-
-
-def follow(run: Run, events: Sequence[Event], watched: Callable[[Callable[[], None]], None] = plainly) -> None:
-    """Replay `events` into `run`, a new one. See `replayed`."""
-    index, count = 0, len(events)
-    while index < count:
-        event = events[index]
-        index += 1
-        if event.role == "inbound":
-            first = index
-            while index < count and events[index].role == "command":
-                index += 1
-            recorded = events[first:index]
-            watched(lambda event=event, recorded=recorded: run.replay(event, recorded))  # type: ignore[misc]
-        elif event.role == "note":
-            run.note(event)
-        else:
-            _match_close(run, event)
-    if run.finished and events[-1].role != "close":
-        raise run.matcher.mismatch("the end of the workflow", where=run.where())
-
-
-def _match_close(run: Run, event: Event) -> None:
-    run.events_seen += 1
-    asked = (RunCompleted, RunFailed, RunCancelled)
-    if not isinstance(event, asked):
-        return  # from outside: the code was not asked
-    if not run.finished:
-        raise run.matcher.mismatch("more work", recorded=event, where=run.where())
-    outcome = run.outcome()
-    if type(outcome) is not type(event):
-        raise run.matcher.mismatch(describe(outcome), recorded=event, where=run.where())

@@ -13,7 +13,8 @@ from .._engine._watchdog import Watchdog
 from .._engine.execution import effective
 from .._runtime import guard
 from .._runtime.matcher import describe, is_users, nondeterminism_in, source_line
-from .._runtime.run import Run, StepAbortedError, follow
+from .._runtime.replay import follow
+from .._runtime.run import Run, StepAbortedError
 from ..author import Workflow
 from ..codec import Codec, Payload
 from ..errors import BlockedStepError, DecodeError, HistoryError, NonDeterminismError
