@@ -51,7 +51,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
          "testing.executions", "testing.outcomes", "testing.durations", "testing.Execution", "testing.strategies.Call",
          "testing.strategies.Attempt", "testing.strategies.Answer", "testing.Completed", "testing.Failed", "testing.Cancelled",
          "testing.TimedOut", "testing.Waiting", "testing.ExecutionError", "testing.Story", "testing.strategies.Fate",
-         "testing.strategies.Arrival", "testing.strategies.Crash"),
+         "testing.strategies.Arrival", "testing.strategies.Crash", "testing.simulate", "testing.Chaos", "testing.RandomPrograms",
+         "testing.simulation.Scenario", "testing.simulation.Report", "testing.SimulationError"),
     ),
 }  # fmt: skip
 COVERED_ELSEWHERE = {"errors"}

@@ -16,7 +16,7 @@ class Chaos:
     `repeat`: a `send` arrives again later. `crash_every_s`: a worker dies between two callbacks, wherever it is.
     `freeze_every_s`: a worker stands still for up to `freeze_s_max`. `stop_every_s`: a worker is stopped in good order.
     `step_every_s`: the store's clock goes back or forward by up to `step_ms_max`. `skew_ms_max`: how far the clocks of the
-    other processes are from it. `rewind_every_s`: the store goes back to an earlier state, and no process is told.
+    other processes are from it.
     `delay_s_max`: how long a call takes at most, each way.
     """
 
@@ -32,7 +32,6 @@ class Chaos:
     step_every_s: float = 40.0
     step_ms_max: int = 2_000
     skew_ms_max: int = 30_000
-    rewind_every_s: float = 0.0
     delay_s_max: float = 0.05
 
     def __post_init__(self) -> None:
@@ -52,7 +51,7 @@ class Chaos:
 
 
 _CHANCES = ("lost_before", "lost_after", "crash_before", "crash_after", "repeat")
-_PAUSES = ("crash_every_s", "freeze_every_s", "stop_every_s", "step_every_s", "rewind_every_s")
+_PAUSES = ("crash_every_s", "freeze_every_s", "stop_every_s", "step_every_s")
 
 CALM = Chaos(
     lost_before=0,
