@@ -41,7 +41,7 @@ _CALLS: dict[Rule, tuple[str, ...]] = {
     BLOCKING: ("time.sleep",),
     ENVIRONMENT: (
         "os.getenv", "os.getpid", "os.getppid", "os.getcwd", "os.getlogin", "os.cpu_count", "os.process_cpu_count", "os.uname",
-        "getpass.getuser", "locale.getlocale", "multiprocessing.cpu_count", "threading.get_ident", "time.tzname",
+        "getpass.getuser", "locale.getlocale", "multiprocessing.cpu_count", "threading.get_ident",
     ),
     IDENTITY: ("id", "hash"),
 }  # fmt: skip

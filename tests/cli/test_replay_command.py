@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -219,3 +221,14 @@ def test_a_folder_without_histories_is_exit_code_2(tmp_path: Path, capsys: pytes
     """The path may be wrong."""
     assert main(["replay", str(tmp_path), "--module", CURRENT]) == 2
     assert "there is no history in" in capsys.readouterr().err
+
+
+def test_a_replay_needs_no_test_tools(url: str) -> None:
+    """The commands come with the extra `cli`: neither pytest nor Hypothesis need be there."""
+    block = "import sys; sys.modules['pytest'] = sys.modules['hypothesis'] = None; from durable.cli import main; "
+    # Of the samples: this module itself imports pytest.
+    code = block + f"sys.exit(main(['replay', '--store', {url!r}, '--module', 'samples.hello']))"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "6 more runs are of workflows that are not in the named modules" in done.stderr
