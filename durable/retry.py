@@ -1,7 +1,8 @@
 """When a failed activity is tried again. Pure: the attempt, the failure and the jitter go in, a delay or None comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ._duration import Duration, seconds
 
@@ -69,16 +70,16 @@ class RetryPolicy:
         }  # fmt: skip
 
     @staticmethod
-    def from_wire(data: dict[str, object]) -> "RetryPolicy":
+    def from_wire(data: Mapping[str, Any]) -> "RetryPolicy":
         """Return the policy that `as_wire` wrote."""
         return RetryPolicy(
-            initial_interval=data["initial_s"],  # type: ignore[arg-type]
-            coefficient=data["coefficient"],  # type: ignore[arg-type]
-            maximum_interval=data["maximum_s"],  # type: ignore[arg-type]
-            max_attempts=data["attempts"],  # type: ignore[arg-type]
-            jitter=data["jitter"],  # type: ignore[arg-type]
-            non_retryable=data["never"],  # type: ignore[arg-type]
-            retry_bugs=data["bugs"],  # type: ignore[arg-type]
+            initial_interval=data["initial_s"],
+            coefficient=data["coefficient"],
+            maximum_interval=data["maximum_s"],
+            max_attempts=data["attempts"],
+            jitter=data["jitter"],
+            non_retryable=data["never"],
+            retry_bugs=data["bugs"],
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._log import ActivityTask, RetryDue, write_due, write_outgoing, write_reply, write_task
 from ..errors import StoreError
@@ -174,7 +174,9 @@ class Committer:
                 attempt += 1
                 _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
                 await self._store.clock.sleep(pause)
-            except Exception as error:  # a bug: how far it came is unknown, and the runs are loaded anew as after a refusal
+            except (
+                Exception
+            ) as error:  # a bug: how far it came is unknown, and the runs are loaded anew as after a refusal
                 _log.exception("a commit failed")
                 answers = [error] * len(commits)
                 await self._unclaim_refused(batch, answers)
@@ -206,11 +208,13 @@ class Committer:
         for stored, task in prepared.claims:
             self._local.run(ClaimedTask(partition, stored, 1), task)
 
-    def refused(self, prepared: Prepared) -> None:
-        """Nothing of the commit was written: give back the slots that were kept for it."""
+    def refused(self, prepared: Prepared, pause_ms: int) -> None:
+        """Nothing of the commit was written: give back the slots that were kept for it; its dues fire again in `pause_ms`."""
         for _ in prepared.claims:
             self._local.unreserve()
-        delivered = {delivery.due_key for stepped in prepared.stepped for delivery in stepped.deliveries}
-        prepared.owned.let_fire([key for key in prepared.commit.dues_removed if key not in delivered])
+        kept = {delivery.due_key for stepped in prepared.stepped for delivery in stepped.deliveries}
+        kept.update(due.key for due in prepared.fired)
+        prepared.owned.let_fire([key for key in prepared.commit.dues_removed if key not in kept])
+        not_before_ms = self._store.now_ms() + pause_ms
         for due in prepared.fired:
-            prepared.owned.set_due(due)
+            prepared.owned.set_due(replace(due, due_ms=max(due.due_ms, not_before_ms)))

@@ -38,14 +38,14 @@ class Completion:
             for stepped in prepared.stepped:
                 self._applied(owned, stepped)
             return
-        self._committer.refused(prepared)
+        expected = isinstance(refusal, UnreadMessagesError | NameTakenError)
+        self._committer.refused(prepared, 0 if expected else _limits.STUCK_RETRY_MS_MIN)
         if isinstance(refusal, StaleLeaseError) or not self._is_owned(owned):
             _log.warning("partition %d belongs to another worker now: %s", owned.lease.partition, refusal)
             for stepped in prepared.stepped:
                 self._forget(stepped)
             self._abandon(owned)
             return
-        expected = isinstance(refusal, UnreadMessagesError | NameTakenError)
         log = _log.debug if expected else _log.error
         log("a commit to partition %d was refused, its runs are loaded anew: %s", owned.lease.partition, refusal)
         for stepped in prepared.stepped:

@@ -32,9 +32,13 @@ class Decision:
     """The outcome of one step of one run. Tasks and dues that were made and given up in the same step are in neither list."""
 
     events: list[Event] = field(default_factory=list[Event])
-    tasks: dict[str, tuple[ActivityTask, str]] = field(default_factory=dict[str, tuple[ActivityTask, str]])  # by task id: the task and its queue
+    tasks: dict[str, tuple[ActivityTask, str]] = field(
+        default_factory=dict[str, tuple[ActivityTask, str]]
+    )  # by task id: the task and its queue
     tasks_removed: list[str] = field(default_factory=list[str])
-    dues: dict[str, tuple[AnyDue, int]] = field(default_factory=dict[str, tuple[AnyDue, int]])  # by key: the item and when it is due
+    dues: dict[str, tuple[AnyDue, int]] = field(
+        default_factory=dict[str, tuple[AnyDue, int]]
+    )  # by key: the item and when it is due
     dues_removed: list[str] = field(default_factory=list[str])
     outgoing: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
     replies: list[tuple[str, QueryReply]] = field(default_factory=list[tuple[str, QueryReply]])

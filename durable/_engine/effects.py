@@ -32,11 +32,10 @@ from .decision import Decision
 def add_effects(run: Run, commands: list[Event], decision: Decision) -> None:
     """Add to `decision` what the `commands` that `run` issued in a live step, and those it gave up, lead to."""
     for event in commands:
-        kind = type(event)
-        if kind is ActivityScheduled:
-            add_activity(run, event, 1, decision)  # type: ignore[arg-type]
-        elif kind is TimerStarted:
-            add_timer(run, event, decision)  # type: ignore[arg-type]
+        if isinstance(event, ActivityScheduled):
+            add_activity(run, event, 1, decision)
+        elif isinstance(event, TimerStarted):
+            add_timer(run, event, decision)
         elif isinstance(event, ExternalSignalRequested | ExternalCancelRequested):
             add_outgoing(run, event, decision)
     if run.given_up:
@@ -49,11 +48,13 @@ def add_activity(run: Run, event: ActivityScheduled, attempt: int, decision: Dec
     """Put an attempt on its queue, with its time limits; the total one counts from `since_ms`, or from the scheduling."""
     task = activity_task(run, event, attempt)
     decision.tasks[task.task_id] = (task, event.queue)
-    ids = {"workflow_id": run.workflow_id, "run_id": run.run_id, "id": event.id}
+    workflow_id, run_id = run.workflow_id, run.run_id
     if event.total_timeout_ms is not None:
-        decision.add_due(TotalTimeoutDue(**ids), (since_ms or event.at) + event.total_timeout_ms)  # type: ignore[arg-type]
+        total = TotalTimeoutDue(workflow_id=workflow_id, run_id=run_id, id=event.id)
+        decision.add_due(total, (since_ms or event.at) + event.total_timeout_ms)
     if event.queue_timeout_ms is not None:
-        decision.add_due(QueueTimeoutDue(attempt=attempt, **ids), run.now_ms + event.queue_timeout_ms)  # type: ignore[arg-type]
+        waiting = QueueTimeoutDue(workflow_id=workflow_id, run_id=run_id, id=event.id, attempt=attempt)
+        decision.add_due(waiting, run.now_ms + event.queue_timeout_ms)
 
 
 def activity_task(

@@ -183,7 +183,9 @@ class Engine:
             if prepared.stepped or prepared.commit.tasks or prepared.commit.dues_removed:
                 batch.append(prepared)
             if stepped and left == 0:
-                self._owned[owned.lease.partition] = self._owned.pop(owned.lease.partition)  # the others first, next time
+                self._owned[owned.lease.partition] = self._owned.pop(
+                    owned.lease.partition
+                )  # the others first, next time
                 break
         if batch:
             self._submit(batch)

@@ -76,8 +76,9 @@ class Intake:
         horizon_s = self._store.clock.upkeep_s(HORIZON_MS / 1000)
         until_ms = FOREVER_MS if horizon_s is None else now_ms + HORIZON_MS
         owned.begin_reading_dues()
-        dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=DUES_PAGE)
-        if len(dues) < DUES_PAGE:
+        limit = DUES_PAGE + owned.fired  # those may be in front of all others for as long as their runs are stuck
+        dues = await self._store.read_dues(owned.lease, until_ms=until_ms, limit=limit)
+        if len(dues) < limit:
             owned.learn_dues(dues, until_ms, FOREVER_MS if until_ms >= FOREVER_MS else until_ms - REFRESH_MS)
             return
         # There are more than one page of them in the near future: read on when half of these have fired, not at once.

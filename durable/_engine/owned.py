@@ -167,6 +167,11 @@ class Owned:
                 return due
         return None
 
+    @property
+    def fired(self) -> int:
+        """How many dues were popped, and are in the store until a commit removes them."""
+        return len(self._fired)
+
     def hold_due(self, key: str) -> None:
         """A commit that is about to be sent removes the due `key`: it must not fire meanwhile."""
         self._fired.add(key)

@@ -7,7 +7,10 @@ was acknowledged before (DESIGN §5). If the code ends while some are left, they
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from .._log import (
     ActivityEnded,
@@ -79,7 +82,7 @@ def step(
         deliveries = sorted(deliveries, key=_rank)  # queries last: they see the latest state, and one may spoil the run
     for first in range(0, len(deliveries), PORTION):
         portion = deliveries if len(deliveries) <= PORTION else deliveries[first : first + PORTION]
-        watched(lambda portion=portion: _handle(execution, portion, now_ms, decision))  # type: ignore[misc]
+        watched(partial(_handle, execution, portion, now_ms, decision))
     finish(execution, decision)
     if execution.run is not None and execution.run.spoiled:
         execution.dispose()
@@ -124,8 +127,14 @@ def deliver_local(execution: Execution, ended: ActivityEnded, now_ms: int, decis
     if ended.failure is not None:
         event = LocalActivityFailed(at=now_ms, id=ended.id, failure=ended.failure, attempt=ended.attempt)
     else:
-        event = LocalActivityCompleted(at=now_ms, id=ended.id, result=ended.result, attempt=ended.attempt)  # type: ignore[arg-type]
+        event = LocalActivityCompleted(at=now_ms, id=ended.id, result=_result(ended), attempt=ended.attempt)
     _deliver(execution, event, decision)
+
+
+def _result(ended: ActivityEnded) -> msgspec.Raw:
+    if ended.result is msgspec.UNSET:
+        raise DamagedRecordError(f"the end of activity #{ended.id} has neither a result nor a failure")
+    return ended.result
 
 
 def _rank(delivery: Delivery) -> int:
@@ -238,7 +247,7 @@ def _activity_ended(execution: Execution, message: ActivityEnded, now_ms: int, d
     run = _live(execution)
     if message.failure is None:
         effects.drop_limits(run, command, decision)
-        event = ActivityCompleted(at=now_ms, id=message.id, result=message.result, attempt=message.attempt)  # type: ignore[arg-type]
+        event = ActivityCompleted(at=now_ms, id=message.id, result=_result(message), attempt=message.attempt)
         _deliver(execution, event, decision)
         return
     retry = retries.next_attempt(run, command, message, now_ms)

@@ -22,7 +22,7 @@ from .._log import (
     task_id,
 )
 from ..codec import default_codec, failure_of
-from ..errors import HistoryError, RequestFailedError, StoreError
+from ..errors import ClaimLostError, HistoryError, RequestFailedError, StoreError
 from ..history import (
     ActivityRetryScheduled,
     ActivityScheduled,
@@ -60,7 +60,8 @@ class Stuck:
         document: Document | None = None,
     ) -> None:
         """The run of `mailbox` could not take `deliveries` because of `error`: keep them, say so, and try again later."""
-        run_id = _run_id(deliveries, execution, document)
+        # A closed run has nothing to go on with: who asked it is told, and its record stays as it is.
+        run_id = "" if _is_closed(execution, document) else _run_id(deliveries, execution, document)
         note = f"{type(error).__name__}: {error}"[:NOTE_CHARS_MAX]
         if isinstance(error, StoreError):
             note = ""  # the store's trouble is not the run's: it is logged, and no record is written
@@ -108,7 +109,10 @@ class Stuck:
         kept: list[Delivery] = []
         for delivery in deliveries:
             if isinstance(delivery.claimed, ClaimedTask) and isinstance(delivery.message, ActivityEnded):
-                await hand_over(self._store, owned.lease.session, delivery.claimed, mailbox.name, delivery.message)
+                try:
+                    await hand_over(self._store, owned.lease.session, delivery.claimed, mailbox.name, delivery.message)
+                except ClaimLostError:
+                    continue  # it is there already, its answer was lost; or another worker runs the task by now
             else:
                 kept.append(delivery)
         return kept
@@ -164,6 +168,12 @@ async def hand_over(store: Store, session: str, claimed: ClaimedTask, name: str,
     """Report a local result through the inbox, as a worker elsewhere would. Raises `ClaimLostError` if another holds the task."""
     entry = message_entry(ended_entry_id(ended.run_id or "", ended.id, ended.attempt), name, ended)
     await store.complete(session, claimed, entry)
+
+
+def _is_closed(execution: Execution | None, document: Document | None) -> bool:
+    if document is not None:
+        return not document.open
+    return execution is not None and bool(execution.closed)
 
 
 def _run_id(deliveries: list[Delivery], execution: Execution | None, document: Document | None) -> str:

@@ -3,12 +3,10 @@
 The entry's name is the workflow id. `run_id` is None where the sender means the open run, whichever that is.
 """
 
-from functools import reduce
-
 import msgspec
 
 from ..errors import DamagedRecordError
-from ..history import FailureData, Parent, UNREADABLE
+from ..history import UNREADABLE, FailureData, Parent
 from ..stores import Entry
 
 
@@ -87,11 +85,9 @@ class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: FailureData | None = None
 
 
-_CLASSES: tuple[type[Message], ...] = (
-    StartRun, SendSignal, RequestCancel, Terminate, AskQuery, RetryRun, ActivityEnded,
-)  # fmt: skip
+_AnyMessage = StartRun | SendSignal | RequestCancel | Terminate | AskQuery | RetryRun | ActivityEnded
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(reduce(lambda a, b: a | b, _CLASSES))  # type: ignore[arg-type, return-value]
+_decoder: msgspec.json.Decoder[_AnyMessage] = msgspec.json.Decoder(_AnyMessage)
 _reply_decoder = msgspec.json.Decoder(QueryReply)
 
 

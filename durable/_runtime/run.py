@@ -273,17 +273,16 @@ class Run:
             raise self.aborted
 
     def _apply(self, event: Event) -> None:
-        kind = type(event)
-        if kind is RunStarted:
-            self._start(event)  # type: ignore[arg-type]
-        elif kind is SignalReceived:
-            self.context.run(self.signals.deliver, event)  # type: ignore[arg-type]
-        elif kind is CancelRequested:
-            self.cancel_requested = event  # type: ignore[assignment]
+        if isinstance(event, RunStarted):
+            self._start(event)
+        elif isinstance(event, SignalReceived):
+            self.context.run(self.signals.deliver, event)
+        elif isinstance(event, CancelRequested):
+            self.cancel_requested = event
             if self._main is not None and not self._main.cancel():
                 self.signals.cancel_handlers()  # the code has ended, and only they hold the run open
         else:
-            command = self.commands.get(event.id)  # type: ignore[attr-defined]
+            command = self.commands.get(getattr(event, "id", 0))  # every other inbound event ends a command
             if command is None:
                 raise self.matcher.mismatch("nothing that this could end", recorded=event, where=self.where())
             command.resolve(event)
