@@ -298,3 +298,129 @@ async def test_the_memory_of_an_engine_does_not_grow_with_a_stuck_runs_timer() -
 @workflow
 async def sleeps() -> None:
     await sleep(5)
+
+
+async def test_a_question_that_a_closed_run_cannot_answer_leaves_no_mark_on_it() -> None:
+    """Its code is gone from this worker: whoever asked is told, but a closed run has nothing to go on with."""
+    async with engines(partitions=1) as env:
+        first = await env.begin([fine], [work])
+        handle = await env.client.start(fine, id="f")(1)
+        assert await env.drive(handle.result()) == 1
+        await env.kill(first)
+        await env.begin([sleeps], [])
+        with pytest.raises(RequestFailedError, match="no workflow 'fine'"):
+            await env.drive(handle.query("anything"))
+        assert await env.stuck("f") is None
+        assert await env.client.list(stuck=True) == []
+
+
+async def test_a_stuck_run_can_be_terminated_although_a_result_of_its_was_taken_by_others() -> None:
+    """The answer to the hand-over of a local result was lost; the next one is refused, and must not stand in the way."""
+    lost = [True]
+
+    def plan(name: str, _number: int) -> str:
+        if name == "complete" and lost[0]:
+            lost[0] = False
+            return "after"
+        return ""
+
+    gate = asyncio.Event()
+
+    @activity(name="work")
+    async def slow(n: int) -> int:
+        await gate.wait()
+        return n
+
+    async with engines(partitions=1) as env:
+        session = await env.begin([flow, fine], [slow], codec=Haunted(), store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
+        handle = await env.client.start(flow, id="f")(666)
+        await env.settle()
+        assert await env.stuck("f") is not None
+        await env.kill(session)
+        await env.begin([flow, fine], [slow], store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
+        await env.settle()
+        assert await env.tags("f") == ["RunStarted", "ActivityScheduled"]
+        await damage(env, "f", b"{}", at=2)
+        session = next(iter(env.live))
+        env.engine(session)._cache.clear()
+        gate.set()
+        await env.settle()
+        assert not lost[0]
+        await handle.terminate("enough")
+        with pytest.raises(RunTerminatedError):
+            await env.drive(handle.result())
+
+
+async def test_a_crowd_of_stuck_runs_whose_timers_are_due_does_not_hide_the_timers_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their dues stay in the store, in front of all later ones: a page of the dues must reach past them."""
+    from durable._engine import intake
+
+    monkeypatch.setattr(intake, "DUES_PAGE", 5)
+    reads: list[int] = []
+
+    def plan(name: str, _number: int) -> str:
+        if name == "read_dues":
+            reads.append(env.clock.now_ms())
+        return ""
+
+    @workflow
+    async def naps() -> str:
+        await sleep(100)
+        return "rested"
+
+    async with engines(partitions=1) as env:
+        first = await env.begin([sleeps, naps], [])
+        for n in range(12):
+            await env.client.start(sleeps, id=f"s{n}")()
+        handle = await env.client.start(naps, id="n")()
+        await env.settle()
+        await env.kill(first)
+        await env.begin([naps], [], store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
+        await env.advance(10)
+        before = env.clock.now_ms()
+        assert await env.drive(handle.result()) == "rested"
+        assert env.clock.now_ms() - before < 102_000
+        assert len(reads) < 100
+
+
+async def test_retries_that_cannot_be_written_are_not_tried_in_a_hot_loop() -> None:
+    """The store takes no commit for a while, and says so at once: each due retry waits a little before the next try."""
+    from durable.errors import StoreReadOnlyError
+
+    attempts = 0
+    commits: list[int] = []
+
+    @activity
+    async def flaky() -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise OSError("down")
+        return attempts
+
+    @workflow
+    async def retries() -> int:
+        return await flaky()
+
+    class ReadOnly(FaultyStore):
+        refusing = False
+
+        async def commit(self, given: Any) -> Any:
+            if not self.refusing:
+                return await self._store.commit(given)
+            commits.append(len(given))
+            raise StoreReadOnlyError("read-only")
+
+    async with engines(partitions=1) as env:
+        store = ReadOnly(env.store, lambda _name, _number: "")
+        await env.begin([retries], [flaky], store=store)  # type: ignore[arg-type]
+        handle = await env.client.start(retries, id="r")()
+        await env.settle()
+        store.refusing = True
+        for _ in range(20):
+            await env.advance(0.5)
+        assert 5 <= len(commits) <= 15
+        store.refusing = False
+        assert await env.drive(handle.result()) == 2
