@@ -183,6 +183,7 @@ async def test_what_a_run_cannot_write_makes_it_stuck_and_no_one_else() -> None:
         await env.client.start(odd, id="o")()
         handle = await env.client.start(chain, id="c")(2)
         assert await env.drive(handle.result()) == 1
+        await env.settle()
         assert await env.stuck("o") is not None
         assert await env.status("o") == "running"
 
