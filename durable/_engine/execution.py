@@ -30,6 +30,7 @@ class Execution:
     note: str = ""
     closed: str = ""
     failed_at: int = 0
+    ended: bool = False  # the log has its close; `closed` may be of a step that is not committed yet
 
     def dispose(self) -> None:
         """Drop the code's state."""
@@ -67,3 +68,4 @@ def rebuild(
         execution.run = replayed(execution.spec, execution.codec, events, watched)
         last = events[-1]
         execution.closed = last.status if isinstance(last, Close) else ""
+        execution.ended = bool(execution.closed)

@@ -58,7 +58,7 @@ def closed_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, document: 
     execution = new_execution(
         specs, codec, workflow=record.workflow, workflow_id=record.workflow_id, run_id=record.run_id
     )
-    execution.note, execution.closed = document.note, record.status
+    execution.note, execution.closed, execution.ended = document.note, record.status, True
     return execution
 
 

@@ -173,7 +173,7 @@ async def hand_over(store: Store, session: str, claimed: ClaimedTask, name: str,
 def _is_closed(execution: Execution | None, document: Document | None) -> bool:
     if document is not None:
         return not document.open
-    return execution is not None and bool(execution.closed)
+    return execution is not None and execution.ended
 
 
 def _run_id(deliveries: list[Delivery], execution: Execution | None, document: Document | None) -> str:
