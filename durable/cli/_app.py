@@ -105,7 +105,10 @@ def run(argv: Sequence[str] | None = None) -> int:
             args=None if argv is None else list(argv), prog_name="durable", standalone_mode=False, obj=settings
         )
     except click.ClickException as error:
-        error.show()
+        if type(error) is click.ClickException:  # one of ours: a line, as for any other error
+            click.secho(settings.redacted(f"durable: {error.message}"), fg="red", err=True)
+        else:
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("durable: interrupted", err=True)

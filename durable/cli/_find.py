@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ._module import load, workflows_of
+from ._module import is_module_here, load, workflows_of
 
 if TYPE_CHECKING:
     from ..author import Workflow
@@ -41,6 +41,30 @@ def workflow_of(target: str) -> "Workflow[..., Any]":
     if not isinstance(found, Workflow):
         raise click.UsageError(f"{target!r} is no workflow; {workflows_of(module)}")
     return cast("Workflow[..., Any]", found)
+
+
+def workflow_or_name(target: str) -> "Workflow[..., Any] | str":
+    """Return the workflow `MODULE:NAME`, or `target` itself if it is the name of one that is served elsewhere.
+
+    Raises `click.UsageError` if it is a module of the working directory instead: such a run would wait for ever.
+    """
+    from ..author import Workflow
+
+    if ":" in target:
+        return workflow_of(target)
+    if not is_module_here(target):
+        return target
+    try:
+        module, _ = load(target)
+    except click.ClickException:
+        return target
+    known = [value for value in vars(module).values() if isinstance(value, Workflow)]
+    named = next((one for one in cast("list[Workflow[..., Any]]", known) if one.name == target), None)
+    if known and named is None:
+        raise click.UsageError(
+            f"{target!r} is a module: name a workflow of it, as MODULE:WORKFLOW; {workflows_of(module)}"
+        )
+    return named or target
 
 
 def _collect(values: Iterable[object], served: Served, *, strict: bool) -> None:

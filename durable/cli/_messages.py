@@ -51,7 +51,9 @@ def cancel_command(settings: Settings, workflow_id: str, run_id: str | None, as_
 @click.pass_obj
 def terminate_command(settings: Settings, workflow_id: str, reason: str, run_id: str | None, as_json: bool) -> None:
     """End the run ID at once: its code does not run any more."""
-    _tell(settings, workflow_id, run_id, lambda handle: handle.terminate(reason), "terminated", as_json=as_json)
+    _tell(
+        settings, workflow_id, run_id, lambda handle: handle.terminate(reason), "termination requested", as_json=as_json
+    )
 
 
 @click.command("retry")

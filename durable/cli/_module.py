@@ -28,7 +28,10 @@ class BrokenModuleError(click.ClickException):
         """Print where in their code it happened, and what."""
         frames = traceback.extract_tb(self._error.__traceback__)
         theirs = [frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)]
-        click.echo("".join(traceback.format_list(theirs)).rstrip(), err=True, file=file)
+        lines = traceback.format_list(theirs)
+        if isinstance(self._error, SyntaxError):  # its place is in the error, not in a frame
+            lines += traceback.format_exception_only(self._error)[:-1]
+        click.echo("".join(lines).rstrip(), err=True, file=file)
         click.secho(f"durable: {self.message}", fg="red", err=True, file=file)
 
 
@@ -50,6 +53,12 @@ def load(target: str) -> tuple[ModuleType, object]:
             raise click.UsageError(f"the module {module_name!r} has no {name!r}; {workflows_of(module)}")
         found = getattr(found, part)
     return module, found
+
+
+def is_module_here(name: str) -> bool:
+    """Return whether `name` is a module in the working directory. Imports nothing."""
+    path = Path(os.getcwd(), *name.split("."))
+    return path.with_name(f"{path.name}.py").is_file() or (path / "__init__.py").is_file()
 
 
 def workflows_of(module: ModuleType) -> str:

@@ -86,7 +86,11 @@ def release_command(settings: Settings, task_ids: tuple[str, ...], as_json: bool
 def discard_command(settings: Settings, task_ids: tuple[str, ...], yes: bool, as_json: bool) -> int:
     """Give parked tasks up: in each one's run, the activity fails."""
     if not yes:
-        click.confirm(f"Let {len(task_ids)} activities fail in their runs?", abort=True, err=True)
+        click.confirm(
+            f"Let {'this activity fail in its run' if len(task_ids) == 1 else f'these {len(task_ids)} activities fail in their runs'}?",
+            abort=True,
+            err=True,
+        )
 
     async def work(client: "Client") -> int:
         return await client.parked.discard(*task_ids)

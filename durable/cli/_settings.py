@@ -45,6 +45,7 @@ class Settings:
 
         Raises `StoreError` if there is no store yet and none should be made: a look at nothing must not leave a file behind.
         """
+        self._refuse_memory()
         if not creates:
             self._refuse_missing_file()
 
@@ -55,6 +56,22 @@ class Settings:
                 return await work(client)
 
         return asyncio.run(main())
+
+    @property
+    def shown_store(self) -> str:
+        """The store's URL without any password."""
+        from ..stores import _url
+
+        return _url.without_password(self.store)
+
+    def _refuse_memory(self) -> None:
+        from ..stores import _url
+
+        if _url.parse(self.store).scheme == "memory":
+            raise StoreError(
+                f"the store {self.store!r} is in the memory of one process and ends with this command: nobody else would "
+                'see a run of it; name a file with --store or DURABLE_STORE, like "sqlite:///durable.db"'
+            )
 
     def _refuse_missing_file(self) -> None:
         from ..stores import _url

@@ -1,12 +1,14 @@
 """`durable start`: start a run, and wait for it if asked."""
 
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._clock import SystemClock
-from ._find import workflow_of
+from ..errors import RunAlreadyOpenError
+from ._find import workflow_or_name
 from ._output import as_json, print_json
 from ._settings import Settings, json_option, store_option
 from ._values import arguments_of, duration, value_of
@@ -39,17 +41,25 @@ def start_command(settings: Settings, /, workflow: str, args: tuple[str, ...], *
     Each of ARGS is read as JSON if it is JSON and fits the declared type, else as text. Without a module, WORKFLOW is
     the name that a worker somewhere knows.
     """
-    target: Any = workflow_of(workflow) if ":" in workflow else workflow
+    target: Any = workflow_or_name(workflow)
     values = [value_of(text) for text in args] if isinstance(target, str) else arguments_of(target, args)
     settings.with_client(lambda client: _start(client, target, values, options), creates=True)
 
 
 async def _start(client: "Client", target: Any, values: list[Any], options: dict[str, Any]) -> None:
     name = target if isinstance(target, str) else target.name
-    chosen: dict[str, Any] = {"id": options["workflow_id"] or f"{name}-{SystemClock().new_id()}"}
+    given: str | None = options["workflow_id"]
+    chosen: dict[str, Any] = {"id": f"{name}-{SystemClock().new_id()}" if given is None else given}
     chosen |= {key: options[key] for key in ("queue", "run_timeout") if options[key] is not None}
     start: Callable[..., Awaitable[Handle[Any]]] = client.start(target, **chosen)
-    handle = await start(*values)
+    try:
+        handle = await start(*values)
+    except RunAlreadyOpenError as error:
+        open_run: Handle[Any] = error.handle
+        raise click.ClickException(
+            f"a run of workflow id {open_run.workflow_id!r} is open (run {open_run.run_id}); "
+            f"look at it with `durable show {shlex.quote(open_run.workflow_id)}`, or take another --id"
+        ) from error
     shown = {"workflow_id": handle.workflow_id, "run_id": handle.run_id}
     if not options["wait"]:
         if options["as_json"]:

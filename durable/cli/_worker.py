@@ -49,24 +49,32 @@ def worker_command(
     )
     served = served_by(target)
     if processes > 1:
-        click.echo(f"{processes} worker processes, {_summary(served, queue)}", err=True)
+        settings.with_client(_no_work, creates=True)  # what is wrong with the store is said once, not by each process
+        click.echo(f"{processes} worker processes on {settings.shown_store}, {_summary(served, queue)}", err=True)
         return asyncio.run(supervise(_child_command(settings, target, queue, concurrency, verbose=verbose), processes))
     if parent_fd is not None:
         _stop_with_parent(parent_fd)
     options: dict[str, Any] = {"queue": queue}
     if concurrency is not None:
         options["max_concurrent_activities"] = concurrency
-    settings.with_client(lambda client: _serve(client, served, options, queue), creates=True)
+    settings.with_client(
+        lambda client: _serve(client, served, options, f"on {settings.shown_store}, {_summary(served, queue)}"),
+        creates=True,
+    )
     return OK
 
 
-async def _serve(client: "Client", served: Served, options: dict[str, Any], queue: str) -> None:
+async def _serve(client: "Client", served: Served, options: dict[str, Any], summary: str) -> None:
     from durable import Worker
 
     worker = Worker(client, workflows=served.workflows, activities=served.activities, **options)
-    click.echo(f"worker {os.getpid()}: {_summary(served, queue)}", err=True)
+    click.echo(f"worker {os.getpid()}: {summary}", err=True)
     await worker.run()
     click.echo(f"worker {os.getpid()}: stopped", err=True)
+
+
+async def _no_work(_client: "Client") -> None:
+    """Open the store and close it again."""
 
 
 def _summary(served: Served, queue: str) -> str:

@@ -101,7 +101,7 @@ class Handle(Generic[R_co]):
         reply_id = self._line.clock.new_id()
         document = await self._document()
         message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id)
-        answer = await self._ask(what, message, reply_id, document, timeout)
+        answer = await self._ask(f"{what} of {self.workflow_id!r}", message, reply_id, document, timeout)
         if answer.result is msgspec.UNSET:
             raise InternalError(f"the answer of {what} holds nothing")
         return self._line.codec.decode(from_raw(answer.result), known.type, what=f"the answer of {what}")
@@ -127,7 +127,7 @@ class Handle(Generic[R_co]):
         request, reply_id = self._request(request_id), self._line.clock.new_id()
         document = await self._document()
         message = RetryRun(run_id=document.id, request=request, reply=reply_id)
-        await self._ask("the request to retry", message, reply_id, document, timeout)
+        await self._ask(f"the request to retry {self.workflow_id!r}", message, reply_id, document, timeout)
 
     async def describe(self) -> RunDescription:
         """Return what is known of the run: its status, whether it is stuck and why, its times."""
@@ -164,12 +164,12 @@ class Handle(Generic[R_co]):
         answer = await self._line.reply(reply_id, timeout_s)
         if answer is None:
             raise RequestTimeoutError(
-                f"no worker answered {what} of {self.workflow_id!r} within {timeout_s:g} s; "
+                f"no worker answered {what} within {timeout_s:g} s; "
                 f"is one running for workflow {document.kind!r} on task queue {document.inbox!r}?"
             )
         if answer.failure is not None:
             failure = Failure.from_wire(answer.failure)
-            raise RequestFailedError(f"{what} of {self.workflow_id!r} failed: {failure.message}") from exception_of(
+            raise RequestFailedError(f"{what} failed: {failure.message}") from exception_of(
                 failure, self._expected.raises, self._line.codec
             )
         return answer

@@ -9,6 +9,9 @@ from ..errors import StoreUrlError
 from ._rules import PARTITIONS_MAX
 
 _USERINFO = re.compile(r"(?<=//)[^/?#]*@")
+# In a URL of another kind all up to the last "@" may be one, however few slashes or how odd a password was typed.
+_ANY_USERINFO = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:/+)?).+@")
+_FILES = ("sqlite:", "memory:")  # what follows is a path or a name, which may hold an "@"
 _SECRETS = re.compile(r"(?i)([?&](?:password|passwd|pass|secret|token|key)=)[^&#]*")
 EXPECTED = 'expected "memory:", "memory:name", "sqlite:///relative.db" or "sqlite:////absolute.db"'
 
@@ -49,7 +52,11 @@ class StoreUrl:
 
 def without_password(url: str) -> str:
     """Return `url` as it may be shown: no user, no password, no secret option."""
-    return _SECRETS.sub(r"\1***", _USERINFO.sub(lambda found: "***@" if found[0] != "@" else "@", url))
+    if url.lower().startswith(_FILES):
+        shown = _USERINFO.sub(lambda found: "***@" if found[0] != "@" else "@", url)
+    else:
+        shown = _ANY_USERINFO.sub(r"\1***@", url)
+    return _SECRETS.sub(r"\1***", shown)
 
 
 def parse(url: object) -> StoreUrl:

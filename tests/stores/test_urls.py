@@ -128,3 +128,25 @@ async def test_another_distribution_can_register_a_scheme(tmp_path: Path, monkey
     async with open_store("memory:") as ours:
         assert ours.url == "memory:"
     sys.modules.pop("other_store", None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis:/me:hunter2@host", "redis:me:hunter2@host", "me:hunter2@host/0", "redis://me:hun/hunter2@host",
+        "http://me:hun?hunter2@host", "redis://me:hun@hunter2@host",
+    ],
+)  # fmt: skip
+async def test_a_password_is_hidden_in_a_mistyped_url_too(url: str) -> None:
+    """Most wrong URLs are typed in a hurry: a slash too few, a password that was not quoted."""
+    with pytest.raises(StoreUrlError) as caught:
+        await open_store(url)
+    assert "hunter2" not in str(caught.value)
+    assert "***@host" in str(caught.value)
+
+
+async def test_an_at_sign_in_a_path_is_no_password(tmp_path: Path) -> None:
+    """The file that is named in an error is the one that was asked for."""
+    url = f"sqlite:///{tmp_path}/me@home/x.db"
+    with pytest.raises(StoreUrlError, match="me@home"):
+        await open_store(url)
