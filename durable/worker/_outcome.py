@@ -11,16 +11,15 @@ import msgspec
 from .._log import ActivityEnded, ActivityTask
 from ..author._activity_context import ActivityContext
 from ..codec import failure_of
-from ..errors import CodecError
 from ..history import to_raw
 from ._plans import Plan
 
 
 def returned(plan: Plan, task: ActivityTask, context: ActivityContext, value: Any) -> ActivityEnded:
-    """Return the message for an attempt that returned `value`; one that cannot be recorded is a failure, not to be retried."""
+    """Return the message for an attempt that returned `value`; one that cannot be recorded is a failure. Never raises."""
     try:
         raw = to_raw(plan.signature.encode_result(plan.codec, value, what=plan.what_result))
-    except CodecError as error:
+    except Exception as error:  # a codec's bug too: whatever it is, the attempt must have an end
         return failed(plan, task, context, error)
     return ActivityEnded(run_id=task.run_id, id=task.id, attempt=task.attempt, result=raw)
 

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from durable import RetryPolicy, activity, proxy, workflow
+from durable import Client, RetryPolicy, Worker, activity, proxy, workflow
+from durable.codec import JsonCodec, Payload
 from durable.errors import ActivityError, EncodeError, RunFailedError
 from tests.worker.cpu import Odd, halve, vanish
 from tests.worker.harness import history_types, serving, until
@@ -198,3 +200,48 @@ async def test_a_task_that_cancels_itself_fails() -> None:
 
     async with serving(workflows=[run_it], activities=[cancel_itself]) as client:
         assert "not by its worker" in await client.execute(run_it)()
+
+
+class Broken(JsonCodec):
+    """A codec that raises what no codec should."""
+
+    def encode(self, value: Any, hint: Any, *, what: str) -> Payload:
+        """Refuse every result."""
+        if what.startswith("the result of"):
+            raise ZeroDivisionError("a bug in the codec")
+        return super().encode(value, hint, what=what)
+
+
+@pytest.mark.parametrize("mode", ["async", "thread"])
+async def test_whatever_keeps_a_result_from_being_written_fails_its_attempt(mode: str) -> None:
+    """Else the attempt would never end: its run would wait for ever, and its slot be gone."""
+    calls = 0
+
+    async def fetch_async() -> int:
+        nonlocal calls
+        calls += 1
+        return 1
+
+    def fetch_in_thread() -> int:
+        nonlocal calls
+        calls += 1
+        return 1
+
+    fetch = activity(name="fetch")(fetch_async if mode == "async" else fetch_in_thread)
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await proxy("fetch", retry=RetryPolicy(max_attempts=2, initial_interval=0.001))()
+        except ActivityError as error:
+            raise ValueError(repr(error.__cause__)) from None
+        return ""
+
+    async with (
+        Client.connect("memory:", codec=Broken()) as client,
+        Worker(client, workflows=[run_it], activities=[fetch], max_concurrent_activities=1),
+    ):
+        handle = await client.start(run_it)()
+        with pytest.raises(RunFailedError, match="a bug in the codec"):
+            await handle.result(timeout=10)
+    assert calls == 2
