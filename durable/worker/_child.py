@@ -153,8 +153,10 @@ class _Child:
 
 def serve(connection: Connection, codec: Codec) -> None:
     """Run orders from `connection` until its other end closes."""
-    # Ctrl-C reaches the whole group of the terminal. It is the parent who decides what that means for running activities.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches the whole group of the terminal, a service manager's SIGTERM each process of the service. It is the
+    # parent who decides what that means for running activities; it ends this process by SIGKILL, or by closing the pipe.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     child = _Child(connection, codec)
     child.send(Ready())
     threading.Thread(target=child.listen, name="durable-listen", daemon=True).start()

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
@@ -66,6 +68,9 @@ class ProcessPool:
         self._all: set[_ChildProcess] = set()
         self._numbers = 0
         self._closed = False
+        # The children ignore SIGTERM, by which `multiprocessing` would end them at the exit of a program that did not close us.
+        self._at_exit = partial(self.close, kill=True)
+        atexit.register(self._at_exit)
 
     def next_number(self) -> int:
         """Return a number for an order, unique in this pool."""
@@ -83,6 +88,7 @@ class ProcessPool:
 
     def close(self, *, kill: bool = False) -> None:
         """End the children: idle ones at once, busy ones with their job, or now if `kill`. Does not wait."""
+        atexit.unregister(self._at_exit)
         with self._lock:
             self._closed = True
             children, self._idle = list(self._all), []
@@ -114,6 +120,7 @@ class _ChildProcess:
         self._sending = threading.Lock()
         self._connection: Connection | None = None
         self._process: SpawnProcess | None = None
+        self._killed = False
         threading.Thread(target=self._run, name="durable-child", daemon=True).start()
 
     def take(self, job: Job | None) -> None:
@@ -133,7 +140,8 @@ class _ChildProcess:
                 self._sending.release()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, or as soon as it has started."""
+        self._killed = True
         process = self._process
         if process is not None:
             with suppress(ValueError):  # closed: it has ended
@@ -187,6 +195,8 @@ class _ChildProcess:
             process.start()
             theirs.close()  # so that its end is seen here when the child dies
             self._process = process
+            if self._killed:
+                self.kill()
             ready: Ready = self._connection.recv()
             assert isinstance(ready, Ready)
         return self._connection

@@ -1,6 +1,7 @@
 """A program for `test_stopping`: a worker on a memory store, told by signals what to do. Prints what happens, line by line.
 
 Arguments: the mode of the activity ("async", "thread" or "process"), and whether it ends by itself ("ends") or not ("hangs").
+One in a process ends once the file exists that is the third argument.
 """
 
 import asyncio
@@ -8,10 +9,11 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 from durable import Client, Worker, activity, activity_info, heartbeat, workflow
 
-MODE, MANNER = sys.argv[1:3]
+MODE, MANNER, ENDING = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 
 
 def say(text: str) -> None:
@@ -54,9 +56,11 @@ def work_in_thread() -> str:
 def work_in_process() -> str:
     say("started")
     try:
-        while True:
+        while MANNER == "hangs" or not ENDING.exists():
             heartbeat()
             time.sleep(0.005)
+        say("ending")
+        return "result"
     except asyncio.CancelledError:
         say("cancelled")
         raise

@@ -51,10 +51,10 @@ class Program:
 
 
 @contextmanager
-def program(mode: str, manner: str) -> Iterator[Program]:
+def program(mode: str, manner: str, ending: Path = Path("nowhere")) -> Iterator[Program]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), mode, manner],
+        [sys.executable, str(PROGRAM), mode, manner, str(ending)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -309,3 +309,53 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"  # a zombie has ended, and waits for whoever adopted it
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the children by /proc")
+def test_a_signal_to_the_whole_group_lets_activities_in_processes_end(tmp_path: Path) -> None:
+    """Service managers send SIGTERM to each process of a service: it is the worker who decides what that means for its children."""
+    with program("process", "ends", tmp_path / "ending") as running:
+        assert running.line() == "started"
+        (child,) = running.children()
+        running.send(signal.SIGTERM)
+        os.kill(child, signal.SIGTERM)
+        assert running.line() == "workflows handed over"
+        (tmp_path / "ending").touch()
+        lines = ["ending", "tasks []", "counts 0 0", "inbox 1, running", "handlers restored True", "ended"]
+        assert running.lines() == lines
+
+
+EXITS = """
+import asyncio, sys
+from durable import Client, Worker, proxy, workflow
+from tests.worker.cpu import until_cancelled
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+
+@workflow
+async def run_it() -> None:
+    await proxy(until_cancelled)(folder)
+
+async def main() -> None:
+    client = await Client.connect("memory:")
+    await Worker(client, workflows=[run_it], activities=[until_cancelled]).__aenter__()
+    await client.start(run_it)()
+    while not (folder / "started").exists():
+        await asyncio.sleep(0.01)
+
+if __name__ == "__main__":
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())  # and nothing is closed
+"""
+
+
+def test_a_program_that_does_not_close_its_worker_still_ends(tmp_path: Path) -> None:
+    """Its child processes do not keep it."""
+    script = tmp_path / "exits.py"
+    script.write_text(EXITS)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])}
+    ended = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], env=environment, timeout=30, capture_output=True
+    )
+    assert (tmp_path / "started").exists(), ended.stderr
