@@ -8,7 +8,7 @@ from hashlib import blake2b
 from ..._log import ended_entry_id, outgoing_key, task_id
 from ...errors import DurableError
 from ...history import WIRE
-from ...stores import Commit, Lease
+from ...stores import Commit, Entry, Lease
 from ...stores.memory import State
 from ._runs import RunModel
 
@@ -16,10 +16,13 @@ _EVER_MS, _ALL = 10**15, 10**9
 
 
 class Checker:
-    """Follows all commits of a simulation. What is wrong goes to `broken(invariant, text)`."""
+    """Follows all commits of a simulation. What is wrong goes to `broken(invariant, text)`.
 
-    def __init__(self, state: State, broken: Callable[[str, str], None]) -> None:
-        self._state, self._broken = state, broken
+    `early_ms` is how much earlier than it is due a timer may fire.
+    """
+
+    def __init__(self, state: State, broken: Callable[[str, str], None], *, early_ms: int = 0) -> None:
+        self._state, self._broken, self._early_ms = state, broken, early_ms
         self.runs: dict[str, RunModel] = {}
         self._epochs: dict[tuple[int, str], int] = {}
         self._consumed: dict[int, str] = {}  # by seq: the id of the commit
@@ -34,6 +37,15 @@ class Checker:
             if lease.epoch <= self._epochs.get(place, 0):
                 self._broken("1 single writer", f"the lease of {place} was given out again as epoch {lease.epoch}")
             self._epochs[place] = lease.epoch
+
+    def arrives(self, entry: Entry) -> None:
+        """A message comes to an inbox: one of another run must be in that run's history."""
+        run_id, _, number = entry.id.removesuffix("/out").rpartition("/")
+        if not entry.id.endswith("/out") or not number.isdecimal():
+            return  # a caller's; nobody but users makes up their ids
+        run = self.runs.get(run_id)
+        if run is None or int(number) not in run.asked:
+            self._broken("3 outbox", f"the message {entry.id!r} was sent, and no commit asked for it")
 
     def before_commit(self, commits: Sequence[Commit]) -> None:
         """Remember what a refused commit must leave as it is."""
@@ -64,7 +76,7 @@ class Checker:
                 self._broken("2 atomic", f"message {seq} was consumed by commit {earlier} and again by {commit.id}")
         touched = set[str]()
         for append in commit.appends:
-            run = self.runs.setdefault(append.stream, RunModel(append.stream, lease.partition))
+            run = self.runs.setdefault(append.stream, RunModel(append.stream, lease.partition, early_ms=self._early_ms))
             touched.add(append.stream)
             if run.seq != append.expected:
                 self._broken(

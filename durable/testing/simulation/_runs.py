@@ -29,7 +29,10 @@ from ...history import (
 
 @dataclass(slots=True)
 class RunModel:
-    """A run as its events tell it. `add` returns what is wrong with an event in this place, or ""."""
+    """A run as its events tell it. `add` returns what is wrong with an event in this place, or "".
+
+    `early_ms` is how much earlier than it is due a timer may fire: not at all, unless the clock goes back.
+    """
 
     run_id: str
     partition: int
@@ -37,11 +40,13 @@ class RunModel:
     seq: int = 0
     closed: str = ""
     activities: dict[int, int] = field(default_factory=dict[int, int])  # the current attempt of each pending one
-    timers: set[int] = field(default_factory=set[int])
+    timers: dict[int, int] = field(default_factory=dict[int, int])  # when each pending one is due
     outgoing: set[int] = field(default_factory=set[int])
+    asked: set[int] = field(default_factory=set[int])  # messages to other runs, delivered ones too
     ended: set[int] = field(default_factory=set[int])  # activities, local ones too, whose outcome is recorded
     signals: list[str] = field(default_factory=list[str])  # request ids, in order
     cancelled: bool = False
+    early_ms: int = 0
 
     def add(self, event: Event) -> str:
         """Take the next event."""
@@ -68,12 +73,19 @@ class RunModel:
                 self.cancelled = True
             case ExternalSignalRequested() | ExternalCancelRequested():
                 self.outgoing.add(event.id)
+                self.asked.add(event.id)
             case ExternalDelivered() | ExternalFailed():
-                return _taken(self.outgoing, event)
+                if event.id not in self.outgoing:
+                    return _not_pending(event)
+                self.outgoing.discard(event.id)
             case TimerStarted():
-                self.timers.add(event.id)
+                self.timers[event.id] = event.due_ms
             case TimerFired() | TimerCancelled():
-                return _taken(self.timers, event)
+                due_ms = self.timers.pop(event.id, None)
+                if due_ms is None:
+                    return _not_pending(event)
+                if isinstance(event, TimerFired) and event.at < due_ms - self.early_ms:
+                    return f"the timer {event.id} fired {due_ms - event.at} ms early"
             case _:
                 return self._add_activity(event)
         return ""
@@ -87,8 +99,13 @@ class RunModel:
                     return f"a retry of attempt {event.attempt} of activity {event.id}, which is not pending"
                 self.activities[event.id] = event.attempt + 1
             case ActivityCompleted() | ActivityFailed():
-                if self.activities.pop(event.id, None) is None:
+                attempt = self.activities.pop(event.id, None)
+                if attempt is None:
                     return f"an outcome of activity {event.id}, which is not pending"
+                if attempt != event.attempt:
+                    return (
+                        f"the outcome of attempt {event.attempt} of activity {event.id}, which is at attempt {attempt}"
+                    )
                 self.ended.add(event.id)
             case ActivityCancelRequested():
                 if self.activities.pop(event.id, None) is None:
@@ -102,9 +119,5 @@ class RunModel:
         return ""
 
 
-def _taken(pending: set[int], event: Event) -> str:
-    number: int = getattr(event, "id")  # noqa: B009 - every event that comes here has one
-    if number not in pending:
-        return f"a {type(event).__name__} of command {number}, which is not pending"
-    pending.discard(number)
-    return ""
+def _not_pending(event: Event) -> str:
+    return f"a {type(event).__name__} of command {getattr(event, 'id', '?')}, which is not pending"

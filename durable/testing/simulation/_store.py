@@ -69,8 +69,8 @@ class StoreWorld(Protocol):
         """These leases were given out."""
         ...
 
-    def sent(self, entry: Entry, document: Document) -> None:
-        """This entry was acknowledged to its sender."""
+    def arrives(self, entry: Entry) -> None:
+        """This entry comes to an inbox now."""
         ...
 
 
@@ -163,6 +163,7 @@ class FaultyStore:
         """See `Store`."""
 
         def apply() -> Awaitable[Document]:
+            self._world.arrives(entry)
             return self._real.send(partition, entry, id=id, closed_too=closed_too)
 
         async def again() -> None:
@@ -173,7 +174,6 @@ class FaultyStore:
                 pass  # nobody waits for the answer
 
         document = await self._call("send", apply, data=entry.data)
-        self._world.sent(entry, document)
         if id is not None and self._chance.random() < self._world.chaos.repeat:
             self._world.run_later(self._chance.random() * 10, again)
         return document

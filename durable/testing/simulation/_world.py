@@ -10,7 +10,7 @@ from typing import Any
 from ..._runtime.entropy import RunRandom, run_random
 from ...client import Client
 from ...errors import StoreError
-from ...stores import Commit, Document, Entry, Lease
+from ...stores import Commit, Entry, Lease
 from ...stores.memory import MemoryStore, State
 from ...worker import Worker
 from ._chaos import CALM, Chaos, drawn
@@ -25,6 +25,7 @@ from ._store import FaultyStore
 
 CALM_S_MAX = 900.0  # virtual: once nothing goes wrong any more, everything must have ended within
 CLIENTS = 3
+EVER_MS = 10**15
 
 
 class Slot:
@@ -52,7 +53,8 @@ class World:
         self.state = State(1 + int(4 * chance.random()))
         self._clock = SimulatedClock(self.loop, self._new_chance("store", seed))
         self.store = MemoryStore(self.state, self._clock, "memory:simulation")
-        self.checker = Checker(self.state, self.broken)
+        goes_back = self._chaos_s > 0 and self.chaos.step_every_s > 0
+        self.checker = Checker(self.state, self.broken, early_ms=EVER_MS if goes_back else 0)
         self.problems: list[tuple[str, str]] = []
         self.effects: dict[str, int] = {}
         self._over: asyncio.Future[None] = self.loop.create_future()
@@ -98,8 +100,9 @@ class World:
         """See `StoreWorld`."""
         self.checker.acquired(leases)
 
-    def sent(self, entry: Entry, document: Document) -> None:
+    def arrives(self, entry: Entry) -> None:
         """See `StoreWorld`."""
+        self.checker.arrives(entry)
 
     def run_later(self, delay_s: float, work: Callable[[], Awaitable[object]]) -> None:
         """See `StoreWorld`."""
