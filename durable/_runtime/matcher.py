@@ -7,7 +7,7 @@ replayed; anything else is a `NonDeterminismError` that shows both sides.
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from ..errors import NonDeterminismError
 from ..history import CommandEvent, Event, PatchMarked, tag_of
@@ -100,10 +100,13 @@ def describe(event: Event) -> str:
 
 def nondeterminism_in(error: BaseException) -> NonDeterminismError | None:
     """Return the `NonDeterminismError` in `error`, itself or a member of its group: that is no failure of the run's own."""
-    if isinstance(error, BaseExceptionGroup):
-        members: tuple[BaseException, ...] = error.exceptions
-        return next((found for found in map(nondeterminism_in, members) if found is not None), None)
+    if _is_group(error):
+        return next((found for found in map(nondeterminism_in, error.exceptions) if found is not None), None)
     return error if isinstance(error, NonDeterminismError) else None
+
+
+def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
 
 
 def source_line() -> str:

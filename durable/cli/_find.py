@@ -58,8 +58,8 @@ def workflow_or_name(target: str) -> "Workflow[..., Any] | str":
         module, _ = load(target)
     except click.ClickException:
         return target
-    known = [value for value in vars(module).values() if isinstance(value, Workflow)]
-    named = next((one for one in cast("list[Workflow[..., Any]]", known) if one.name == target), None)
+    known: dict[str, Workflow[..., Any]] = {one.name: one for one in vars(module).values() if isinstance(one, Workflow)}
+    named = known.get(target)
     if known and named is None:
         raise click.UsageError(
             f"{target!r} is a module: name a workflow of it, as MODULE:WORKFLOW; {workflows_of(module)}"
