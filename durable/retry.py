@@ -34,7 +34,7 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         seconds(self.initial_interval, what="initial_interval")
         seconds(self.maximum_interval, what="maximum_interval")
-        if self.coefficient < 1:
+        if not self.coefficient >= 1:  # not `< 1`: NaN is neither
             raise ValueError(f"coefficient: expected at least 1, got {self.coefficient!r}")
         if self.max_attempts is not None and self.max_attempts < 1:
             raise ValueError(f"max_attempts: expected at least 1 or None for no limit, got {self.max_attempts!r}")
@@ -51,8 +51,10 @@ class RetryPolicy:
         """Return the pause after the failed `attempt` (1, 2, ...) in ms; `jitter` in [0, 1) shortens it."""
         longest = seconds(self.maximum_interval)
         first = seconds(self.initial_interval)
-        # The exponent is bounded so that an endless policy does not overflow a float at attempt 1,024.
-        pause = min(first * self.coefficient ** min(attempt - 1, 64), longest)
+        try:
+            pause = min(first * float(self.coefficient) ** (attempt - 1), longest) if first else 0.0
+        except OverflowError:  # an endless policy gets there: with the default coefficient, at attempt 1,025
+            pause = longest
         return round(pause * (1 - self.jitter * jitter) * 1000)
 
     def gives_up(self, attempt: int, types: Sequence[str]) -> bool:
