@@ -280,12 +280,17 @@ class Runner:
                 self._modes.stop(attempt, now=True)
                 self._linger(attempt)
                 self._settle(attempt, timed_out(attempt))
+                self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
 
     def _out_of_patience(self, attempt: Attempt) -> None:
         if attempt.job is not None:
             self._modes.stop(attempt, now=True)
-        elif self._running.get(attempt.key) is attempt and attempt.verdict in ("attempt", "heartbeat"):
-            logger.warning("activity %s goes on although its time is up and it was cancelled", attempt.plan.name)
+            return
+        logger.warning(
+            "activity %s (task %s) goes on although it was told to stop; it keeps its slot until it ends",
+            attempt.plan.name, attempt.key,
+        )  # fmt: skip
+        if self._running.get(attempt.key) is attempt and attempt.verdict in ("attempt", "heartbeat"):
             self._linger(attempt)
             self._settle(attempt, timed_out(attempt))
 

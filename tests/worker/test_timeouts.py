@@ -170,3 +170,29 @@ async def test_a_local_activity_has_its_time_limit_too() -> None:
 
     async with serving(workflows=[run_it], activities=[wait]) as client:
         assert await client.execute(run_it)() == "TimeoutError"
+
+
+async def test_a_thread_that_goes_on_after_its_time_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It keeps its slot: with enough of them the worker runs no more activities in threads, which nobody could explain."""
+    monkeypatch.setattr(_runner, "_PATIENCE_S", 0.01)
+    release = threading.Event()
+
+    @activity(timeout="20 ms", retry=ONCE)
+    def block() -> None:
+        release.wait(20)
+
+    @workflow
+    async def run_it() -> str:
+        try:
+            await block()
+        except ActivityTimeoutError as error:
+            return error.kind
+        return ""
+
+    async with serving(workflows=[run_it], activities=[block], max_threads=1) as client:
+        assert await client.execute(run_it)() == "attempt"
+        await until(lambda: "keeps its slot" in caplog.text)
+        assert "activity block" in caplog.text
+        release.set()
