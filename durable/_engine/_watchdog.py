@@ -16,6 +16,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from .. import _limits
@@ -28,6 +30,8 @@ OnBlocked = Callable[[str, str], None]
 POLL_S = 0.25  # four looks a second cost nothing to speak of, and a step of 2 s is noticed before 2.5 s
 WALL_FACTOR = 5  # a machine with five times the load that it can carry is still not blamed on the workflow
 INTERRUPT_FACTOR = 2  # the first limit only reports: the stack is in the log before the step is torn down
+
+_ENGINE, _PACKAGE = str(Path(__file__).parent), str(Path(__file__).parents[1])
 
 _log = logging.getLogger("durable.engine")
 
@@ -166,7 +170,7 @@ class Watchdog:
 
     def _report(self, label: str, used: float) -> None:
         frame = sys._current_frames().get(self._watched)
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        stack = _stack_of_their_code(frame)
         self.blocked += 1
         _log.error(
             "workflow %s blocks its worker: its code has used %.1f s of %s without an await. All other runs of this worker "
@@ -179,13 +183,27 @@ class Watchdog:
     def _shoot(self, label: str, number: int, used: float) -> None:
         with self._shooting:
             self._shot = (
-                f"the code of workflow {label} used {used:.1f} s of {self._unit} without an await and was broken off; "
-                "move the work into an activity"
+                # No measured time: the text is kept as why the run is stuck, and is news only if it differs.
+                f"the code of workflow {label} used more than {self._limit_s * self._patience * INTERRUPT_FACTOR:g} s of "
+                f"{self._unit} without an await and was broken off; move the work into an activity"
             )
             if self._label is None or self._number != number:
                 self._shot = ""  # it ended just now
                 return
             _set_async_exception(self._watched, StepInterrupt)
+
+
+def _stack_of_their_code(frame: FrameType | None) -> str:
+    """Return the stack of `frame` from where the engine hands over to code that is not ours; all of it if it never does."""
+    if frame is None:
+        return ""
+    stack, inside = traceback.extract_stack(frame), False
+    for place, entry in enumerate(stack):
+        if entry.filename.startswith(_ENGINE):
+            inside = True
+        elif inside and not entry.filename.startswith(_PACKAGE):
+            return "".join(traceback.format_list(stack[place:]))
+    return "".join(traceback.format_list(stack))
 
 
 def _set_async_exception(thread: int, kind: type[BaseException] | None) -> None:

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable
 
 from .. import _limits, telemetry
+from ..codec import Failure
 from ..errors import NameTakenError, StaleLeaseError, UnreadMessagesError, WrongSequenceError
-from ..history import RunStarted
+from ..history import Event, RunFailed, RunStarted, RunTimedOut
 from ..stores import Store
 from .cache import ExecutionCache
 from .commits import Committer, Prepared, Stepped
+from .execution import Execution
 from .owned import Owned
 
 _log = logging.getLogger("durable.engine")
@@ -89,3 +91,19 @@ def _count(stepped: Stepped) -> None:
             telemetry.run_started(execution.spec.name)
         if stepped.decision.closed:
             telemetry.run_closed(execution.spec.name, stepped.decision.closed)
+            _log_close(execution.spec.name, execution, events[-1])
+
+
+def _log_close(workflow: str, execution: Execution, close: Event) -> None:
+    """Log the end of a run that somebody may have to look at."""
+    if isinstance(close, RunFailed):
+        failure = Failure.from_wire(close.failure)
+        kind = failure.type.removeprefix("builtins.")
+        _log.warning(
+            "%s %r (run %s) failed: %s: %s", workflow, execution.workflow_id, execution.run_id, kind, failure.message
+        )  # fmt: skip
+    elif isinstance(close, RunTimedOut):
+        _log.warning(
+            "%s %r (run %s) reached its time limit of %g s",
+            workflow, execution.workflow_id, execution.run_id, close.timeout_ms / 1000,
+        )  # fmt: skip

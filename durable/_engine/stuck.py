@@ -22,7 +22,7 @@ from .._log import (
     task_id,
 )
 from ..codec import default_codec, failure_of
-from ..errors import ClaimLostError, HistoryError, RequestFailedError, StoreError
+from ..errors import ClaimLostError, DurableError, HistoryError, InternalError, RequestFailedError, StoreError
 from ..history import (
     ActivityRetryScheduled,
     ActivityScheduled,
@@ -67,7 +67,9 @@ class Stuck:
             note = ""  # the store's trouble is not the run's: it is logged, and no record is written
             _log.warning("workflow id %r could not be loaded, trying again: %s", mailbox.name, error)
         elif mailbox.noted != note:
-            _log.error("workflow id %r is stuck: %s", mailbox.name, note, exc_info=error)
+            # An error of ours says all that helps. The stack is that of the engine; only what nobody foresaw needs it.
+            foreseen = isinstance(error, DurableError) and not isinstance(error, InternalError)
+            _log.error("workflow id %r is stuck: %s", mailbox.name, note, exc_info=None if foreseen else error)
             telemetry.run_stuck(type(error).__name__)
         ours = not isinstance(error, StoreError)
         try:

@@ -19,7 +19,7 @@ from ._keeper import Keeper
 from ._runner import Runner
 from ._settings import Settings
 from ._slots import Slots
-from ._unknown import Offer, session_groups, watch_for_unknown
+from ._unknown import Offer, session_groups, watch_for_waiting
 
 if TYPE_CHECKING:
     from .._engine import Engine
@@ -78,7 +78,7 @@ class Life:
         shares = self._engine is not None
         for mode in ("async", "thread", "process"):
             start(f"claims-{mode}", runner.claim(mode, shares=shares))
-        start("unknown", watch_for_unknown(self._store, settings.queue, runner.known))
+        start("waiting", watch_for_waiting(self._store, settings.queue, runner.known))
         logger.info(
             "worker %s started on %s: queue %s, %d workflows, %d activities",
             self.session, self._store.url, settings.queue, len(settings.workflows), len(settings.activities),
@@ -117,7 +117,12 @@ class Life:
             logger.warning("%s again: stopping now, without waiting for activities", name)
             self.hurry()
         else:
-            logger.info("%s: stopping; running activities have %g s to end", name, self._settings.grace_s)
+            running = self._runner.running
+            logger.log(
+                logging.WARNING if running else logging.INFO,
+                "%s: stopping; %d running activities have %g s to end; a second signal stops them at once",
+                name, running, self._settings.grace_s,
+            )  # fmt: skip
             self.tell()
 
     def hurry(self) -> None:

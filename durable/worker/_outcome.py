@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +16,10 @@ from ..author._activity_context import ActivityContext
 from ..codec import failure_of
 from ..history import to_raw
 from ._plans import Plan
+
+logger = logging.getLogger("durable.worker")
+
+_FRAME = re.compile(r'File "(.*)", line (\d+), in (.*)')
 
 
 def returned(plan: Plan, task: ActivityTask, context: ActivityContext, value: Any) -> ActivityEnded:
@@ -41,6 +48,23 @@ def failed(
         timeout=timeout,
         details=said if said is not None else msgspec.UNSET,
     )
+
+
+def log_failure(task: ActivityTask, failure: Mapping[str, Any]) -> None:
+    """Log a failed attempt: what failed, for which run, why and where. The traceback is in the history.
+
+    One that was declared, or says itself that a repeat is of no use, is an answer that the workflow counts on: that is no
+    warning. Whether another attempt follows is the engine's decision, by the policy of the call.
+    """
+    level = logging.INFO if failure.get("retryable") is False else logging.WARNING
+    if logger.isEnabledFor(level):
+        kind = str(failure.get("type", "")).removeprefix("builtins.")
+        frames = _FRAME.findall(str(failure.get("traceback", "")))
+        place = " ({}:{} in {})".format(*frames[-1]) if frames else ""
+        logger.log(
+            level, "activity %s #%d of %s failed, attempt %d: %s: %s%s",
+            task.activity, task.id, task.workflow_id, task.attempt, kind, failure.get("message", ""), place,
+        )  # fmt: skip
 
 
 def perform(plan: Plan, task: ActivityTask, context: ActivityContext, args: Any, kwargs: Any) -> ActivityEnded | None:

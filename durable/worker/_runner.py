@@ -17,7 +17,7 @@ from ._claims import Claimer
 from ._deadlines import Deadlines
 from ._delivery import Delivery
 from ._modes import Modes, timed_out
-from ._outcome import failed
+from ._outcome import failed, log_failure
 from ._plans import Plan
 from ._progress import Progress
 from ._slots import Mode, Slots
@@ -193,6 +193,8 @@ class Runner:
         """The outcome of `attempt` is known: report it. Its slot is free once its code has ended and the outcome is on its way."""
         claimed = attempt.claimed
         del self._running[attempt.key]
+        if ended is not None and ended.failure is not None:
+            log_failure(attempt.task, ended.failure)
         if attempt.writer is not None:
             self._progress.end(attempt)
         if claimed is None:
@@ -302,6 +304,11 @@ class Runner:
         return not self._running and not self._delivery.under_way
 
     @property
+    def running(self) -> int:
+        """How many activities run here."""
+        return len(self._running)
+
+    @property
     def known(self) -> frozenset[str]:
         """The names of the activities that run here."""
         return frozenset(self._plans)
@@ -347,7 +354,7 @@ class Runner:
         stopped = list(self._running.values())
         if stopped:
             names = sorted({attempt.plan.name for attempt in stopped})
-            logger.warning("%d activities did not stop and are left alone: %s", len(stopped), ", ".join(names))
+            logger.warning("%d running activities did not stop and are left alone: %s", len(stopped), ", ".join(names))
         ids = [each.key for each in stopped if each.claimed is not None]
         self._running.clear()
         self._lingering.update(stopped)

@@ -1,4 +1,4 @@
-"""Reports tasks that wait for an activity that no worker knows."""
+"""Reports tasks that wait for somebody: for a worker that knows their activity, or, if they are parked, for a person."""
 
 from __future__ import annotations
 
@@ -30,22 +30,35 @@ def session_groups(queue: str) -> tuple[str, str]:
     return f"engine/{queue}", f"activities/{queue}"
 
 
-async def watch_for_unknown(store: Store, queue: str, known: Set[str]) -> None:
-    """Log one warning for each activity that tasks of `queue` wait for and that no live worker offers. Until cancelled."""
+async def watch_for_waiting(store: Store, queue: str, known: Set[str]) -> None:
+    """Report what waits in `queue`, each thing once. Until cancelled."""
     reported: set[str] = set()
     while (pause_s := store.clock.upkeep_s(_INTERVAL_S)) is not None:
         try:
-            for kind, count in (await unknown_tasks(store, queue, known)).items():
-                if kind not in reported:
-                    reported.add(kind)
-                    logger.warning(
-                        "%d tasks of queue %s wait for activity %s, which no running worker knows; "
-                        "they wait until one does: is it missing in `activities`, or was it renamed?",
-                        count, queue, kind,
-                    )  # fmt: skip
+            await report_waiting(store, queue, known, reported)
         except StoreError as error:
-            logger.debug("could not look for tasks of unknown activities: %s", error)
+            logger.debug("could not look for tasks that wait: %s", error)
         await store.clock.sleep(pause_s)
+
+
+async def report_waiting(store: Store, queue: str, known: Set[str], reported: set[str]) -> None:
+    """Log each activity that tasks of `queue` wait for and that no live worker offers, and each parked task; not those `reported`."""
+    for kind, count in (await unknown_tasks(store, queue, known)).items():
+        if kind not in reported:
+            reported.add(kind)
+            logger.warning(
+                "%d tasks of queue %s wait for activity %s, which no running worker knows; "
+                "they wait until one does: is it missing in `activities`, or was it renamed?",
+                count, queue, kind,
+            )  # fmt: skip
+    for info in await store.inspect.tasks(queue=queue, parked=True, limit=_TASKS_MAX):
+        if info.task.id not in reported:
+            reported.add(info.task.id)
+            logger.error(
+                "task %s of queue %s (activity %s) is parked, and its run waits for you: %s; "
+                "see `durable parked inspect`, then release or discard it",
+                info.task.id, queue, info.task.kind, info.parked,
+            )  # fmt: skip
 
 
 async def unknown_tasks(store: Store, queue: str, known: Set[str]) -> dict[str, int]:
