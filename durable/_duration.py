@@ -45,7 +45,7 @@ def optional_ms(value: Duration | None, *, what: str) -> int | None:
 
 def _parsed(text: str, what: str) -> float:
     total, position = 0.0, 0
-    for part in iter(lambda: _PART.match(text, position), None):
+    while (part := _PART.match(text, position)) is not None:
         unit = part[2].lower()
         scale = _UNITS_S.get(unit, _UNITS_S.get(unit.removesuffix("s")))
         if scale is None:

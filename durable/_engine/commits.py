@@ -169,7 +169,7 @@ class Committer:
                 return answers
             except StoreError as error:
                 if not error.retryable:
-                    return [error] * len(commits)
+                    return [error for _ in commits]
                 pause = RESEND_S[min(attempt, len(RESEND_S) - 1)]
                 attempt += 1
                 _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
