@@ -169,7 +169,8 @@ class Committer:
                 return answers
             except StoreError as error:
                 if not error.retryable:
-                    return [error for _ in commits]
+                    refused: list[Exception | None] = [error for _ in commits]
+                    return refused
                 pause = RESEND_S[min(attempt, len(RESEND_S) - 1)]
                 attempt += 1
                 _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
