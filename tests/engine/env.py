@@ -82,6 +82,7 @@ class Engines:
         self.store, self.clock = store, clock
         self.client = Client(store)
         self.live: dict[str, tuple[Engine, list[asyncio.Task[Any]], Hands]] = {}
+        self.spins = SPINS
         self._names = 0
 
     # --- engines
@@ -165,7 +166,7 @@ class Engines:
 
     async def settle(self) -> None:
         """Let everything happen that needs no time to pass."""
-        for _ in range(SPINS):
+        for _ in range(self.spins):
             await asyncio.sleep(0)
 
     async def advance(self, duration: float | str) -> None:

@@ -92,6 +92,7 @@ def test_what_is_kept_in_memory_does_not_show(program: Program, happens: list[st
 
     async def run(cache_runs: int) -> list[Any]:
         async with engines(partitions=1) as env:
+            env.spins = 300  # without a cache each event costs the loading of the run, whose turns of the loop add up
             return shape(await finished(env, program, happens, cache_runs=cache_runs))
 
     histories = [asyncio.run(run(size)) for size in (0, 1, 100)]
