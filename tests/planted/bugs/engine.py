@@ -1,0 +1,256 @@
+"""Bugs in the engine and what is below it: decisions, ownership, replay."""
+# ruff: noqa: E501, ISC004 - the texts of other files, as they stand there
+
+from ..harness import Look, Planted
+
+ENGINE, RUNTIME = "durable/_engine/", "durable/_runtime/"
+SIMULATE = (Look("simulate"),)
+
+BUGS = [
+    Planted(
+        "What was read is acknowledged in a commit of its own, before the history is written",
+        ENGINE + "commits.py",
+        (
+            (
+                "        commits = [prepared.commit for prepared in batch]\n        attempt = 0\n",
+                "        commits = [prepared.commit for prepared in batch]\n        attempt = 0\n"
+                "        acks = [Commit(c.lease, c.id + '/read', consumed=c.consumed) for c in commits]\n"
+                "        for commit in commits:\n            commit.consumed = []\n"
+                "        try:\n            await self._store.commit(acks)\n        except StoreError:\n            pass\n",
+            ),
+        ),
+        SIMULATE,
+        quick=True,
+    ),
+    Planted(
+        "A commit whose outcome is unknown is sent again under a new id",
+        ENGINE + "commits.py",
+        (
+            (
+                "                attempt += 1\n",
+                "                attempt += 1\n"
+                "                commits = [__import__('dataclasses').replace(c, id=f'{c.id}/{attempt}') for c in commits]\n",
+            ),
+        ),
+        SIMULATE,
+        quick=True,
+    ),
+    Planted(
+        "Two commits of one partition are under way at once",
+        ENGINE + "commits.py",
+        (("                await asyncio.wait(before)\n", "                pass\n"),),
+        (Look("simulate:4", budget=100),),
+    ),
+    Planted(
+        "A refused commit takes the messages with it that it was made of",
+        ENGINE + "completion.py",
+        (("        stepped.mailbox.deliveries[:0] = stepped.deliveries\n", ""),),
+        SIMULATE,
+    ),
+    Planted(
+        "A run is stepped while its last step is on its way to the store",
+        ENGINE + "owned.py",
+        (("            mailbox.busy = True\n", ""),),
+        SIMULATE,
+    ),
+    Planted(
+        "A new owner does not read the timers that are there",
+        ENGINE + "owned.py",
+        (
+            (
+                "        self.horizon_ms = 0  # dues up to here are known\n        self.refresh_ms = 0 ",
+                "        self.horizon_ms = FOREVER_MS  # dues up to here are known\n        self.refresh_ms = FOREVER_MS ",
+            ),
+        ),
+        SIMULATE,
+        quick=True,
+    ),
+    Planted(
+        "Timers fire 200 ms early",
+        ENGINE + "owned.py",
+        (
+            (
+                "        while self._heap and self._heap[0][0] <= now_ms:\n",
+                "        while self._heap and self._heap[0][0] <= now_ms + 200:\n",
+            ),
+        ),
+        SIMULATE,
+    ),
+    Planted(
+        "The cache keeps the executions of a partition that was lost",
+        ENGINE + "cache.py",
+        (("if owner == partition]", "if owner < 0]"),),
+        SIMULATE,
+    ),
+    Planted(
+        "Local results are dropped when their partition is lost",
+        ENGINE + "engine.py",
+        (
+            (
+                "            deliveries, mailbox.deliveries = mailbox.deliveries, []\n",
+                "            deliveries = list[Delivery]()\n",
+            ),
+        ),
+        (Look("simulate:4", budget=100),),
+    ),
+    Planted(
+        "Messages to other runs are sent before the commit that asks for them",
+        ENGINE + "engine.py",
+        (
+            (
+                "            answers = await self._committer.send(batch)\n",
+                "            for prepared in batch:\n                self._spawn(self._relay(prepared.owned, prepared.commit.outgoing))\n"
+                "            answers = await self._committer.send(batch)\n",
+            ),
+            ("            if refusal is None and prepared.commit.outgoing:\n", "            if False:\n"),
+        ),
+        (Look("simulate", "3 outbox"),),
+        quick=True,
+    ),
+    Planted(
+        "What an earlier owner did not get to send is forgotten",
+        ENGINE + "engine.py",
+        (
+            (
+                "            self._owned[lease.partition] = owned = Owned(lease)\n            self._spawn(self._relay(owned))\n",
+                "            self._owned[lease.partition] = owned = Owned(lease)\n",
+            ),
+        ),
+        SIMULATE,
+    ),
+    Planted(
+        "A signal that comes twice is recorded twice",
+        ENGINE + "step.py",
+        (("    if run is not None and not run.signals.knows(message.request):\n", "    if run is not None:\n"),),
+        (Look("simulate:4", "4 delivery order", 30), Look("executions:drops_repeats")),
+        quick=True,
+    ),
+    Planted(
+        "The late result of an earlier attempt counts for the one that runs",
+        ENGINE + "step.py",
+        ((" or (attempt is not None and command.attempt != attempt):\n", ":\n"),),
+        (Look("simulate", "4 delivery order"), Look("executions:has_a_sound_history")),
+        quick=True,
+    ),
+    Planted(
+        "The task of a cancelled activity stays in its queue",
+        ENGINE + "effects.py",
+        (("        decision.drop_task(task_id(run.run_id, command.id, command.attempt))\n", ""),),
+        SIMULATE,
+    ),
+    Planted(
+        "The timer that was cancelled stays in the store",
+        ENGINE + "effects.py",
+        (('        decision.drop_due(f"{run.run_id}/{command.id}/timer")\n', "        pass\n"),),
+        SIMULATE,
+    ),
+    Planted(
+        "The time limit of a run is not set",
+        ENGINE + "effects.py",
+        (
+            (
+                "    if started.timeout_ms is not None:\n",
+                "    if started.timeout_ms is None:\n        return\n    if started.timeout_ms < 0:\n",
+            ),
+        ),
+        (Look("simulate", budget=100, finds=False), Look("executions:ends_in_time")),
+    ),
+    Planted(
+        "An activity is tried once more than its policy says",
+        ENGINE + "retries.py",
+        (
+            (
+                "    counted = command.attempt - command.attempts_before\n",
+                "    counted = command.attempt - command.attempts_before - 1\n",
+            ),
+        ),
+        (Look("simulate", budget=100, finds=False), Look("executions:gives_up_in_time")),
+    ),
+    Planted(
+        "After a replay, a retried activity is at its first attempt again",
+        RUNTIME + "replay.py",
+        (("            run.note(event)\n        else:\n", "            run.events_seen += 1\n        else:\n"),),
+        SIMULATE,
+    ),
+    Planted(
+        "A retry does not count the attempt",
+        RUNTIME + "run.py",
+        (
+            (
+                "                command.attempt = event.attempt + 1\n",
+                "                command.attempt = event.attempt\n",
+            ),
+        ),
+        SIMULATE,
+    ),
+    Planted(
+        "The replay of a cancellation asks for it anew",
+        RUNTIME + "commands/activity.py",
+        (
+            (
+                "        if not run.matcher.replaying:\n            run.emit(ActivityCancelRequested(at=run.now_ms, id=self.id))\n            run.given_up.append(self)\n",
+                "        run.given_up.append(self)\n        if not run.matcher.replaying:\n            run.emit(ActivityCancelRequested(at=run.now_ms, id=self.id))\n",
+            ),
+        ),
+        SIMULATE,
+    ),
+    Planted(
+        "The random numbers of a run depend on the time",
+        RUNTIME + "run.py",
+        (
+            (
+                "            self._random = run_random(self.run_id)\n",
+                "            self._random = run_random(f\"{self.run_id}/{__import__('time').time_ns()}\")\n",
+            ),
+        ),
+        (Look("deterministic:pack", budget=200),),
+    ),
+    Planted(
+        "Signals are read last in, first out",
+        RUNTIME + "signals.py",
+        (
+            (
+                "        return buffer.popleft() if buffer else None\n",
+                "        return buffer.pop() if buffer else None\n",
+            ),
+        ),
+        (Look("simulate", budget=100, finds=False), Look("executions:keeps_the_order")),
+    ),
+    Planted(
+        "The note of why a run was stuck is never cleared",
+        ENGINE + "commits.py",
+        (('            note="" if clears else None,\n', "            note=None,\n"),),
+        (Look("simulate", finds=False, budget=50),),
+        remark="nothing gets stuck in a simulation; `tests/invariants/test_08_stuck_runs.py` finds it",
+    ),
+    Planted(
+        "A worker gives up on an outcome that it could not write at once",
+        "durable/worker/_delivery.py",
+        (
+            (
+                '                logger.warning("%s could not be written, next try in %g s: %s", what, pause_s, error)\n',
+                '                return logger.warning("%s could not be written: %s", what, error)\n',
+            ),
+        ),
+        (Look("simulate:4", budget=150),),
+        remark="mostly the task is handed back as one that nobody runs, and runs again; here that happened until it was parked",
+    ),
+    Planted(
+        "A client that repeats its signal takes a new request id",
+        "durable/client/_line.py",
+        (
+            (
+                "            return await self.insist(lambda: self.store.send(self.partition, entry, id=run_id, closed_too=closed_too))\n",
+                "            return await self.insist(lambda: self.store.send(self.partition, message_entry(self.clock.new_id(), self.workflow_id,"
+                " __import__('msgspec').structs.replace(message, request=self.clock.new_id()) if request else message), id=run_id, closed_too=closed_too))\n",
+            ),
+        ),
+        SIMULATE,
+    ),
+    Planted(
+        "A client whose signal has arrived is told that the run is closed",
+        "durable/client/_line.py",
+        (("            if recorded:\n", "            if recorded and not request:\n"),),
+        (Look("simulate:4", budget=100),),
+    ),
+]
