@@ -98,9 +98,8 @@ def _log_close(workflow: str, execution: Execution, close: Event) -> None:
     """Log the end of a run that somebody may have to look at."""
     if isinstance(close, RunFailed):
         failure = Failure.from_wire(close.failure)
-        kind = failure.type.removeprefix("builtins.")
         _log.warning(
-            "%s %r (run %s) failed: %s: %s", workflow, execution.workflow_id, execution.run_id, kind, failure.message
+            "%s %r (run %s) failed: %s: %s", workflow, execution.workflow_id, execution.run_id, failure.short_type, failure.message
         )  # fmt: skip
     elif isinstance(close, RunTimedOut):
         _log.warning(

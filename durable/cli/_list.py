@@ -1,11 +1,12 @@
 """`durable list`: which runs there are."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ._filters import filter_options
-from ._output import fields, print_json, print_table, short, when
+from ._output import fields, print_json, print_table, short, terminal_columns, when
 from ._settings import Settings, json_option, store_option
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ COLORS = {
     "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "yellow",
     "timed_out": "red", "continued_as_new": "blue", "stuck": "magenta",
 }  # fmt: skip
+
+_COLUMNS = ("workflow id", "workflow", "status", "queue", "started", "closed")
 
 
 @click.command("list")
@@ -36,14 +39,26 @@ def list_command(settings: Settings, /, limit: int, count: bool, as_json: bool, 
     if as_json:
         print_json([fields(run) for run in runs])
         return
-    columns = ("workflow id", "workflow", "status", "queue", "started", "closed")
-    print_table(columns, [_row(run) for run in runs], empty="no runs found")
+    rows = [_row(run) for run in runs]
+    shown = _columns_that_fit(rows)
+    print_table([_COLUMNS[n] for n in shown], [[row[n] for n in shown] for row in rows], empty="no runs found")
     if len(runs) == limit:
         click.echo(f"only the newest {limit} are shown; --limit shows more", err=True)
 
 
 async def _list(client: "Client", limit: int, filters: dict[str, Any]) -> "list[RunDescription]":
     return await client.list(limit=limit, **filters)
+
+
+def _columns_that_fit(rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Return the columns that the terminal has room for: without the end, and the queue, rather than all of them folded."""
+    width, shown = terminal_columns(), list(range(len(_COLUMNS)))
+    needed = [max(len(str(cell)) for cell in column) for column in zip(_COLUMNS, *rows, strict=True)]
+    for dropped in (_COLUMNS.index("closed"), _COLUMNS.index("queue")):
+        if width is None or sum(needed[n] for n in shown) + 3 * len(shown) <= width:
+            break
+        shown.remove(dropped)
+    return shown
 
 
 def _row(run: "RunDescription") -> tuple[Any, ...]:

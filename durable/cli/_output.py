@@ -60,8 +60,12 @@ def console() -> "Console":
     """Return a console on standard output. Into a pipe it prints plain, unwrapped lines."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    return Console(file=sys.stdout, width=None if terminal else 240, highlight=False, soft_wrap=not terminal)
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def terminal_columns() -> int | None:
+    """Return how wide the terminal is; None if standard output is none, and lines may be as long as they are."""
+    return console().width if sys.stdout.isatty() else None
 
 
 def table(*columns: str) -> "Table":
@@ -76,16 +80,32 @@ def table(*columns: str) -> "Table":
 
 
 def print_table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]", *, empty: str) -> None:
-    """Print a table; if there are no rows, print `empty` to standard error."""
+    """Print a table; if there are no rows, print `empty` to standard error. Into a pipe each row is one line."""
     from rich.text import Text
 
-    result = table(*columns)
-    for row in rows:
-        result.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    if result.row_count:
+    every = list(rows)
+    if not every:
+        click.echo(empty, err=True)
+    elif sys.stdout.isatty():
+        result = table(*columns)
+        for row in every:
+            result.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
         console().print(result)
     else:
-        click.echo(empty, err=True)
+        _print_plain(columns, [[" ".join(str(cell).split()) for cell in row] for row in every])
+
+
+def _print_plain(columns: Sequence[str], rows: "Sequence[Sequence[str]]") -> None:
+    """Print a table for programs such as `grep`: no folded cell, nothing behind the last one. It is quick at any length."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    lines = [columns, *rows]
+    padded = [
+        "   ".join(cell + " " * (w - cell_len(cell)) for cell, w in zip(line, widths, strict=True)) for line in lines
+    ]
+    padded.insert(1, "─" * (sum(widths) + 3 * (len(widths) - 1)))
+    click.echo("".join(f"\n {line.rstrip()}" for line in padded).removeprefix("\n") + "\n")
 
 
 def when(moment: datetime | None) -> str:

@@ -1,16 +1,19 @@
 """`durable parked`: tasks that were taken out of their queue, since they killed their worker each time."""
 
 import dataclasses
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ._exit import NOT_FOUND, OK
-from ._output import fields, print_json, print_table, short
+from ._output import fields, print_json, print_table, short, when
 from ._settings import Settings, json_option, store_option
 
 if TYPE_CHECKING:
     from durable import Client
+
+_LISTED = ("id", "workflow_id", "activity", "args", "deliveries", "parked")
 
 
 @click.group("parked")
@@ -36,9 +39,8 @@ def list_command(settings: Settings, queue: str | None, as_json: bool) -> None:
     if as_json:
         print_json(tasks)
         return
-    columns = sorted({name for task in tasks for name in task}, key=_order)
-    rows = [tuple(short(str(task.get(name, "")), 60) for name in columns) for task in tasks]
-    print_table(columns, rows, empty="no parked tasks")
+    rows = [tuple(short(str(task[name]), 60) for name in _LISTED) for task in tasks]
+    print_table([name.replace("_", " ") for name in _LISTED], rows, empty="no parked tasks")
 
 
 @parked_command.command("inspect")
@@ -59,7 +61,7 @@ def inspect_command(settings: Settings, task_id: str, as_json: bool) -> int:
         print_json(plain(task))
     else:
         for name, value in sorted(plain(task).items(), key=lambda item: _order(item[0])):
-            click.echo(f"{name:>14}  {value}")
+            click.echo(f"{name:>14}  {when(value) if isinstance(value, datetime) else value}")
     return OK
 
 

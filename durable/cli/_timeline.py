@@ -81,9 +81,11 @@ def failure_text(failure: Any) -> str:
     parts: list[str] = []
     while isinstance(failure, dict):
         failure = cast("dict[str, Any]", failure)
-        name = str(failure.get("type", "failure")).removeprefix("builtins.")
+        name = str(failure.get("type", "failure")).removeprefix("builtins.").removeprefix("durable.errors.")
         message = short(str(failure.get("message", "")), 200)
-        parts.append(f"{name}: {message}" if message else name)
+        text = f"{name}: {message}" if message else name
+        if not (parts and parts[-1].endswith(text)):  # an `ActivityError` quotes its cause
+            parts.append(text)
         failure = failure.get("cause")
     return ", caused by ".join(parts)
 

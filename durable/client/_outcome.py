@@ -73,7 +73,7 @@ def _error(codec: Codec, document: Document, expected: Expected, close: Close) -
     ids = {"workflow_id": document.name, "run_id": document.id}
     if isinstance(close, RunFailed):
         failure = Failure.from_wire(close.failure)
-        message = f"{which} failed: {failure.type}: {failure.message}"
+        message = f"{which} failed: {failure.short_type}: {failure.message}"
         error = RunFailedError(message, **ids)
         error.__cause__ = exception_of(failure, expected.raises, codec)
         return error

@@ -45,6 +45,11 @@ class Failure:
     retry_after_ms: int | None = None
     payload: Any = None
 
+    @property
+    def short_type(self) -> str:
+        """The type as people call it: of a built-in class or one of ours, without its module."""
+        return self.type.removeprefix("builtins.").removeprefix("durable.errors.")
+
     def as_wire(self) -> dict[str, Any]:
         """Return the failure as JSON data; what is empty is left out."""
         wire: dict[str, Any] = {"type": self.type, "message": self.message, "bases": list(self.bases)}

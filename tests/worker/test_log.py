@@ -56,7 +56,7 @@ async def test_each_failed_attempt_is_a_warning_with_its_run_and_its_place(caplo
     assert first.endswith(" in charge)")
     assert __file__ in first
     assert "attempt 2: ConnectionError" in second
-    assert run.startswith(f"paying 'o-1' (run {run_id}) failed: durable.errors.ActivityError: activity 'charge' failed")
+    assert run.startswith(f"paying 'o-1' (run {run_id}) failed: ActivityError: activity 'charge' failed")
 
 
 async def test_a_declared_error_of_an_activity_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:

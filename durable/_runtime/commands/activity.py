@@ -106,7 +106,7 @@ def _error(run: Run, call: ActivityCall, event: ActivityFailed) -> BaseException
         return cause
     kind: type[ActivityError] = ActivityTimeoutError if event.timeout else ActivityError
     error = kind(
-        f"activity {call.name!r} failed at attempt {event.attempt}: {failure.type}: {failure.message}",
+        f"activity {call.name!r} failed at attempt {event.attempt}: {failure.short_type}: {failure.message}",
         activity=call.name,
         attempt=event.attempt,
     )
