@@ -169,8 +169,7 @@ class Committer:
                 return answers
             except StoreError as error:
                 if not error.retryable:
-                    refused: list[Exception | None] = [error for _ in commits]
-                    return refused
+                    return all_refused(batch, error)
                 pause = RESEND_S[min(attempt, len(RESEND_S) - 1)]
                 attempt += 1
                 _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
@@ -179,9 +178,9 @@ class Committer:
                 Exception
             ) as error:  # a bug: how far it came is unknown, and the runs are loaded anew as after a refusal
                 _log.exception("a commit failed")
-                answers = [error] * len(commits)
-                await self._unclaim_refused(batch, answers)
-                return answers
+                unknown: list[Exception | None] = [error] * len(commits)
+                await self._unclaim_refused(batch, unknown)
+                return unknown
 
     async def _unclaim_refused(self, batch: Sequence[Prepared], answers: Sequence[Exception | None]) -> None:
         """Set free what a commit may have claimed although its repeat was refused.
@@ -219,3 +218,8 @@ class Committer:
         not_before_ms = self._store.now_ms() + pause_ms
         for due in prepared.fired:
             prepared.owned.set_due(replace(due, due_ms=max(due.due_ms, not_before_ms)))
+
+
+def all_refused(batch: Sequence[Prepared], error: Exception) -> list[Exception | None]:
+    """Return `error` as the answer for each commit of `batch`."""
+    return [error for _ in batch]
