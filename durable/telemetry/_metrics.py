@@ -18,14 +18,18 @@ from opentelemetry import metrics
 
 _meter = metrics.get_meter("durable")
 
-_runs_started = _meter.create_counter("durable.runs.started", unit="{run}", description="runs that took their first step")
+_runs_started = _meter.create_counter(
+    "durable.runs.started", unit="{run}", description="runs that took their first step"
+)
 _runs_closed = _meter.create_counter("durable.runs.closed", unit="{run}", description="runs that ended")
 _runs_stuck = _meter.create_counter("durable.runs.stuck", unit="{run}", description="runs that could not be stepped")
 _replays = _meter.create_counter("durable.replays", unit="{replay}", description="runs loaded from their history")
 _replayed = _meter.create_counter("durable.replayed.events", unit="{event}", description="events replayed")
 _commits = _meter.create_counter("durable.commits", unit="{commit}", description="commits of partitions")
 _commit_s = _meter.create_histogram("durable.commit.duration", unit="s", description="time of one call to the store")
-_attempts = _meter.create_counter("durable.activity.attempts", unit="{attempt}", description="activity attempts that ended")
+_attempts = _meter.create_counter(
+    "durable.activity.attempts", unit="{attempt}", description="activity attempts that ended"
+)
 
 
 def run_started(workflow: str) -> None:

@@ -57,7 +57,10 @@ class Round:
 
 async def run_engine(path: Path, *, runs: int, length: int, at_once: int, synchronous: str) -> float:
     """Return the activities a second of `runs` chains, `at_once` at a time, on a new file at `path`."""
-    async with Client.connect(f"sqlite:///{path}?synchronous={synchronous}") as client, Worker(client, workflows=[chain], activities=[step]):
+    async with (
+        Client.connect(f"sqlite:///{path}?synchronous={synchronous}") as client,
+        Worker(client, workflows=[chain], activities=[step]),
+    ):
         await client.execute(chain, id="warm-up")(length)
         slots = asyncio.Semaphore(at_once)
 

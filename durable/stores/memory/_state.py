@@ -74,7 +74,9 @@ class Partition:
     """What one partition holds, with its indexes."""
 
     documents: dict[str, Document] = field(default_factory=dict[str, Document])
-    ids_of: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # ids by name, in the order of their creation
+    ids_of: dict[str, list[str]] = field(
+        default_factory=dict[str, list[str]]
+    )  # ids by name, in the order of their creation
     open_id: dict[str, str] = field(default_factory=dict[str, str])  # by name
     streams: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
     inboxes: dict[str, dict[int, InboxEntry]] = field(default_factory=dict[str, dict[int, InboxEntry]])

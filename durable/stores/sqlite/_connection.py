@@ -83,3 +83,12 @@ def check_file(path: Path) -> None:
         start = file.read(len(_MAGIC))
     if start and start != _MAGIC:
         raise StoreFormatError(f"{path} is no SQLite database (it starts with {start!r}); it was not touched")
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Return which file is at `path`, by its device and number; None if there is none, or it cannot be told."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -8,10 +8,10 @@ from functools import partial, wraps
 from typing import TypeVar, cast
 
 from ..._clock import Clock
-from ...errors import DurableError, InternalError
+from ...errors import DurableError, InternalError, StoreUnavailableError
 from .._protocol import Entry, inbox_topic
 from .._watch import Topics
-from ._connection import Options, check_file, connect, patiently
+from ._connection import Options, check_file, connect, file_at, patiently
 from ._errors import is_of_one_call, mapped
 from ._lane import Call, Lane, Pair
 from ._schema import prepare
@@ -118,6 +118,7 @@ class Writer(Lane):
         super().__init__(f"durable writer of {options.path}")
         self._options, self._clock, self._topics = options, clock, topics
         self.partitions = 0
+        self._file: tuple[int, int] | None = None  # which file it is, wherever it is moved
         self._connection: sqlite3.Connection
         self._cursor: sqlite3.Cursor
         self._version: int = 0  # SQLite's number of the last commit of others that was seen
@@ -141,6 +142,7 @@ class Writer(Lane):
             self._connection = patiently(lambda: connect(self._options, reads_only=False), self._options, self._clock)
             try:
                 self.partitions = prepare(self._connection, self._options, self._clock)
+                self._file = file_at(self._options.path)
                 self._cursor = self._connection.cursor()
                 self._version, self._news = self._data_version(), self._last_number()
             except BaseException:
@@ -196,6 +198,12 @@ class Writer(Lane):
         return answers
 
     def _in_transaction(self, tx: Tx, calls: Sequence[Call]) -> list[object]:
+        # A file that is moved or removed takes writes as before, and what they acknowledge is lost to everybody else.
+        if file_at(self._options.path) != self._file:
+            raise StoreUnavailableError(
+                f"{self._options.path} was moved, removed or replaced while it was in use: put it back, or restart this "
+                "process on the right file. Nothing was written"
+            )
         patiently(lambda: self._cursor.execute("BEGIN IMMEDIATE"), self._options, self._clock)
         try:
             answers = self._run(tx, calls)

@@ -67,7 +67,12 @@ class DocumentTests(Base):
         """`create`: the latest is the one created last: clocks differ, so its id and its time may be the smaller ones."""
         lease = await lease_for(store)
         await store.create(P, document("d-09"), entry())
-        await applied(store, lease, documents=[DocumentUpdate("d-09", NAME, closes=True)], consumed=[(await inbox_of(store))[0].seq])
+        await applied(
+            store,
+            lease,
+            documents=[DocumentUpdate("d-09", NAME, closes=True)],
+            consumed=[(await inbox_of(store))[0].seq],
+        )
         second = replace(document("d-01", request="r-2"), created_ms=document().created_ms - 5)
         created = await store.create(P, second, entry("e-2"))
         assert created == replace(second, created_ms=document().created_ms + 1)
