@@ -6,6 +6,6 @@ BATCH_MESSAGES_MAX = 1_000  # messages read and stepped at once: bounds a commit
 HISTORY_PAGE_EVENTS = 2_000  # events read at once while replaying: bounds memory, not length
 TASK_DELIVERIES_MAX = 5  # a task that killed its worker this often is parked, where people can see and release it
 LEASE_TTL_MS = 5_000  # failover takes at most twice this; renewed every fifth of it
-CACHE_RUNS_MAX = 10_000  # live executions a worker keeps; a miss costs one replay
+CACHE_RUNS_MAX = 2_000  # live executions a worker keeps: a miss costs one replay, a full garbage collection the longer a pause the more there are
 STEP_CPU_S_MAX = 2.0  # a step is pure computation: past this it is reported as blocked
 STUCK_RETRY_MS_MIN, STUCK_RETRY_MS_MAX = 1_000, 60_000  # backoff between attempts to step a stuck run
