@@ -147,6 +147,10 @@ def activity_options(
     raises: Sequence[type[BaseException]],
 ) -> ActivityOptions:
     """Return the options with every value checked. Raises `ValueError`, `TypeError` or `InvalidIdError` naming the value."""
+    if isinstance(raises, type):
+        raise TypeError(
+            f"raises: expected a list of exception classes, got {raises!r}; write raises=[{raises.__name__}]"
+        )
     for error in raises:
         if not _is_exception_class(error):
             raise TypeError(f"raises: expected exception classes, got {error!r}")

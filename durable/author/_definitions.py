@@ -26,12 +26,16 @@ def checked_function(fn: object, what: str) -> Callable[..., Any]:
         raise DefinitionError(f"@{what} needs a function, got {fn!r} of type {type(fn).__name__}")
     if target.__name__ == "<lambda>":
         raise DefinitionError(
-            f"a lambda cannot be a {what}: it has no name to record; write a def ({describe(target)})"
+            f"a lambda cannot be {_a(what)}: it has no name to record; write a def ({describe(target)})"
         )
     if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
-        raise DefinitionError(f"a generator cannot be a {what}: {describe(target)}; return a list, or use signals")
+        raise DefinitionError(f"a generator cannot be {_a(what)}: {describe(target)}; return a list, or use signals")
     assert callable(fn)
     return fn
+
+
+def _a(what: str) -> str:
+    return f"an {what}" if what[0] in "aeiou" else f"a {what}"
 
 
 def checked_workflow_function(fn: object) -> Callable[..., Any]:

@@ -89,6 +89,7 @@ def test_an_async_cpu_bound_activity_is_refused() -> None:
         ({"timeout": "soon"}, ValueError, "timeout: cannot read 'soon'"),
         ({"total_timeout": "3 fortnights"}, ValueError, "unknown unit 'fortnights'"),
         ({"retry": 3}, TypeError, "retry: expected a RetryPolicy, got 3"),
+        ({"raises": ValueError}, TypeError, "write raises=\\[ValueError\\]"),
         ({"raises": ["ValueError"]}, TypeError, "raises: expected exception classes"),
         ({"raises": [KeyboardInterrupt]}, TypeError, "raises: expected exception classes"),
     ],

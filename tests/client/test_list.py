@@ -91,6 +91,10 @@ async def test_a_stuck_run_says_why(client: Client) -> None:
 @pytest.mark.parametrize(
     ("filters", "says"),
     [
+        ({"workflow": 3}, "workflow: expected a workflow or its name, got 3"),
+        ({"id_prefix": 3}, "id_prefix: expected text, got 3"),
+        ({"started_before": "yesterday"}, "started_before: expected a datetime with a time zone, got 'yesterday'"),
+        ({"stuck": "yes"}, "stuck: expected True, False or None, got 'yes'"),
         ({"status": "done"}, "unknown status 'done'; expected one of running"),
         ({"started_after": datetime(2026, 1, 1)}, "started_after: expected a time with a time zone"),
         ({"limit": 0}, "limit"),
@@ -98,7 +102,7 @@ async def test_a_stuck_run_says_why(client: Client) -> None:
 )
 async def test_a_wrong_filter_is_refused(client: Client, filters: dict[str, Any], says: str) -> None:
     """Naming it."""
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((ValueError, TypeError), match=says):
         await client.list(**filters)
 
 

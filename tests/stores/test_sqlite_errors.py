@@ -411,3 +411,26 @@ async def test_a_commit_by_another_handle_wakes_every_watch(tmp_path: Path) -> N
             await two.send(P, entry("e-2", NAME))
             assert await watches[0].wait(None)
         assert [each.id for each in (await one.read_inboxes([(Lease(P, INBOX, "", 0), 0)], 9))[0]] == ["e-1", "e-2"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let go of an open file")
+async def test_a_file_that_is_moved_away_takes_no_more_writes(tmp_path: Path) -> None:
+    """What it acknowledged would be lost to everybody else; put back, it goes on."""
+    path, away = tmp_path / "x.db", tmp_path / "away"
+    away.mkdir()
+
+    def move(here: Path, there: Path) -> None:
+        for file in here.glob("x.db*"):
+            file.replace(there / file.name)
+
+    async with open_store(url_of(path)) as store:
+        await store.create(P, document(), entry())
+        move(tmp_path, away)
+        with pytest.raises(StoreUnavailableError, match="was moved, removed or replaced"):
+            await store.send(P, entry("e-2"))
+        await make(path)
+        with pytest.raises(StoreUnavailableError, match=r"x\.db was moved, removed or replaced"):
+            await store.send(P, entry("e-2"))
+        move(away, tmp_path)
+        await store.send(P, entry("e-2"))
+        assert [one.id for one in await inbox_of(store)] == ["e-1", "e-2"]
