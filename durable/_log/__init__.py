@@ -27,6 +27,7 @@ from ._messages import (
     read_reply,
     write_reply,
 )
+from ._offers import Offer, Offered, offered, session_groups
 from ._outgoing import OutgoingEnded, OutgoingMessage, outgoing_key, read_outgoing, write_outgoing
 from ._partitions import partition_of
 from ._recorded import has_recorded
@@ -40,6 +41,8 @@ __all__ = [
     "AskQuery",
     "DueItem",
     "Message",
+    "Offer",
+    "Offered",
     "OutgoingEnded",
     "OutgoingMessage",
     "QueryReply",
@@ -60,6 +63,7 @@ __all__ = [
     "has_recorded",
     "message_entry",
     "new_run_document",
+    "offered",
     "outgoing_key",
     "partition_of",
     "read_due",
@@ -68,6 +72,7 @@ __all__ = [
     "read_reply",
     "read_run",
     "read_task",
+    "session_groups",
     "task_id",
     "write_due",
     "write_outgoing",

@@ -21,11 +21,16 @@ _STYLES = {"good": "green", "bad": "red", "quiet": "dim"}
 
 @dataclass(slots=True)
 class _Loaded:
-    """A run, its events as data, and the activities of it that are parked. `unread` says why there are no events."""
+    """A run, its events as data, its activities that are parked, and the workers that are not there for it.
+
+    `unread` says why there are no events.
+    """
 
     run: "RunDescription"
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list[tuple[int, dict[str, Any]]])
+    timeline: Timeline = field(default_factory=Timeline)
     parked: list[str] = field(default_factory=list[str])
+    absent: list[str] = field(default_factory=list[str])
     unread: str = ""
 
 
@@ -38,8 +43,9 @@ class _Loaded:
 def show_command(settings: Settings, workflow_id: str, run_id: str | None, as_json: bool) -> None:
     """Show a run: its history, its pending activities, and why it waits."""
     loaded = settings.with_client(lambda client: _load(client, workflow_id, run_id))
-    run, timeline = loaded.run, timeline_of(loaded.events)
-    why = why_waiting(timeline, run.status, run.stuck, loaded.parked, now_ms=SystemClock().now_ms())
+    run, timeline = loaded.run, loaded.timeline
+    now_ms = SystemClock().now_ms()
+    why = why_waiting(timeline, run.status, run.stuck, loaded.parked, loaded.absent, now_ms=now_ms)
     if as_json:
         print_json(
             {
@@ -60,6 +66,8 @@ def show_command(settings: Settings, workflow_id: str, run_id: str | None, as_js
 
 
 async def _load(client: "Client", workflow_id: str, run_id: str | None) -> _Loaded:
+    from ..client._offers import absent_workers
+
     handle = client.handle(workflow_id, run_id)
     run = await handle.describe()
     loaded = _Loaded(run)
@@ -68,8 +76,11 @@ async def _load(client: "Client", workflow_id: str, run_id: str | None) -> _Load
         loaded.events = [(one.seq, json.loads(one.record)) for one in await handle.history()]
     except HistoryError as error:
         loaded.unread = str(error)
+    loaded.timeline = timeline_of(loaded.events)
     if run.status == "running":
         loaded.parked = [task.activity for task in await client.parked.list(workflow_id=run.workflow_id)]
+        pending = [(one.queue, one.activity) for one in loaded.timeline.pending if one.activity and not one.local]
+        loaded.absent = await absent_workers(client.store, run.queue, run.workflow, pending)
     return loaded
 
 

@@ -36,6 +36,7 @@ class Pending:
     since_ms: int = 0
     due_ms: int | None = None  # of the next attempt, or of the timer
     last_failure: str = ""
+    local: bool = False
 
 
 @dataclass(slots=True)
@@ -62,18 +63,29 @@ def timeline_of(events: Iterable[tuple[int, Data]]) -> Timeline:
     return timeline
 
 
-def why_waiting(timeline: Timeline, status: str, stuck: str | None, parked: Sequence[str] = (), *, now_ms: int) -> str:
-    """Return in a sentence why the run does not go on by itself, or how it ended. `parked`: activities that are parked."""
+def why_waiting(
+    timeline: Timeline,
+    status: str,
+    stuck: str | None,
+    parked: Sequence[str] = (),
+    absent: Sequence[str] = (),
+    *,
+    now_ms: int,
+) -> str:
+    """Return in a sentence why the run does not go on by itself, or how it ended.
+
+    `parked`: activities that are parked; `absent`: which workers are not there, each as a sentence.
+    """
     if stuck:
         return f"stuck: {stuck}"
     if status != "running":
         return status.replace("_", " ")
     if not timeline.lines:
-        return "waiting for a worker that serves its queue: nobody has begun it"
+        return "; ".join(["waiting for a worker that serves its queue: nobody has begun it", *absent])
     if parked:
         return f"waiting for you: {', '.join(parked)} is parked, since it killed its worker each time; see `durable parked`"
     reasons = [_reason(pending, now_ms) for pending in timeline.pending]
-    return "waiting for " + " and ".join(reasons or ["a signal, or for its worker to go on"])
+    return "; ".join(["waiting for " + " and ".join(reasons or ["a signal, or for its worker to go on"]), *absent])
 
 
 def failure_text(failure: Any) -> str:
@@ -128,7 +140,9 @@ def _pending(numbered: Sequence[tuple[int, Data]], voided: set[int]) -> list[Pen
         kind = _kind(event)
         if kind in ("ActivityScheduled", "LocalActivityScheduled"):
             queue = event.get("queue", "the engine")
-            open_[event["id"]] = Pending(event["id"], event["activity"], queue, since_ms=event["at"])
+            open_[event["id"]] = Pending(
+                event["id"], event["activity"], queue, since_ms=event["at"], local=kind == "LocalActivityScheduled"
+            )
         elif kind == "TimerStarted":
             open_[event["id"]] = Pending(event["id"], since_ms=event["at"], due_ms=event.get("due_ms"))
         elif kind == "ActivityRetryScheduled" and event["id"] in open_:

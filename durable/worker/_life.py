@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .._log import Offer, session_groups
 from ..codec import Codec
 from ..errors import StoreError
 from ..stores import Lease, Renewal, Store
@@ -19,7 +20,7 @@ from ._keeper import Keeper
 from ._runner import Runner
 from ._settings import Settings
 from ._slots import Slots
-from ._unknown import Offer, session_groups, watch_for_waiting
+from ._unknown import watch_for_waiting
 
 if TYPE_CHECKING:
     from .._engine import Engine

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Set
 
-import msgspec
-
+from .._log import offered
 from ..errors import StoreError
 from ..stores import Store
 
@@ -14,20 +13,6 @@ logger = logging.getLogger("durable.worker")
 
 _INTERVAL_S = 30.0  # such a task may just be early: a worker that knows it may be starting
 _TASKS_MAX = 1_000  # looked at each time: enough to find what waits, however long the queue is
-
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says of itself in its session."""
-
-    pid: int
-    host: str
-    workflows: list[str]
-    activities: list[str]
-
-
-def session_groups(queue: str) -> tuple[str, str]:
-    """Return the group of sessions that run workflows of `queue`, and that of those which run activities only."""
-    return f"engine/{queue}", f"activities/{queue}"
 
 
 async def watch_for_waiting(store: Store, queue: str, known: Set[str]) -> None:
@@ -69,15 +54,6 @@ async def unknown_tasks(store: Store, queue: str, known: Set[str]) -> dict[str, 
             found[info.task.kind] = found.get(info.task.kind, 0) + 1
     if not found:
         return {}
-    for group in session_groups(queue):
-        for session in await store.sessions(group):
-            for name in _offered(session.data):
-                found.pop(name, None)
+    for name in (await offered(store, queue)).activities:
+        found.pop(name, None)
     return found
-
-
-def _offered(data: bytes) -> list[str]:
-    try:
-        return msgspec.json.decode(data, type=Offer).activities
-    except msgspec.MsgspecError:
-        return []  # a worker of another version

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from durable import Signal, activity, workflow
+from durable import Signal, activity, proxy, workflow
 
 approved = Signal("approved", bool)
 
@@ -44,6 +44,12 @@ async def approval(order_id: str) -> str:
 async def broken() -> None:
     """Fail."""
     raise ValueError("out of stock")
+
+
+@workflow
+async def outsourced() -> str:
+    """Ask for what only a worker of another queue does."""
+    return str(await proxy("render", queue="gpu")())
 
 
 @workflow(name="refund-order")

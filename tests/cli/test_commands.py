@@ -215,3 +215,17 @@ def test_several_processes_serve_one_file_and_the_dead_are_replaced(tmp_path: Pa
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_run_that_nobody_serves_is_shown_as_such(say: Say, store: str) -> None:
+    """The run waits, since a worker may come; whoever looks at it is told which one it takes."""
+    assert say("start", f"{SHOP}:approval", "o-1", "--id", "elsewhere-1", "--queue", "nowhere")[0] == 0
+    _, out, _ = say("show", "elsewhere-1")
+    assert "nobody has begun it; no running worker of queue nowhere knows workflow approval" in out
+    assert say("start", f"{SHOP}:outsourced", "--id", "outsourced-1")[0] == 0
+    for _ in range(200):
+        _, out, _ = say("show", "outsourced-1", "--json")
+        shown = json.loads(out)
+        if shown["pending"]:
+            break
+    assert shown["why"].endswith("attempt 1; no running worker of queue gpu knows activity render")

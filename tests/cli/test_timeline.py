@@ -98,3 +98,12 @@ def test_a_payload_of_another_codec_is_named_not_dumped() -> None:
     assert value_text({"$codec": "pickle", "data": "gASV"}) == "<pickle>"
     assert len(value_text("x" * 1000)) == 100
     assert failure_text(None) == ""
+
+
+def test_a_worker_that_is_missing_is_named() -> None:
+    """What else the run waits for is no lie, but it will not help."""
+    timeline = timeline_of(numbered(STARTED, CHARGE))
+    text = why_waiting(
+        timeline, "running", None, (), ["no running worker of queue pay knows activity charge"], now_ms=NOW
+    )
+    assert text.startswith("waiting for activity charge #1 on queue pay, attempt 1; no running worker of queue pay")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from durable import Client, RetryPolicy, Worker, activity, activity_info, heartbeat, proxy, workflow
+from durable._log import session_groups
 from durable.errors import DecodeError, EncodeError, InvalidCallError
-from durable.worker._unknown import session_groups
 from tests.worker.cpu import count_up, until_cancelled
 from tests.worker.harness import serving, until
 
