@@ -19,6 +19,7 @@ from .retries import queue_limit
 
 _log = logging.getLogger("durable.engine")
 
+_WARN_EVERY = 30  # tries in vain for a warning: about a minute, so that a night without the store does not fill the log
 RESEND_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # pauses while the store is away; the last one repeats
 
 
@@ -171,8 +172,9 @@ class Committer:
                 if not error.retryable:
                     return all_refused(batch, error)
                 pause = RESEND_S[min(attempt, len(RESEND_S) - 1)]
+                level = logging.DEBUG if attempt % _WARN_EVERY else logging.WARNING
                 attempt += 1
-                _log.warning("the store did not take a commit, trying again in %g s: %s", pause, error)
+                _log.log(level, "the store did not take a commit, trying again in %g s: %s", pause, error)
                 await self._store.clock.sleep(pause)
             except (
                 Exception

@@ -12,6 +12,10 @@ from ..stores import Lease, Renewal, Store
 
 logger = logging.getLogger("durable.worker")
 
+_WARN_EVERY = (
+    60  # failures in a row for a warning: about a minute, so that a night without the store does not fill the log
+)
+
 _RENEWALS_PER_TTL = 5  # four of them may fail or come late before anything is lost
 
 
@@ -42,6 +46,7 @@ class Keeper:
         self._store, self._session, self._ttl_ms, self._held = store, session, ttl_ms, held
         self._interval_s = ttl_ms / 1000 / _RENEWALS_PER_TTL
         self._use_thread = use_thread
+        self._failures = 0  # in a row
         self._stop = threading.Event()
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -75,8 +80,13 @@ class Keeper:
             tasks = self._held.long_running(self._interval_s)
             renewal = self._store.renew(self._session, self._ttl_ms, self._held.leases(), tasks)
         except Exception as error:  # whatever it is, giving up would lose the session for sure
-            logger.warning("the session could not be renewed, next try in %g s: %s", self._interval_s, error)
+            level = logging.DEBUG if self._failures % _WARN_EVERY else logging.WARNING
+            self._failures += 1
+            logger.log(level, "the session could not be renewed, next try in %g s: %s", self._interval_s, error)
             return
+        if self._failures:
+            logger.warning("the session is renewed again, after %d tries in vain", self._failures)
+            self._failures = 0
         if renewal.leases or renewal.tasks or renewal.session_expired:
             report(renewal)
 

@@ -1,7 +1,10 @@
 """A session is kept alive whatever the event loop does, and what was lost is noticed."""
 
 import asyncio
+import logging
 import time
+
+import pytest
 
 from durable import Client, Worker, activity, workflow
 from durable.stores import Lease, Renewal
@@ -113,3 +116,23 @@ async def test_a_session_that_expired_is_begun_anew() -> None:
             await client.store.end_session(worker._life.session)
             handle = await client.start(ask)()
             assert await handle.result(timeout=20) == 42
+
+
+async def test_a_store_that_stays_away_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The first failure is a warning, then one a minute or so; and that it is over."""
+    clock = ManualClock()
+    store = FaultyStore(clock)
+    await store.begin_session("s", "test", b"", 5_000)
+    store.refuse["renew"] = 61
+    keeper = Keeper(store, "s", 5_000, Holding(), use_thread=False)
+    task = asyncio.create_task(keeper.run())
+    for _ in range(62):
+        await settle()
+        clock.advance(1.0)
+    await settle()
+    keeper.stop()
+    await task
+    first, second, over = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert first == second
+    assert first.startswith("the session could not be renewed, next try in 1 s")
+    assert over == "the session is renewed again, after 61 tries in vain"
