@@ -22,7 +22,7 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _limits.STEP_CPU_S_MAX > 0.1
 
 
-def spin(rounds: int = 20_000_000) -> None:
+def spin(rounds: int = 400_000_000) -> None:
     """Compute for ever, as far as the watchdog's patience goes; the test fails, and does not hang, if nobody stops it."""
     for _ in range(rounds):
         pass
