@@ -39,8 +39,13 @@ def milliseconds(value: Duration, *, what: str = "duration") -> int:
 
 
 def optional_ms(value: Duration | None, *, what: str) -> int | None:
-    """Return `milliseconds(value)`, or None for None: no limit."""
-    return None if value is None else milliseconds(value, what=what)
+    """Return `milliseconds(value)`, or None for None: no limit. A limit of 0 is a mistake, and refused as `seconds` refuses."""
+    if value is None:
+        return None
+    limit = milliseconds(value, what=what)
+    if limit == 0:
+        raise ValueError(f"{what}: expected more than 0 s, or None for no limit, got {value!r}")
+    return limit
 
 
 def _parsed(text: str, what: str) -> float:
