@@ -7,7 +7,7 @@ is used with `WALL_FACTOR` times the patience.
 How a step is broken off: an exception is raised in its thread, from outside. It must not land after the step, so both sides
 follow a protocol (`_shoot` and `end`): the watchdog raises its flag before it looks whether the step is still the same; the
 step's end takes the step away before it looks at the flag. Whichever is second sees the other, and the end then waits for
-the shot and takes it back if it has not arrived.
+the shot, and lets it arrive where it does no harm if it has not yet.
 """
 
 import ctypes
@@ -29,6 +29,7 @@ OnBlocked = Callable[[str, str], None]
 
 POLL_S = 0.25  # four looks a second cost nothing to speak of, and a step of 2 s is noticed before 2.5 s
 WALL_FACTOR = 5  # a machine with five times the load that it can carry is still not blamed on the workflow
+ARRIVAL_TURNS = 1_000  # one is enough in CPython; a few microseconds, once for each step that was broken off
 INTERRUPT_FACTOR = 2  # the first limit only reports: the stack is in the log before the step is torn down
 
 _ENGINE, _PACKAGE = str(Path(__file__).parent), str(Path(__file__).parents[1])
@@ -123,14 +124,14 @@ class Watchdog:
             raise BlockedStepError(f"the step of {label} was broken off") from None
 
     def _settle(self) -> None:
-        """Take back a shot that is still in the air, and turn it into an error."""
+        """Let a shot that is still in the air arrive where it does no harm, and turn it into an error."""
         why = ""
         while True:
             try:
                 with self._shooting:
                     why = why or self._shot
                     self._shot = ""
-                    _set_async_exception(self._watched, None)
+                    _let_arrive()
                 break
             except StepInterrupt:
                 continue  # it arrived here, where it does no harm
@@ -206,7 +207,16 @@ def _stack_of_their_code(frame: FrameType | None) -> str:
     return "".join(traceback.format_list(stack))
 
 
-def _set_async_exception(thread: int, kind: type[BaseException] | None) -> None:
-    """Raise `kind` in `thread` when it next runs Python code, or take back one that is not raised yet (None)."""
-    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    raise_in(ctypes.c_ulong(thread), ctypes.py_object(kind) if kind is not None else None)
+def _let_arrive() -> None:
+    """Give an interrupt that is on its way to this thread the chance to arrive: it does so at the next turn of a loop.
+
+    Taking it back instead (`PyThreadState_SetAsyncExc` with NULL) leaves CPython believing that something is pending: it looks
+    at every call from then on, and under a tracer (a debugger, coverage, Hypothesis) 3.11 looks for ever and hangs.
+    """
+    for _ in range(ARRIVAL_TURNS):
+        pass
+
+
+def _set_async_exception(thread: int, kind: type[BaseException]) -> None:
+    """Raise `kind` in `thread` when it next runs Python code."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))

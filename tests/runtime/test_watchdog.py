@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -262,3 +263,37 @@ def test_a_watchdog_outlives_nothing() -> None:
         watching.join(10)
         assert not watching.is_alive()
     made[0].stop()
+
+
+AFTERWARDS = """
+import faulthandler, sys, threading
+from durable._engine._watchdog import Watchdog
+from durable.errors import BlockedStepError
+
+faulthandler.dump_traceback_later(30, exit=True)
+watchdog = Watchdog(limit_s=0.02, poll_s=0.005)
+watchdog.start()
+
+def endless():
+    while True:
+        pass
+
+for _ in range(3):
+    try:
+        watchdog.run("w-1", endless)
+    except BlockedStepError:
+        print("broken off")
+watchdog.stop()
+
+def plain():
+    return "called"
+
+sys.settrace(lambda *_: None)  # what a debugger, coverage and Hypothesis do
+print(plain())
+"""
+
+
+def test_nothing_is_left_pending_in_the_interpreter() -> None:
+    """A tracer that comes later works: on 3.11 an interrupt that was taken back, not raised, made the next call hang."""
+    done = subprocess.run([sys.executable, "-c", AFTERWARDS], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split("\n")[-2:] == ["called", ""], done.stderr
