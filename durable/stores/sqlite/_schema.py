@@ -51,9 +51,7 @@ def prepare(
 
 def _version(connection: sqlite3.Connection, options: Options, known: int) -> int:
     """Return the version of the file's schema, 0 for an empty file. Reads only."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    application, version, tables = _identity(connection)
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application != APPLICATION_ID:
@@ -65,6 +63,24 @@ def _version(connection: sqlite3.Connection, options: Options, known: int) -> in
             f"{options.path} has schema version {version}, and this code knows versions up to {known}: upgrade durable. It was not touched"
         )
     return int(version)
+
+
+def _identity(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Return the file's application id, its schema's version and its number of tables, all as of one moment.
+
+    Read one by one, they could be from before and after another process made its schema, and look like a stranger's file.
+    """
+    begins = not connection.in_transaction
+    if begins:
+        connection.execute("BEGIN")
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        if begins and connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return int(application), int(version), int(tables)
 
 
 def _migrate(connection: sqlite3.Connection, options: Options, wanted: Sequence[str]) -> None:
