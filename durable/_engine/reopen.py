@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from .._log import QueryReply, RetryRun
 from .._runtime.replay import plainly, replayed
@@ -62,7 +63,7 @@ async def reopen(
         for event in voided:
             if isinstance(event, SignalReceived | CancelRequested):  # acknowledged, and in vain: the code had ended
                 again = _at(event, _now_ms(fresh))
-                watched(lambda again=again: redeliver(fresh, again, decision))  # type: ignore[misc]
+                watched(partial(redeliver, fresh, again, decision))
         finish(fresh, decision)
     except BaseException:
         fresh.dispose()

@@ -197,7 +197,7 @@ class Stepper:
                 for task in sorted(done, key=lambda t: t.result().id):
                     ended = task.result()
                     now_ms = self._store.now_ms()
-                    watched(lambda e=ended, n=now_ms: deliver_local(execution, e, n, decision))  # type: ignore[misc]
+                    watched(partial(deliver_local, execution, ended, now_ms, decision))
             finish(execution, decision)
         except Exception as error:
             execution.dispose()

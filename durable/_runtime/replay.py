@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ..codec import Codec
 from ..history import Event, RunCancelled, RunCompleted, RunFailed, RunStarted
@@ -47,7 +48,7 @@ def follow(run: Run, events: Sequence[Event], watched: Callable[[Callable[[], No
             while index < count and events[index].role == "command":
                 index += 1
             recorded = events[first:index]
-            watched(lambda event=event, recorded=recorded: run.replay(event, recorded))  # type: ignore[misc]
+            watched(partial(run.replay, event, recorded))
         elif event.role == "note":
             run.note(event)
         else:
