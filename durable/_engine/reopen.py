@@ -26,7 +26,7 @@ from . import effects
 from .decision import Decision
 from .execution import Execution, effective
 from .loading import read_history
-from .step import begin, finish, redeliver
+from .steps import begin, finish, redeliver
 
 
 async def reopen(

@@ -28,7 +28,7 @@ from .loading import closed_execution, load_execution, started_execution
 from .local import run_local_activity
 from .owned import Mailbox, Owned
 from .reopen import reopen
-from .step import deliver_local, finish, pending_local, step
+from .steps import deliver_local, finish, pending_local, step
 from .stuck import Stuck
 
 _log = logging.getLogger("durable.engine")

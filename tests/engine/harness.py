@@ -5,7 +5,7 @@ from typing import Any
 
 from durable._engine.decision import Decision, Delivery
 from durable._engine.execution import Execution, rebuild
-from durable._engine.step import deliver_local, finish, step
+from durable._engine.steps import deliver_local, finish, step
 from durable._log import (
     ActivityEnded,
     ActivityTask,

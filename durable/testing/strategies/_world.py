@@ -16,7 +16,7 @@ from ..._engine.decision import Damaged, Decision, Delivery
 from ..._engine.execution import Execution as LiveExecution
 from ..._engine.local import local_pause_ms, local_task
 from ..._engine.retries import queue_limit
-from ..._engine.step import deliver_local, finish, pending_local, step
+from ..._engine.steps import deliver_local, finish, pending_local, step
 from ..._log import (
     ActivityTask,
     AnyDue,

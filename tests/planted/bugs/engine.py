@@ -120,33 +120,33 @@ BUGS = [
     ),
     Planted(
         "A signal that comes twice is recorded twice",
-        ENGINE + "step.py",
+        ENGINE + "steps/_messages.py",
         (("    if run is not None and not run.signals.knows(message.request):\n", "    if run is not None:\n"),),
         (Look("simulate:4", "4 delivery order", 30), Look("executions:drops_repeats")),
         quick=True,
     ),
     Planted(
         "The late result of an earlier attempt counts for the one that runs",
-        ENGINE + "step.py",
+        ENGINE + "steps/_activities.py",
         ((" or (attempt is not None and command.attempt != attempt):\n", ":\n"),),
         (Look("simulate", "4 delivery order"), Look("executions:has_a_sound_history")),
         quick=True,
     ),
     Planted(
         "The task of a cancelled activity stays in its queue",
-        ENGINE + "effects.py",
-        (("        decision.drop_task(task_id(run.run_id, command.id, command.attempt))\n", ""),),
+        ENGINE + "effects/_activities.py",
+        (("    decision.drop_task(task_id(run.run_id, command.id, command.attempt))\n", ""),),
         SIMULATE,
     ),
     Planted(
         "The timer that was cancelled stays in the store",
-        ENGINE + "effects.py",
-        (('        decision.drop_due(f"{run.run_id}/{command.id}/timer")\n', "        pass\n"),),
+        ENGINE + "effects/_timers.py",
+        (('    decision.drop_due(f"{run.run_id}/{command.id}/timer")\n', "    pass\n"),),
         SIMULATE,
     ),
     Planted(
         "The time limit of a run is not set",
-        ENGINE + "effects.py",
+        ENGINE + "effects/_runs.py",
         (
             (
                 "    if started.timeout_ms is not None:\n",

@@ -1,0 +1,25 @@
+"""What follows from messages to other runs: entries of the outbox. What was sent cannot be taken back."""
+
+from __future__ import annotations
+
+from ..._log import OutgoingMessage, RequestCancel, SendSignal, outgoing_key
+from ..._runtime.run import Run
+from ...history import ExternalCancelRequested, ExternalSignalRequested
+from ..decision import Decision
+from ._family import Family
+
+
+def _add(run: Run, event: ExternalSignalRequested | ExternalCancelRequested, decision: Decision) -> None:
+    request = outgoing_key(run.run_id, event.id)
+    message: SendSignal | RequestCancel
+    if isinstance(event, ExternalSignalRequested):
+        message = SendSignal(name=event.name, value=event.value, request=request)
+    else:
+        message = RequestCancel(request=request, reason=event.reason)
+    item = OutgoingMessage(
+        workflow_id=run.workflow_id, run_id=run.run_id, id=event.id, target=event.workflow_id, message=message
+    )
+    decision.outgoing.append(item)
+
+
+FAMILY = Family(add={ExternalSignalRequested: _add, ExternalCancelRequested: _add})

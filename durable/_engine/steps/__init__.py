@@ -1,0 +1,7 @@
+"""The step, a family of messages a file. See `_step`."""
+
+from ._lifecycle import begin, redeliver
+from ._local import deliver_local, pending_local
+from ._step import finish, step
+
+__all__ = ["begin", "deliver_local", "finish", "pending_local", "redeliver", "step"]

@@ -1,0 +1,50 @@
+"""What every step handler does: find the run, deliver an event to it, close it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._runtime.run import Run
+from ...errors import InternalError
+from ...history import Event
+from .. import effects
+from ..decision import Decision
+from ..execution import Execution
+
+
+def live(execution: Execution) -> Run:
+    """Return the run, which must be in memory."""
+    if execution.run is None:
+        raise InternalError(f"run {execution.run_id} has no code in memory")
+    return execution.run
+
+
+def open_run(execution: Execution) -> Run | None:
+    """Return the run, or None if it is closed."""
+    return None if execution.closed else execution.run
+
+
+def deliver(execution: Execution, event: Event, decision: Decision) -> None:
+    """Deliver an inbound event: it and the commands that follow go into the decision."""
+    run = live(execution)
+    events = decision.events
+    events.append(event)
+    execution.seq += 1
+    had_failed = run.failed
+    commands = run.deliver(event)
+    if run.failed and not had_failed:
+        execution.failed_at = execution.seq
+    if commands:
+        events.extend(commands)
+        execution.seq += len(commands)
+    if commands or run.given_up:
+        effects.add_effects(run, commands, decision)
+
+
+def close(execution: Execution, event: Any, decision: Decision) -> None:
+    """Close the run with `event`; what is pending is taken back."""
+    run = live(execution)
+    decision.events.append(event)
+    execution.seq += 1
+    execution.closed = decision.closed = event.status
+    effects.drop_all(run, decision)

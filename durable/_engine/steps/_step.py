@@ -1,0 +1,86 @@
+"""The step: a run and its new messages in, a decision out. Pure: no await, no store, no clock (DESIGN §3).
+
+Messages that a caller sent (signals, cancellations) go first, in their order: so a run that is about to close sees what
+was acknowledged before (DESIGN §5). If the code ends while some are left, they are delivered all the same, before the close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ..._log import AskQuery, RequestCancel, SendSignal, StartRun
+from ..._runtime.replay import plainly
+from ...errors import DamagedRecordError, InternalError
+from ...history import RunFailed
+from ..decision import Damaged, Decision, Delivery
+from ..execution import Execution
+from . import _activities, _external, _lifecycle, _messages, _timers
+from ._deliver import close
+from ._local import pending_local
+from ._table import Handlers
+
+PORTION = 1_000  # messages delivered under one watch: a tenth of a second, if the code does little with each
+
+_CALLERS = (SendSignal, RequestCancel)
+_HANDLERS: Handlers = {
+    **_lifecycle.HANDLERS,
+    **_messages.HANDLERS,
+    **_activities.HANDLERS,
+    **_timers.HANDLERS,
+    **_external.HANDLERS,
+}
+
+
+def step(
+    execution: Execution,
+    deliveries: Sequence[Delivery],
+    now_ms: int,
+    decision: Decision,
+    watched: Callable[[Callable[[], None]], None] = plainly,
+) -> None:
+    """Deliver `deliveries` to `execution` and add what follows to `decision`.
+
+    `watched` runs the code, in portions: that there are many messages must not look like code that never ends.
+
+    Raises what makes the run stuck; the execution and the decision must be thrown away then. If local activities are
+    pending afterwards (`pending_local`), the step is not over: run them, `deliver_local` each, then `finish`.
+    """
+    if execution.run is not None and now_ms < execution.run.now_ms:
+        now_ms = execution.run.now_ms  # the store's clock went back: a run's time does not
+    if len(deliveries) > 1:
+        deliveries = sorted(deliveries, key=_rank)  # queries last: they see the latest state, and one may spoil the run
+    for first in range(0, len(deliveries), PORTION):
+        portion = deliveries if len(deliveries) <= PORTION else deliveries[first : first + PORTION]
+        watched(partial(_handle, execution, portion, now_ms, decision))
+    finish(execution, decision)
+    if execution.run is not None and execution.run.spoiled:
+        execution.dispose()
+
+
+def _handle(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, decision: Decision) -> None:
+    for delivery in deliveries:
+        if delivery.due_key:
+            decision.dues_removed.append(delivery.due_key)
+        handler = _HANDLERS.get(type(delivery.message))
+        if handler is None:
+            if isinstance(delivery.message, Damaged):
+                raise DamagedRecordError(delivery.message.problem)
+            raise InternalError(f"no step for a {type(delivery.message).__name__}")
+        handler(execution, delivery.message, now_ms, decision)
+
+
+def finish(execution: Execution, decision: Decision) -> None:
+    """Close the run if its code has ended and nothing holds it open."""
+    run = execution.run
+    if run is None or execution.closed or not run.finished or pending_local(execution):
+        return
+    outcome = run.outcome()
+    if type(outcome) is RunFailed:
+        outcome = RunFailed(at=outcome.at, failure=outcome.failure, failed_at=execution.failed_at)
+    close(execution, outcome, decision)
+
+
+def _rank(delivery: Delivery) -> int:
+    kind = type(delivery.message)
+    return 0 if kind is StartRun else 1 if kind in _CALLERS else 3 if kind is AskQuery else 2
