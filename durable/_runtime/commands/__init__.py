@@ -1,6 +1,6 @@
 """The commands of workflow code, each with its own small state machine."""
 
-from ._command import Command, CommandFuture
+from ._command import Command, CommandFuture, DeferringFuture
 from .activity import ActivityCommand, schedule_activity
 from .external import ExternalCommand, send_cancel, send_signal
 from .local import LocalActivityCommand, schedule_local
@@ -11,6 +11,7 @@ __all__ = [
     "ActivityCommand",
     "Command",
     "CommandFuture",
+    "DeferringFuture",
     "ExternalCommand",
     "LocalActivityCommand",
     "TimerCommand",

@@ -47,3 +47,35 @@ class CommandFuture(Future[Any]):
             return False
         self.command.cancel()
         return super().cancel(msg)
+
+
+class DeferringFuture(CommandFuture):
+    """The future of a command that takes time to cancel: cancelling asks for it, and the future ends when the command has.
+
+    As with a task that is awaited: `cancel` returns True, and whoever waits goes on waiting, until the command resolves the
+    future: by `end_cancelled`, or with the result or error that came all the same. Whoever cancelled the waiting task
+    finds that in it. A repeated `cancel` asks for nothing more. The command stays in `run.commands` meanwhile.
+    """
+
+    __slots__ = ("_message", "cancel_asked")
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command)
+        self.cancel_asked = False
+        self._message: Any = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Ask the command to cancel; False if the future is done already."""
+        if self.done():
+            return False
+        if self.command.run.closing:  # nothing will be recorded, and nobody comes back to resolve it
+            return super().cancel(msg)
+        if not self.cancel_asked:
+            self.cancel_asked, self._message = True, msg
+            self.command.cancel()
+        return True
+
+    def end_cancelled(self) -> None:
+        """The command ended by its cancellation: whoever awaits it gets `CancelledError`."""
+        if not self.done():
+            Future.cancel(self, self._message)
