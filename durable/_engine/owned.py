@@ -53,7 +53,7 @@ class Owned:
         self._dues: dict[str, Due] = {}
         self._fired: set[str] = set()  # keys that were popped, and are in the store until a commit removes them
         self._changed: set[str] = set()  # keys that commits set or removed since a read of the dues began
-        self._heap: list[tuple[int, str]] = []
+        self._heap: list[tuple[int, int, str]] = []  # (due_ms, length of key, key): of one run, the older timer first
 
     # --- deliveries
 
@@ -159,7 +159,7 @@ class Owned:
     def pop_due(self, now_ms: int) -> Due | None:
         """Return and forget the earliest due at or before `now_ms`. It stays in the store until a commit removes it."""
         while self._heap and self._heap[0][0] <= now_ms:
-            due_ms, key = heapq.heappop(self._heap)
+            due_ms, _, key = heapq.heappop(self._heap)
             due = self._dues.get(key)
             if due is not None and due.due_ms == due_ms:
                 del self._dues[key]
@@ -198,4 +198,4 @@ class Owned:
     def _keep(self, due: Due) -> None:
         if self._dues.get(due.key) != due:
             self._dues[due.key] = due
-            heapq.heappush(self._heap, (due.due_ms, due.key))
+            heapq.heappush(self._heap, (due.due_ms, len(due.key), due.key))

@@ -1,0 +1,89 @@
+"""Much of one thing at once: nothing is lost, nothing waits for ever, and no step takes the others' time."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from durable import Signal, activity, sleep, workflow
+from durable.history import ActivityCompleted, TimerFired
+from durable.testing import TestEnvironment, replay
+
+pytestmark = [pytest.mark.slow, pytest.mark.serial, pytest.mark.timeout(300)]
+
+numbers = Signal("numbers", int)
+
+
+@workflow
+async def wakes(count: int, delay: float) -> int:
+    """Many timers, all due at once."""
+    await asyncio.gather(*(sleep(delay) for _ in range(count)))
+    return count
+
+
+@workflow
+async def sums(count: int) -> int:
+    """Reads many signals."""
+    total = 0
+    async for number in numbers:
+        total += number
+        count -= 1
+        if count == 0:
+            break
+    return total
+
+
+@activity
+async def add(a: int, b: int) -> int:
+    """The smallest activity."""
+    return a + b
+
+
+@workflow
+async def long_chain(count: int) -> int:
+    """One activity after the other."""
+    total = 0
+    for number in range(count):
+        total = await add(total, number)
+    return total
+
+
+async def test_100_000_timers_due_in_the_same_second() -> None:
+    async with TestEnvironment(workflows=[wakes]) as env:
+        began = env.now
+        handles = [await env.client.start(wakes, id=f"run-{n}")(1_000, 3_600) for n in range(100)]
+        assert [await handle.result() for handle in handles] == [1_000] * 100
+        assert 3_600 <= (env.now - began).total_seconds() < 3_602
+        for handle in handles[::25]:
+            fired = [r.event.id for r in await handle.history() if isinstance(r.event, TimerFired)]
+            assert fired == list(range(1, 1_001))
+
+
+async def test_10_000_timers_due_in_the_same_second_on_sqlite(tmp_path: Path) -> None:
+    async with TestEnvironment(workflows=[wakes], store=f"sqlite:///{tmp_path / 'timers.db'}") as env:
+        handles = [await env.client.start(wakes, id=f"run-{n}")(1_000, 2) for n in range(10)]
+        assert [await handle.result() for handle in handles] == [1_000] * 10
+        for handle in handles:
+            fired = [r.event.id for r in await handle.history() if isinstance(r.event, TimerFired)]
+            assert fired == list(range(1, 1_001))
+
+
+async def test_10_000_signals_to_one_run() -> None:
+    async with TestEnvironment(workflows=[sums]) as env:
+        handle = await env.client.start(sums, id="sums")(10_000)
+        for first in range(0, 10_000, 100):
+            await asyncio.gather(*(handle.signal(numbers, number) for number in range(first, first + 100)))
+        assert await handle.result() == sum(range(10_000))
+        assert replay(sums, await handle.history()).ok
+
+
+async def test_a_run_of_20_000_events() -> None:
+    # With an execution cache of size 0, each of the 10,000 steps would replay all that came before it.
+    async with TestEnvironment(workflows=[long_chain], activities=[add], cache_runs=1) as env:
+        handle = await env.client.start(long_chain, id="long")(10_000)
+        assert await handle.result() == sum(range(10_000))
+        history = await handle.history()
+        assert len(history) == 20_002
+        done = [r.event.id for r in history if isinstance(r.event, ActivityCompleted)]
+        assert done == list(range(1, 10_001))
+        assert replay(long_chain, history).ok
