@@ -17,8 +17,8 @@ class LocalTasks(Protocol):
         """The commit was refused: give one slot back."""
         ...
 
-    def run(self, claimed: ClaimedTask, task: ActivityTask) -> None:
-        """The commit is applied: run the task in its reserved slot. Never blocks."""
+    def run(self, claimed: ClaimedTask, task: ActivityTask, asked_s: float) -> None:
+        """The commit, first sent at `asked_s` of the monotonic clock, is applied: run the task in its reserved slot. Never blocks."""
         ...
 
     async def run_local(self, task: ActivityTask) -> ActivityEnded:

@@ -43,6 +43,7 @@ class Prepared:
     claims: list[tuple[Task, ActivityTask]] = field(default_factory=list[tuple[Task, ActivityTask]])
     dues: list[Due] = field(default_factory=list[Due])
     fired: list[Due] = field(default_factory=list[Due])  # dues that it carries out by itself, without a run's step
+    sent_s: float = 0.0  # when it was first sent, by the monotonic clock
 
 
 class Committer:
@@ -161,6 +162,9 @@ class Committer:
 
     async def _insist(self, batch: Sequence[Prepared]) -> list[Exception | None]:
         commits = [prepared.commit for prepared in batch]
+        sent_s = self._store.clock.monotonic()
+        for prepared in batch:
+            prepared.sent_s = sent_s
         attempt = 0
         while True:
             try:
@@ -208,7 +212,7 @@ class Committer:
             owned.set_due(due)
         partition = owned.lease.partition
         for stored, task in prepared.claims:
-            self._local.run(ClaimedTask(partition, stored, 1), task)
+            self._local.run(ClaimedTask(partition, stored, 1), task, prepared.sent_s)
 
     def refused(self, prepared: Prepared, pause_ms: int) -> None:
         """Nothing of the commit was written: give back the slots that were kept for it; its dues fire again in `pause_ms`."""

@@ -29,11 +29,12 @@ class Attempt(ActivityContext):
 
     `key` is the id under which the runner knows it while its outcome is open; `ended` says that its code has ended.
     `verdict` says why it is being stopped: "attempt" or "heartbeat" (its time is up), "lost" (the claim is), "stop" (the
-    worker stops), or "" while it may run.
+    worker stops), or "" while it may run. `started` is the moment, by the monotonic clock, at which the call that claimed it
+    was made; for a local activity, at which it was asked for.
     """
 
     __slots__ = (
-        "claimed", "coroutine_task", "ended", "job", "key", "last_beat", "local", "observer", "plan", "started",
+        "begun", "claimed", "coroutine_task", "ended", "job", "key", "last_beat", "local", "observer", "plan", "started",
         "started_ms", "task", "verdict", "writer", "writing",
     )  # fmt: skip
 
@@ -61,6 +62,7 @@ class Attempt(ActivityContext):
         self.last_beat = started
         self.key = claimed.task.id if claimed is not None else f"local/{task.task_id}"
         self.verdict = ""
+        self.begun = False  # whether an async attempt is past the question whether it may begin
         self.ended = False
         self.local: asyncio.Future[ActivityEnded] | None = None
         self.coroutine_task: asyncio.Task[None] | None = None

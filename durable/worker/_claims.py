@@ -19,10 +19,14 @@ _BATCH_MAX = (
 _DOUBT_S = 1.0  # a commit's answer is here by then, unless the store is away altogether
 _DOUBTFUL_MAX = 100_000  # tasks looked at for lost claims, oldest first: those that are claimed are among the oldest
 _RETRY_S_MIN, _RETRY_S_MAX = 0.1, 10.0  # after an error of the store
+_UNSURE_S = 0.1  # until the session is renewed, or begun anew
 
 
 class Claimer:
-    """Claims tasks of one mode for one queue, while slots of that mode are free. `start` runs each; it must not block.
+    """Claims tasks of one mode for one queue, while slots of that mode are free.
+
+    `start` runs each, given the moment (monotonic) at which the call that claimed it was made; it must not block. Nothing is
+    claimed while the session is not alive for certain (`is_sure`): it would be handed back.
 
     With an engine in the same process (`shares`), half of the free slots are left to its short cut while a claim is
     under way: else each look into an empty queue would send its tasks the long way round.
@@ -39,15 +43,16 @@ class Claimer:
         mode: Mode,
         kinds: Sequence[str],
         slots: Slots,
-        start: Callable[[ClaimedTask], None],
+        start: Callable[[ClaimedTask, float], None],
         *,
         shares: bool,
         knows: Callable[[str], bool],
+        is_sure: Callable[[], bool],
     ) -> None:
         self._store, self._session, self._queue = store, session, queue
         self._mode: Mode = mode
         self._kinds, self._slots, self._start, self._shares = kinds, slots, start, shares
-        self._knows = knows
+        self._knows, self._is_sure = knows, is_sure
         self._in_doubt = False
         self._stopping = False
         self._claiming = False
@@ -61,6 +66,9 @@ class Claimer:
         try:
             while not self._stopping:
                 await self._wait_for_slot()
+                if not self._is_sure():
+                    await self._store.clock.sleep(_UNSURE_S)
+                    continue
                 try:
                     if self._in_doubt:
                         await self._hand_back_unknown()
@@ -119,6 +127,7 @@ class Claimer:
         limit = min(max(1, free // 2) if self._shares else free, _BATCH_MAX)
         self._slots.take(self._mode, limit)
         unused, self._claiming = limit, True
+        asked_s = self._store.clock.monotonic()
         try:
             claimed = await self._store.claim(self._session, self._queue, self._kinds, limit)
             if self._stopping:
@@ -126,7 +135,7 @@ class Claimer:
                 return limit, 0
             for each in claimed:
                 unused -= 1  # the slot is the task's from here on
-                self._start(each)
+                self._start(each, asked_s)
             return limit, len(claimed)
         finally:
             self._claiming = False

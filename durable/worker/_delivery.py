@@ -49,6 +49,11 @@ class Delivery:
         self.held[task_id] = f"{what} cannot begin: {reason}"
         self._spawn(self._hand_back_later(task_id, pause_s))
 
+    def hand_back(self, task_id: str, reason: str) -> None:
+        """Hand back the claim of a task that did not begin, at once; one that somebody else holds by now is left alone."""
+        self.held[task_id] = reason
+        self._spawn(self._hand_back_later(task_id, 0))
+
     def stop(self) -> None:
         """Give up what is under way."""
         for task in self._tasks:
@@ -70,7 +75,8 @@ class Delivery:
             done()
 
     async def _hand_back_later(self, task_id: str, pause_s: float) -> None:
-        await self._store.clock.sleep(pause_s)
+        if pause_s:
+            await self._store.clock.sleep(pause_s)
         await self._insist(lambda: self._store.unclaim(self._session, [task_id]), f"the claim of {task_id}")
         self.held.pop(task_id, None)
 

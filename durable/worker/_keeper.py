@@ -1,9 +1,14 @@
-"""Keeps a session alive: renews it, its leases and its long-running claims, whatever the event loop is doing."""
+"""Keeps a session alive: renews it, its leases and its long-running claims, whatever the event loop is doing.
+
+It is also who knows whether the session is *surely* alive: a process that was stopped (SIGSTOP, a suspended machine) comes
+back with work that it claimed long ago, and must not begin any of it before it knows whose that is now.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -46,10 +51,26 @@ class Keeper:
         self._store, self._session, self._ttl_ms, self._held = store, session, ttl_ms, held
         self._interval_s = ttl_ms / 1000 / _RENEWALS_PER_TTL
         self._use_thread = use_thread
+        # By the monotonic clock: the session was alive all the time since the first, and is until the second. One tuple,
+        # replaced as a whole: other threads read it.
+        self._sure = (math.inf, -math.inf)
+        self._expires = store.clock.upkeep_s(self._interval_s) is not None
         self._failures = 0  # in a row
         self._stop = threading.Event()
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+
+    def began(self, asked_s: float) -> None:
+        """The session was begun, or begun anew, by a call that was made at `asked_s` of the monotonic clock."""
+        self._sure = (asked_s, asked_s + self._ttl_ms / 1000)
+
+    def is_sure(self, since_s: float = math.inf) -> bool:
+        """Return whether the session is alive for certain, and was without a gap since `since_s` (monotonic; default: now).
+
+        What it claimed after `since_s`, nobody else has then. Thread-safe.
+        """
+        alive_since_s, alive_until_s = self._sure
+        return not self._expires or (alive_since_s <= since_s and self._store.clock.monotonic() < alive_until_s)
 
     async def run(self) -> None:
         """Renew until `stop`. Returns when no renewal is under way any more, so that the session can be ended for good."""
@@ -76,6 +97,7 @@ class Keeper:
             self._call(self._ended.set)
 
     def _renew(self, report: Callable[[Renewal], None]) -> None:
+        asked_s = self._store.clock.monotonic()
         try:
             tasks = self._held.long_running(self._interval_s)
             renewal = self._store.renew(self._session, self._ttl_ms, self._held.leases(), tasks)
@@ -87,6 +109,11 @@ class Keeper:
         if self._failures:
             logger.warning("the session is renewed again, after %d tries in vain", self._failures)
             self._failures = 0
+        since_s, until_s = self._sure
+        if renewal.session_expired:
+            self._sure = (math.inf, -math.inf)  # until `began`
+        else:  # after a gap it may have been somebody else's turn: what was claimed before that is in doubt for good
+            self._sure = (since_s if asked_s < until_s else asked_s, asked_s + self._ttl_ms / 1000)
         if renewal.leases or renewal.tasks or renewal.session_expired:
             report(renewal)
 

@@ -45,6 +45,7 @@ class Life:
         self._runner = Runner(store, codec, self.session, settings.queue, settings.activities, slots)
         self._engine: Engine | None = self._new_engine(codec) if settings.workflows else None
         self._keeper = Keeper(store, self.session, settings.lease_ttl_ms, self, use_thread=settings.renew_in_thread)
+        self._runner.is_sure = self._keeper.is_sure
 
     def _new_engine(self, codec: Codec) -> Engine:
         from .._engine import Engine  # a worker of activities only does not load what steps workflows
@@ -94,7 +95,9 @@ class Life:
             activities=sorted(settings.activities),
         )
         group = session_groups(settings.queue)[0 if settings.workflows else 1]
+        asked_s = self._clock.monotonic()
         await self._store.begin_session(self.session, group, msgspec.json.encode(offer), settings.lease_ttl_ms)
+        self._keeper.began(asked_s)
 
     # --- being told to stop
 

@@ -23,6 +23,14 @@ from ._threads import ThreadPool
 class AttemptEvents(Protocol):
     """Who hears how an attempt goes; called in the event loop."""
 
+    def may_begin(self, attempt: Attempt) -> bool:
+        """Return whether its code may begin now: it was not told to stop, and its claim is not in doubt. Thread-safe."""
+        ...
+
+    def not_begun(self, attempt: Attempt) -> None:
+        """Its code did not begin, because it may not."""
+        ...
+
     def begun(self, attempt: Attempt) -> None:
         """Its code is about to run: time limits count from now."""
         ...
@@ -72,7 +80,8 @@ class Modes:
         """Tell the code of `attempt` to stop; `now` kills its process. A thread cannot be made to: it is told, and left alone."""
         attempt.cancelled = True
         if attempt.coroutine_task is not None:
-            attempt.coroutine_task.cancel()
+            if attempt.begun:  # else it is about to see that it may not begin; cancelled, it would not even look
+                attempt.coroutine_task.cancel()
         elif attempt.job is not None:
             if now:
                 attempt.job.kill()
@@ -96,6 +105,10 @@ class Modes:
                 raise
 
     async def _run_async(self, attempt: Attempt) -> None:
+        if not self._events.may_begin(attempt):
+            self._events.not_begun(attempt)
+            return
+        attempt.begun = True
         attempt.enter()
         plan, task = attempt.plan, attempt.task
         try:
@@ -117,6 +130,9 @@ class Modes:
             self._events.ended(attempt, returned(plan, task, attempt, value))
 
     def _run_in_thread(self, attempt: Attempt) -> None:
+        if not self._events.may_begin(attempt):
+            self.call(partial(self._events.not_begun, attempt))
+            return
         try:
             args, kwargs = attempt.plan.arguments(attempt.task)
         except Exception as error:  # as above
@@ -131,6 +147,13 @@ class Modes:
             self.call(partial(self._events.ended, attempt, message.ended))
         else:
             self.call(partial(self._events.unreadable, attempt, RuntimeError(message.reason)))
+
+    def may_begin(self, attempt: Attempt) -> bool:
+        """A child is ready for `attempt`: return whether it may begin. If not, nobody will hear of it again."""
+        if self._events.may_begin(attempt):
+            return True
+        self.call(partial(self._events.not_begun, attempt))
+        return False
 
     def begun(self, attempt: Attempt) -> None:
         """A child is about to run `attempt`."""
@@ -153,6 +176,9 @@ class _Relay:
 
     def __init__(self, modes: Modes, attempt: Attempt) -> None:
         self._modes, self._attempt = modes, attempt
+
+    def may_begin(self) -> bool:
+        return self._modes.may_begin(self._attempt)
 
     def begun(self) -> None:
         self._modes.begun(self._attempt)

@@ -26,6 +26,7 @@ _EXIT_S_MAX = 5.0  # an exit that takes longer than this is one that hangs: the 
 class JobEvents(Protocol):
     """Who hears how a job goes. Called in the child's own thread here, never in the event loop."""
 
+    def may_begin(self) -> bool: ...
     def begun(self) -> None: ...
     def beat(self, said: bytes | None) -> None: ...
     def done(self, message: Done | Unreadable) -> None: ...
@@ -165,6 +166,8 @@ class _ChildProcess:
         except Exception as error:  # whatever keeps a process from starting must reach whoever waits
             job.events.done(Unreadable(job.order.number, self._start_problem(error)))
             return False
+        if not job.events.may_begin():
+            return True
         job.events.begun()
         try:
             with self._sending:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -64,6 +65,7 @@ class Runner:
         self._deadlines = Deadlines[Attempt](store.clock, lambda attempt: not attempt.ended, self._passed)
         self._claimers: list[Claimer] = []
         self.accept: Callable[[ClaimedTask, ActivityEnded], bool] = lambda _claimed, _ended: False
+        self.is_sure: Callable[[float], bool] = lambda _since_s: True  # see `Keeper.is_sure`
 
     # --- what the engine asks for
 
@@ -76,11 +78,11 @@ class Runner:
         """See `LocalTasks`."""
         self._slots.unreserve()
 
-    def run(self, claimed: ClaimedTask, task: ActivityTask) -> None:
+    def run(self, claimed: ClaimedTask, task: ActivityTask, asked_s: float) -> None:
         """See `LocalTasks`."""
         plan = self._plans[task.activity]
         self._slots.confirm(plan.mode)
-        self._start(plan, task, claimed)
+        self._start(plan, task, claimed, asked_s)
 
     async def run_local(self, task: ActivityTask) -> ActivityEnded:
         """See `LocalTasks`. Raises `DefinitionError` for an unknown activity, and what keeps its arguments from being read."""
@@ -89,7 +91,7 @@ class Runner:
             raise DefinitionError(
                 f"the local activity {task.activity!r} is not registered with the worker of its workflow"
             )
-        attempt = self._start(plan, task, None)
+        attempt = self._start(plan, task, None, self.monotonic())
         assert attempt.local is not None
         try:
             return await attempt.local
@@ -105,7 +107,7 @@ class Runner:
         if kinds:
             claimer = Claimer(
                 self._store, self._session, self._queue, mode, kinds, self._slots, self._start_claimed,
-                shares=shares, knows=self._knows,
+                shares=shares, knows=self._knows, is_sure=lambda: self.is_sure(math.inf),
             )  # fmt: skip
             self._claimers.append(claimer)
             await claimer.run()
@@ -119,7 +121,7 @@ class Runner:
         delivery = self._delivery
         return task_id in self._running or task_id in delivery.under_way or task_id in delivery.held
 
-    def _start_claimed(self, claimed: ClaimedTask) -> None:
+    def _start_claimed(self, claimed: ClaimedTask, asked_s: float) -> None:
         plan = self._plans[claimed.task.kind]
         try:
             task = read_task(claimed.task)
@@ -127,10 +129,10 @@ class Runner:
             self._slots.give(plan.mode)
             self._delivery.hold(claimed.task.id, f"activity {plan.name}", str(error))
             return
-        self._start(plan, task, claimed)
+        self._start(plan, task, claimed, asked_s)
 
-    def _start(self, plan: Plan, task: ActivityTask, claimed: ClaimedTask | None) -> Attempt:
-        attempt = Attempt(plan, task, claimed, self, started=self.monotonic(), started_ms=self._store.now_ms())
+    def _start(self, plan: Plan, task: ActivityTask, claimed: ClaimedTask | None, asked_s: float) -> Attempt:
+        attempt = Attempt(plan, task, claimed, self, started=asked_s, started_ms=self._store.now_ms())
         if claimed is None:
             attempt.local = asyncio.get_running_loop().create_future()
         if attempt.key in self._running:  # the store gave it to us anew, so the claim of the first one is gone
@@ -140,6 +142,10 @@ class Runner:
         return attempt
 
     # --- what attempts do (see `AttemptEvents` and `Observer`)
+
+    def may_begin(self, attempt: Attempt) -> bool:
+        """See `AttemptEvents`."""
+        return not attempt.cancelled and (attempt.claimed is None or self.is_sure(attempt.started))
 
     def begun(self, attempt: Attempt) -> None:
         """See `AttemptEvents`."""
@@ -169,15 +175,29 @@ class Runner:
             self._lingering.discard(attempt)
             self._free(attempt)
 
-    def unreadable(self, attempt: Attempt, error: Exception) -> None:
+    def not_begun(self, attempt: Attempt) -> None:
         """See `AttemptEvents`."""
+        if attempt.cancelled:
+            self.ended(attempt, timed_out(attempt) if attempt.verdict in ("attempt", "heartbeat") else None)
+        elif self._forget_unbegun(attempt):
+            logger.info("activity %s (task %s) is handed back: its claim may be lost", attempt.plan.name, attempt.key)
+            self._delivery.hand_back(attempt.key, f"the claim of activity {attempt.plan.name} was in doubt")
+
+    def _forget_unbegun(self, attempt: Attempt) -> bool:
+        """Give back the slot of an attempt whose code did not begin; False if it is not the current one of its task."""
         attempt.ended = True
         self._lingering.discard(attempt)
         self._free(attempt)
         if self._running.get(attempt.key) is not attempt:
-            return
+            return False
         del self._running[attempt.key]
         self._note_idle()
+        return True
+
+    def unreadable(self, attempt: Attempt, error: Exception) -> None:
+        """See `AttemptEvents`."""
+        if not self._forget_unbegun(attempt):
+            return
         if attempt.claimed is not None:
             self._delivery.hold(
                 attempt.claimed.task.id, f"activity {attempt.plan.name}", f"{type(error).__name__}: {error}"

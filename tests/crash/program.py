@@ -16,6 +16,7 @@ from durable import Client, RetryPolicy, Signal, Worker, activity, activity_info
 bonus = Signal("bonus", int)
 SIGNALS = 3
 EFFECTS = 7  # of each run
+THREADS = 4  # of each worker
 _RETRY = RetryPolicy(initial_interval=0.05, max_attempts=None)
 
 
@@ -85,7 +86,12 @@ async def main() -> None:
     async with Client.connect(url) as client:
         print("connected", flush=True)
         await Worker(
-            client, workflows=[journey], activities=[pay, pack, check], lease_ttl=float(ttl), grace=5, max_threads=4
+            client,
+            workflows=[journey],
+            activities=[pay, pack, check],
+            lease_ttl=float(ttl),
+            grace=5,
+            max_threads=THREADS,
         ).run()
 
 

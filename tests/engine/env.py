@@ -43,7 +43,7 @@ class Hands:
         """See `LocalTasks`."""
         self.reserved -= 1
 
-    def run(self, claimed: ClaimedTask, task: ActivityTask) -> None:
+    def run(self, claimed: ClaimedTask, task: ActivityTask, _asked_s: float) -> None:
         """See `LocalTasks`."""
         self.reserved -= 1
         self.begin(claimed, task)

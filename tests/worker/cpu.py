@@ -66,3 +66,9 @@ def until_cancelled(folder: Path) -> None:
     except asyncio.CancelledError:
         (folder / "cancelled").write_text("yes")
         raise
+
+
+@activity(cpu_bound=True)
+def note_delivery(folder: Path) -> None:
+    """Leave a note of which delivery this is."""
+    (folder / str(os.getpid())).write_text(str(activity_info().delivery))
