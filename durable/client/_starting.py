@@ -86,7 +86,7 @@ class Start:
         entry = message_entry(f"{document.id}/start", line.workflow_id, message)
         for attempt in range(1, _TRIES + 1):
             try:
-                return await line.insist(lambda: line.store.create(line.partition, document, entry))
+                return await line.insist(lambda: line.store.create(line.partition, document, [entry]))
             except NameTakenError as error:
                 open_run = await line.document(None)
                 if open_run.open or attempt == _TRIES:

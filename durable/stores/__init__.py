@@ -23,8 +23,10 @@ from ..errors import StoreUrlError
 from . import _url
 from ._protocol import (
     Append,
+    AttributeValue,
     ClaimedTask,
     Commit,
+    Condition,
     Document,
     DocumentFilter,
     DocumentUpdate,
@@ -50,8 +52,10 @@ from ._rules import PARTITIONS_DEFAULT
 
 __all__ = [
     "Append",
+    "AttributeValue",
     "ClaimedTask",
     "Commit",
+    "Condition",
     "Document",
     "DocumentFilter",
     "DocumentUpdate",

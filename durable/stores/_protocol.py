@@ -16,9 +16,10 @@ Methods are coroutines of one event loop unless marked "thread-safe". A method t
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from .._clock import Clock
+from ._attributes import AttributeValue, Condition
 from ._records import (
     Append,
     ClaimedTask,
@@ -44,8 +45,10 @@ from ._records import (
 
 __all__ = [
     "Append",
+    "AttributeValue",
     "ClaimedTask",
     "Commit",
+    "Condition",
     "Document",
     "DocumentFilter",
     "DocumentUpdate",
@@ -114,11 +117,14 @@ class Store(Protocol):
 
     # --- documents and their inboxes: anyone may call these
 
-    async def create(self, partition: int, document: Document, entry: Entry) -> Document:
-        """Add an open document and put `entry` into its inbox, in one; return the document.
+    async def create(
+        self, partition: int, document: Document, entries: Sequence[Entry], *, latest: str | None = None
+    ) -> Document:
+        """Add an open document and put `entries` into its inbox, in order, all in one; return the document.
 
         If the *latest* document of that name was made by the same `request`, return that one and write nothing; a caller
-        that gets back another `id` than it sent knows. Raises `NameTakenError` if an open document has the name.
+        that gets back another `id` than it sent knows. Raises `NameTakenError` if an open document has the name, or
+        the latest document of the name is not the one expected: `latest` is its id, "" says that there is none, None that it does not matter.
 
         The latest is the one created last, whatever its id: clocks differ. `created_ms` is set to one more than that of the
         latest of the name if it is not greater.
@@ -246,8 +252,13 @@ class Inspect(Protocol):
         """Return up to `limit` matching documents with their partitions, newest first."""
         ...
 
-    async def count_documents(self, filter: DocumentFilter) -> dict[str, int]:  # noqa: A002
-        """Return how many documents match, by state."""
+    async def count_documents(
+        self,
+        filter: DocumentFilter,  # noqa: A002
+        *,
+        by: Literal["state", "kind", "inbox"] = "state",
+    ) -> dict[str, int]:
+        """Return how many documents match, by state, kind or inbox; those without any are left out."""
         ...
 
     async def tasks(

@@ -1,7 +1,9 @@
 """What goes into a store and comes out of it. The promises about these are in `_protocol`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from ._attributes import AttributeValue, Condition, check_attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Document:
 
     `id` is unique, and sorts by creation as far as clocks agree; `name` is unique among open documents. `inbox` is where `send` routes entries for
     it. `request` is the id of the call that created it (a repeat of that call finds it). `kind`, `state` and `note` are
-    short texts to filter by; `body` is opaque.
+    short texts to filter by, `attributes` typed values to filter by; `body` is opaque. Making one raises `TypeError` for an
+    attribute of another type than `AttributeValue`, and `ValueError` for a whole number of more than 64 bits or a NaN.
     """
 
     id: str
@@ -44,6 +47,11 @@ class Document:
     open: bool = True
     note: str = ""
     closed_ms: int | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue], hash=False)
+
+    def __post_init__(self) -> None:
+        if self.attributes:
+            check_attributes(self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,8 @@ class DocumentUpdate:
     An update that closes is refused with `UnreadMessagesError` while the document's inbox holds an entry for its `name`
     that the same commit does not consume; one that opens, with `NameTakenError` while another open document has its name.
     Updates of one commit are applied in order; one of a document that is not there does nothing. One that opens clears
-    `closed_ms` unless it sets it.
+    `closed_ms` unless it sets it. `attributes` are merged into those that the document has; one whose value is None is removed.
+    Making one raises as `Document` does.
     """
 
     id: str
@@ -64,6 +73,11 @@ class DocumentUpdate:
     opens: bool = False
     closes: bool = False
     closed_ms: int | None = None
+    attributes: Mapping[str, AttributeValue | None] | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.attributes:
+            check_attributes(self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +119,16 @@ class Task:
 
 @dataclass(slots=True)  # not frozen: several are made for each activity, and freezing makes that four times as slow
 class ClaimedTask:
-    """A task as claimed: `deliveries` counts the claims so far, this one included; `details` is what the last holder left with `note_progress`."""
+    """A task as claimed: `deliveries` counts the claims so far, this one included; `details` is what the last holder left with `note_progress`.
+
+    `cancelled`: the holder is to be told to stop; a commit said so before the claim (`Commit.tasks_cancelled`). The claim is as good as any other.
+    """
 
     partition: int
     task: Task
     deliveries: int
     details: bytes | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +174,28 @@ class Commit:
     Refused with `StaleLeaseError` unless `lease` is the current one of its inbox; with `WrongSequenceError` unless every
     stream is where its append expects it. A repeat of the last `id` under the same lease answers as the first time and
     applies nothing. Removing what is not there is no error. Order of application: consumed, tasks_removed, dues_removed,
-    relayed, then everything else; so a key may be removed and set in one commit.
+    relayed, then everything else; so a key may be removed and set in one commit. `created` comes after `documents`, and
+    `tasks_cancelled` after `tasks`.
+
+    `created` are documents that come into being, each with the first entry of its own `inbox`, which need not be the
+    lease's. Refused with `NameTakenError` if an open document has the name by then: so one commit may close the open
+    document of a name and create the next. The same if a document has the `id`. `created_ms` is moved up as in `create`.
+    An entry that a commit creates does not keep that same commit from closing a document. Raises `ValueError` for one that is not open.
+
+    `tasks_cancelled` marks tasks: their holder is to be told to stop. Nothing is taken back: the holder learns it by its next
+    renewal, and may complete the task as before; a task that nobody holds stays in its queue, and is claimed as cancelled.
+    Ids that are not there are passed over. A task that is set again is a new one, without the mark.
     """
 
     lease: Lease
     id: str
     appends: list[Append] = field(default_factory=list[Append])
     documents: list[DocumentUpdate] = field(default_factory=list[DocumentUpdate])
+    created: list[tuple[Document, Entry]] = field(default_factory=list[tuple[Document, Entry]])
     consumed: list[int] = field(default_factory=list[int])  # seqs of inbox entries
     tasks: list[Task] = field(default_factory=list[Task])
     tasks_removed: list[str] = field(default_factory=list[str])  # ids
+    tasks_cancelled: list[str] = field(default_factory=list[str])  # ids
     dues: list[Due] = field(default_factory=list[Due])
     dues_removed: list[str] = field(default_factory=list[str])  # keys
     outgoing: list[Outgoing] = field(default_factory=list[Outgoing])
@@ -175,18 +205,26 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a renewal found to be lost: leases that another session holds, and ids of tasks that are gone or claimed by another."""
+    """What a renewal found to be lost: leases that another session holds, and ids of tasks that are gone or claimed by another.
+
+    `cancelled` are the ids of those renewed tasks that are still held, and whose holder is to be told to stop
+    (`Commit.tasks_cancelled`): each renewal says so again.
+    """
 
     leases: Sequence[Lease] = ()
     tasks: Sequence[str] = ()
     session_expired: bool = (
         False  # the session had expired and was made anew; what it held and nobody took, it holds again
     )
+    cancelled: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentFilter:
-    """What to look for; None or empty: anything. `before_id` pages backwards through time. "After" includes the time, "before" does not."""
+    """What to look for; None or empty: anything. `before_id` pages backwards through time. "After" includes the time, "before" does not.
+
+    All of `attributes` must hold.
+    """
 
     name: str | None = None
     name_prefix: str | None = None
@@ -196,6 +234,8 @@ class DocumentFilter:
     created_after_ms: int | None = None
     created_before_ms: int | None = None
     before_id: str | None = None
+    inboxes: Sequence[str] = ()
+    attributes: Sequence[Condition] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """What every store of this package decides in the same way."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .. import _limits
-from ._protocol import Document, DocumentFilter, DocumentUpdate
+from ..errors import NameTakenError
+from ._attributes import merged
+from ._protocol import Commit, Document, DocumentFilter, DocumentUpdate
 
 PARTITIONS_DEFAULT = (
     8  # enough for eight busy workers; a worker polls all of its partitions, so more would cost the idle ones
@@ -25,6 +28,22 @@ def check_new(document: Document) -> None:
     """Raise `ValueError` unless `document` may be created."""
     if not document.open:
         raise ValueError(f"expected an open document to create, got {document!r}")
+
+
+def check_commits(commits: Sequence[Commit]) -> None:
+    """Raise `ValueError` unless all that `commits` create may be created."""
+    for commit in commits:
+        for document, _ in commit.created:
+            check_new(document)
+
+
+def check_latest(document: Document, expected: str | None, latest: Document | None) -> None:
+    """Raise `NameTakenError` unless `latest`, the last document of the name, is the one `expected` (None: any, "": none)."""
+    found = "" if latest is None else latest.id
+    if expected is not None and found != expected:
+        there = f"{found!r}" if found else "none"
+        wanted = f"{expected!r}" if expected else "none"
+        raise NameTakenError(f"the latest document named {document.name!r} is {there}, expected {wanted}")
 
 
 def created_after(document: Document, latest: Document | None) -> Document:
@@ -51,7 +70,23 @@ def updated(document: Document, update: DocumentUpdate) -> Document:
         (document.open or update.opens) and not update.closes,
         document.note if update.note is None else update.note,
         update.closed_ms if update.closed_ms is not None else None if update.opens else document.closed_ms,
+        merged(document.attributes, update.attributes) if update.attributes else document.attributes,
     )
+
+
+_COUNTED: dict[str, Callable[[Document], str]] = {
+    "state": lambda document: document.state,
+    "kind": lambda document: document.kind,
+    "inbox": lambda document: document.inbox,
+}
+
+
+def counted_field(by: str) -> Callable[[Document], str]:
+    """Return how to read the field that documents are counted by. Raises `ValueError` for an unknown one."""
+    field = _COUNTED.get(by)
+    if field is None:
+        raise ValueError(f"by: expected one of {', '.join(_COUNTED)}, got {by!r}")
+    return field
 
 
 def matches(document: Document, wanted: DocumentFilter) -> bool:
@@ -65,4 +100,6 @@ def matches(document: Document, wanted: DocumentFilter) -> bool:
         and (wanted.created_after_ms is None or document.created_ms >= wanted.created_after_ms)
         and (wanted.created_before_ms is None or document.created_ms < wanted.created_before_ms)
         and (wanted.before_id is None or document.id < wanted.before_id)
+        and (not wanted.inboxes or document.inbox in wanted.inboxes)
+        and all(condition.holds(document.attributes) for condition in wanted.attributes)
     )

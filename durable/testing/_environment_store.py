@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
 from ..stores import Document, Entry, Store, Watch
@@ -37,10 +37,12 @@ class OutsideStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def create(self, partition: int, document: Document, entry: Entry) -> Document:
+    async def create(
+        self, partition: int, document: Document, entries: Sequence[Entry], *, latest: str | None = None
+    ) -> Document:
         """See `Store`. The run's queue has a worker from now on."""
         await self._host.serve(document.inbox)
-        return await self._store.create(partition, document, entry)
+        return await self._store.create(partition, document, entries, latest=latest)
 
     def watch(self, topics: Iterable[str]) -> Watch:
         """See `Store`."""

@@ -93,12 +93,12 @@ Write = tuple[str, tuple[Any, ...]]  # a statement of `_STATEMENTS` and its para
 Life = Iterator[list[Write]]  # what a run writes, step by step
 
 _STATEMENTS = {
-    "document": "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "document": "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "entry": "INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)",
     "entry read": "DELETE FROM inbox WHERE seq = ?",
     "record": "INSERT INTO records VALUES (?, ?, ?, ?)",
     "task done": "DELETE FROM tasks WHERE id = ?",
-    "task": "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "task": "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "closed": "UPDATE documents SET state = ?, open = 0, closed_ms = ? WHERE id = ? AND partition = ?",
 }
 
@@ -150,7 +150,7 @@ def _task_row(document: dict[str, Any], event: ActivityScheduled, seq: int) -> t
     )
     task = write_task(body, queue=event.queue, inbox="default")
     owner = document["request"]  # as long as a session's id
-    # id, partition, seq, queue, kind, inbox, name, owner, ready, deliveries, parked, data, details
+    # id, partition, seq, queue, kind, inbox, name, owner, ready, deliveries, parked, data, details, cancelled
     return (
         task.id,
         document["partition"],
@@ -165,6 +165,7 @@ def _task_row(document: dict[str, Any], event: ActivityScheduled, seq: int) -> t
         None,
         task.data,
         None,
+        0,
     )
 
 

@@ -58,7 +58,7 @@ async def with_run(env: Engines) -> tuple[int, object]:
         now_ms=env.clock.now_ms(), body=RecordBody(),
     )  # fmt: skip
     start = StartRun(run_id="run-x", workflow="adds", queue="default", args=to_raw(payload([[], {}])), request="r")
-    await env.store.create(0, document, message_entry("r", "wf-x", start))
+    await env.store.create(0, document, [message_entry("r", "wf-x", start)])
     await env.store.begin_session("one", "engine/default", b"{}", 10**9)
     (lease,) = await env.store.acquire("one", "default", [0])
     return 0, lease

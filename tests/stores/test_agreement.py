@@ -171,7 +171,7 @@ class StoresAgree(RuleBasedStateMachine):
     )
     def create(self, file: bool, partition: int, id: str, name: str, inbox: str, request: str, entry: Entry) -> None:
         document = Document(id, name, inbox, request, "kind", "running", 1, b"")
-        self.same(lambda store: store.create(partition, document, replace(entry, name=name)), file)
+        self.same(lambda store: store.create(partition, document, [replace(entry, name=name)]), file)
 
     @rule(
         file=st.booleans(), partition=partitions, entry=entries, id=st.none() | document_ids, closed_too=st.booleans()

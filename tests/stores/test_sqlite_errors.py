@@ -43,7 +43,7 @@ def url_of(path: Path, options: str = "") -> str:
 async def make(path: Path) -> None:
     """Make a store with a run's worth of content."""
     async with open_store(url_of(path)) as store:
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         await applied(store, await lease_for(store), appends=[Append("history", 0, [b"1", b"2"])])
 
 
@@ -74,7 +74,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     await make(path)
     change(path, "PRAGMA user_version=99")
-    await refused(path, StoreFormatError, "schema version 99.*up to 1: upgrade durable")
+    await refused(path, StoreFormatError, "schema version 99.*up to 2: upgrade durable")
 
 
 @pytest.mark.parametrize(
@@ -265,8 +265,8 @@ async def test_two_creations_of_one_id_at_once_fail_one(tmp_path: Path) -> None:
     """The second one is refused by the file itself, and only that one."""
     async with open_store(url_of(tmp_path / "store.db")) as store:
         new = [document("d-01", f"order-{number}", request=f"r-{number}") for number in range(3)]
-        calls = [store.create(P, each, entry(f"e-{each.name}", each.name)) for each in new]
-        calls.append(store.create(P, document("d-02", "order-9", request="r-9"), entry("e-9", "order-9")))
+        calls = [store.create(P, each, [entry(f"e-{each.name}", each.name)]) for each in new]
+        calls.append(store.create(P, document("d-02", "order-9", request="r-9"), [entry("e-9", "order-9")]))
         answers = await asyncio.gather(*calls, return_exceptions=True)
         assert [getattr(each, "id", type(each).__name__) for each in answers] == [
             "d-01",
@@ -406,7 +406,7 @@ async def test_a_commit_by_another_handle_wakes_every_watch(tmp_path: Path) -> N
     async with open_store(url_of(tmp_path / "store.db")) as one, open_store(url_of(tmp_path / "store.db")) as two:
         watches = [one.watch(["anything"]), one.watch(["something else"])]
         async with asyncio.timeout(10):
-            await two.create(P, document(), entry())
+            await two.create(P, document(), [entry()])
             assert await asyncio.gather(*(each.wait(None) for each in watches)) == [True, True]
             await two.send(P, entry("e-2", NAME))
             assert await watches[0].wait(None)
@@ -424,7 +424,7 @@ async def test_a_file_that_is_moved_away_takes_no_more_writes(tmp_path: Path) ->
             file.replace(there / file.name)
 
     async with open_store(url_of(path)) as store:
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         move(tmp_path, away)
         with pytest.raises(StoreUnavailableError, match="was moved, removed or replaced"):
             await store.send(P, entry("e-2"))

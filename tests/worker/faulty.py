@@ -39,9 +39,11 @@ class FaultyStore(MemoryStore):
         self._before("claim")
         return await super().claim(session, queue, kinds, limit)
 
-    async def create(self, partition: int, document: Document, entry: Entry) -> Document:
+    async def create(
+        self, partition: int, document: Document, entries: Sequence[Entry], *, latest: str | None = None
+    ) -> Document:
         self._before("create")
-        created = await super().create(partition, document, entry)
+        created = await super().create(partition, document, entries, latest=latest)
         self._after("create")
         return created
 

@@ -1,8 +1,8 @@
 """A commit on the memory store: look at everything first, write when nothing can be refused any more."""
 
 from ...errors import NameTakenError, StaleLeaseError, UnreadMessagesError, WrongSequenceError
-from .._protocol import Commit, Document, document_topic, reply_topic, tasks_topic
-from .._rules import updated
+from .._protocol import Commit, Document, Entry, document_topic, reply_topic, tasks_topic
+from .._rules import created_after, updated
 from ._state import Dues, LeaseRow, Partition, State
 
 
@@ -23,9 +23,15 @@ def apply(state: State, commit: Commit, now_ms: int, touched: set[str]) -> Excep
     documents = _documents(here, commit)
     if isinstance(documents, Exception):
         return documents
+    created = _created(here, commit, documents)
+    if isinstance(created, Exception):
+        return created
     row.last_commit = commit.id
     _remove(state, here, commit)
     _write(state, here, commit, documents, now_ms, touched)
+    for document, entry in created:
+        here.put(document)
+        state.append_entry(lease.partition, document.inbox, entry, touched)
     return None
 
 
@@ -73,6 +79,25 @@ def _documents(here: Partition, commit: Commit) -> dict[str, Document] | Excepti
     return after
 
 
+def _created(
+    here: Partition, commit: Commit, documents: dict[str, Document]
+) -> list[tuple[Document, Entry]] | NameTakenError:
+    """Return the new documents as they will be, or why one of them is refused. `documents` are those that the commit updates."""
+    opened = {each.name for each in documents.values() if each.open} if commit.created else set[str]()
+    new: dict[str, Document] = {}  # by name
+    created: list[tuple[Document, Entry]] = []
+    for document, entry in commit.created:
+        name = document.name
+        holder = here.open_id.get(name)
+        if name in new or (holder is not None and holder not in documents) or name in opened:
+            return NameTakenError(f"another open document has the name {name!r}")
+        if document.id in here.documents or any(document.id == each.id for each in new.values()):
+            return NameTakenError(f"another document has the id {document.id!r}")
+        new[name] = document = created_after(document, here.latest(name))
+        created.append((document, entry))
+    return created
+
+
 def _remove(state: State, here: Partition, commit: Commit) -> None:
     inbox = commit.lease.inbox
     for seq in commit.consumed:
@@ -103,6 +128,8 @@ def _write(
         state.put_task(commit.lease.partition, task)
         if task.claimed_by is None:
             touched.add(tasks_topic(task.queue))
+    for id_ in commit.tasks_cancelled:
+        state.cancel_task(id_)
     for due in commit.dues:
         here.dues.setdefault(inbox, Dues()).set(due)
     outgoing = here.outgoing.setdefault(inbox, {})

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from ..._clock import Clock
 from .._protocol import Document, DocumentFilter, Entry, TaskInfo, tasks_topic
-from .._rules import matches
+from .._rules import counted_field, matches
 from ._state import State, TaskRow
 
 
@@ -27,10 +28,16 @@ class MemoryInspect:
             found = self._matching(filter)
         return sorted(found, key=lambda each: (each[1].id, each[0]), reverse=True)[:limit]
 
-    async def count_documents(self, filter: DocumentFilter) -> dict[str, int]:  # noqa: A002
+    async def count_documents(
+        self,
+        filter: DocumentFilter,  # noqa: A002
+        *,
+        by: Literal["state", "kind", "inbox"] = "state",
+    ) -> dict[str, int]:
         """See `Inspect`."""
+        field = counted_field(by)
         with self._state.lock:
-            return dict(Counter(document.state for _, document in self._matching(filter)))
+            return dict(Counter(field(document) for _, document in self._matching(filter)))
 
     async def tasks(
         self, *, queue: str | None = None, name: str | None = None, parked: bool | None = None, limit: int = 100

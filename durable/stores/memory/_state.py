@@ -42,6 +42,7 @@ class TaskRow:
     ready: bool
     details: bytes | None = None
     parked: str | None = None
+    cancelled: bool = False
 
 
 class Dues:
@@ -171,6 +172,11 @@ class State:
         if row is not None:
             self.set_owner(row, None)
 
+    def cancel_task(self, id: str) -> None:  # noqa: A002
+        row = self.tasks.get(id)
+        if row is not None:
+            row.cancelled = True
+
     def held(self, session: str, id: str) -> TaskRow | None:  # noqa: A002
         row = self.tasks.get(id)
         return row if row is not None and row.owner == session else None
@@ -205,7 +211,7 @@ class State:
                 continue
             row.deliveries += 1
             self.set_owner(row, session)
-            claimed.append(ClaimedTask(row.partition, row.task, row.deliveries, row.details))
+            claimed.append(ClaimedTask(row.partition, row.task, row.deliveries, row.details, row.cancelled))
         return claimed
 
     def _head(self, queue: str, kind: str) -> tuple[int, str] | None:

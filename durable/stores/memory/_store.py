@@ -20,7 +20,7 @@ from .._protocol import (
     inbox_topic,
     tasks_topic,
 )
-from .._rules import SESSION_KEPT_MS, check_new, check_partition, created_after
+from .._rules import SESSION_KEPT_MS, check_commits, check_latest, check_new, check_partition, created_after
 from . import _commit
 from ._inspect import MemoryInspect
 from ._state import Dues, LeaseRow, Partition, SessionRow, State
@@ -73,7 +73,9 @@ class MemoryStore:
 
     # --- documents and their inboxes
 
-    async def create(self, partition: int, document: Document, entry: Entry) -> Document:
+    async def create(
+        self, partition: int, document: Document, entries: Sequence[Entry], *, latest: str | None = None
+    ) -> Document:
         """See `Store`."""
         here, state, touched = self._partition(partition), self._state, set[str]()
         check_new(document)
@@ -88,9 +90,12 @@ class MemoryStore:
                 )
             if document.id in here.documents:
                 raise NameTakenError(f"another document has the id {document.id!r}")
-            document = created_after(document, here.latest(document.name))
+            last = here.latest(document.name)
+            check_latest(document, latest, last)
+            document = created_after(document, last)
             here.put(document)
-            state.append_entry(partition, document.inbox, entry, touched)
+            for entry in entries:
+                state.append_entry(partition, document.inbox, entry, touched)
         state.topics.touch(touched)
         return document
 
@@ -198,9 +203,12 @@ class MemoryStore:
             row.expires_ms, row.reaped = now_ms + ttl_ms, False
             for task in state.owned_rows(session):
                 task.ready = False
-            lost_tasks = tuple(id_ for id_ in tasks if state.held(session, id_) is None)
+            held = {id_: mine for id_ in tasks if (mine := state.held(session, id_)) is not None}
             return Renewal(
-                tuple(lease for lease in leases if not self._is_current(lease, session)), lost_tasks, expired
+                tuple(lease for lease in leases if not self._is_current(lease, session)),
+                tuple(id_ for id_ in tasks if id_ not in held),
+                expired,
+                tuple(id_ for id_ in tasks if id_ in held and held[id_].cancelled),
             )
 
     def _is_current(self, lease: Lease, session: str) -> bool:
@@ -315,6 +323,7 @@ class MemoryStore:
 
     async def commit(self, commits: Sequence[Commit]) -> list[Exception | None]:
         """See `Store`."""
+        check_commits(commits)
         touched = set[str]()
         with self._open().lock:
             now_ms = self.now_ms()

@@ -4,11 +4,16 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .._protocol import Commit, DocumentUpdate, document_topic, reply_topic, tasks_topic
+from .._attributes import AttributeValue
+from .._protocol import Commit, Document, DocumentUpdate, Entry, document_topic, inbox_topic, reply_topic, tasks_topic
+from .._rules import updated
+from ._attributes import change
+from ._documents import insert
 from ._statements import Value, for_each, write_rows
 from ._writer import Tx
 
 Inbox = tuple[int, str]
+Changed = Mapping[str, AttributeValue | None]
 
 # Only entries of the commit's own inbox, whatever numbers it names. (A row value with IN would scan the whole table.)
 _CONSUMED = """
@@ -47,6 +52,9 @@ class Changes:
     )
     replies: dict[tuple[int, str], tuple[Value, ...]] = field(default_factory=dict[tuple[int, str], tuple[Value, ...]])
     documents: dict[tuple[int, str], DocumentUpdate] = field(default_factory=dict[tuple[int, str], DocumentUpdate])
+    created: dict[tuple[int, str], Document] = field(default_factory=dict[tuple[int, str], Document])
+    entries: list[tuple[int, str, Entry]] = field(default_factory=list[tuple[int, str, Entry]])
+    cancelled: dict[str, None] = field(default_factory=dict[str, None])  # ids of tasks
     last_commits: dict[Inbox, str] = field(default_factory=dict[Inbox, str])
     touched: set[str] = field(default_factory=set[str])
 
@@ -69,6 +77,8 @@ class Changes:
             owner, id_ = task.claimed_by, task.id
             if id_ in tasks:
                 del tasks[id_]  # the last one counts, and goes to the end of the queue
+            if self.cancelled:
+                self.cancelled.pop(id_, None)
             free = owner is None
             tasks[id_] = (
                 id_,
@@ -84,6 +94,8 @@ class Changes:
             )
             if free:
                 self.touched.add(tasks_topic(task.queue))
+        for id_ in commit.tasks_cancelled:
+            self.cancelled[id_] = None
         if commit.documents:
             self._add_documents(commit)
         if commit.dues or commit.dues_removed:
@@ -99,9 +111,21 @@ class Changes:
     def _add_documents(self, commit: Commit) -> None:
         for update in commit.documents:
             key = (commit.lease.partition, update.id)
+            self.touched.add(document_topic(update.id))
+            if key in self.created:
+                self.created[key] = updated(self.created[key], update)
+                continue
             before = self.documents.get(key)
             self.documents[key] = update if before is None else _merged(before, update)
-            self.touched.add(document_topic(update.id))
+
+    def create(self, partition: int, document: Document, entry: Entry | None) -> None:
+        """Add a document that comes into being, with its entry unless the inbox holds that already."""
+        key = (partition, document.id)
+        self.documents.pop(key, None)  # when those updates came, it was not there
+        self.created[key] = document
+        if entry is not None:
+            self.entries.append((partition, document.inbox, entry))
+        self.touched.add(inbox_topic(partition, document.inbox))
 
     def _add_outgoing(self, commit: Commit) -> None:
         inbox = (commit.lease.partition, commit.lease.inbox)
@@ -123,8 +147,8 @@ class Changes:
         write_rows(cursor, "INSERT OR REPLACE INTO dues (partition, inbox, key, due_ms, data) VALUES {values}", 5, rows)
         if self.outgoing:
             self._write_outgoing(tx)
-        if self.documents:
-            self._write_documents(cursor)
+        if self.documents or self.created:
+            self._write_documents(tx)
         if self.replies:
             cursor.execute("DELETE FROM replies WHERE expires_ms <= ?", (self.now_ms,))
             flat = [value for row in self.replies.values() for value in row]
@@ -147,6 +171,9 @@ class Changes:
         if rows:
             flat = [value for seq, row in enumerate(rows, tx.reserve(len(rows)) + 1) for value in (seq, *row)]
             write_rows(tx.cursor, _TASKS, 11, flat)
+        if self.cancelled:
+            sql = "UPDATE tasks SET cancelled = 1 WHERE id IN ({marks})"
+            for_each(tx.cursor, sql, [], list(self.cancelled))
 
     def _write_outgoing(self, tx: Tx) -> None:
         for inbox, outgoing in self.outgoing.items():
@@ -163,7 +190,8 @@ class Changes:
                 flat,
             )
 
-    def _write_documents(self, cursor: sqlite3.Cursor) -> None:
+    def _write_documents(self, tx: Tx) -> None:
+        cursor = tx.cursor
         closing: list[Value] = []
         others: list[Value] = []
         for (partition, id_), update in self.documents.items():
@@ -171,7 +199,14 @@ class Changes:
             row = (partition, id_, is_open, update.state, update.note, update.body, update.closed_ms, int(update.opens))
             (closing if update.closes else others).extend(row)
         write_rows(cursor, _DOCUMENTS, 8, closing)  # first: they give up the names that others take
+        if self.created:
+            insert(tx, [(partition, document) for (partition, _), document in self.created.items()])
+            for partition, inbox, entry in self.entries:
+                tx.append_entry(partition, inbox, entry)
         write_rows(cursor, _DOCUMENTS, 8, others)
+        attributes = {key: update.attributes for key, update in self.documents.items() if update.attributes}
+        if attributes:
+            change(tx, attributes)
 
 
 def _remove(cursor: sqlite3.Cursor, sql: str, inbox: Inbox, rows: Mapping[str, object]) -> None:
@@ -190,4 +225,9 @@ def _merged(first: DocumentUpdate, second: DocumentUpdate) -> DocumentUpdate:
         opens=first.opens or second.opens,  # also says that `closed_ms` was cleared on the way
         closes=second.closes if turns else first.closes,
         closed_ms=second.closed_ms if second.closed_ms is not None else None if second.opens else first.closed_ms,
+        attributes=_both(first.attributes, second.attributes),
     )
+
+
+def _both(first: Changed | None, second: Changed | None) -> Changed | None:
+    return {**first, **second} if first and second else first or second

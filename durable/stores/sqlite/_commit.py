@@ -4,34 +4,15 @@ Looking and writing once for all of them, instead of once for each, is what make
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import cast
 
 from ...errors import NameTakenError, StaleLeaseError, StoreError, UnreadMessagesError, WrongSequenceError
-from .._protocol import Commit, DocumentUpdate
+from .._protocol import Commit, Document, DocumentUpdate
 from ._changes import Changes
+from ._created import New, add_new, look_at_created, new_documents
+from ._facts import Facts, Key
 from ._statements import Value, query_rows
 from ._writer import Tx, comes_last
-
-Key = tuple[int, str]  # (partition, name of something in it)
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the commits depend on: as it is in the file at first, then as it is after each commit that is applied."""
-
-    leases: dict[Key, tuple[str | None, int]] = field(
-        default_factory=dict[Key, tuple[str | None, int]]
-    )  # (session, epoch) by inbox
-    last_commit: dict[Key, str | None] = field(default_factory=dict[Key, str | None])  # by inbox
-    heads: dict[Key, int] = field(default_factory=dict[Key, int])  # last number by stream
-    # Of the documents that are opened or closed: (name, inbox), and which entries for them are in the file, by id.
-    documents: dict[Key, tuple[str, str]] = field(default_factory=dict[Key, tuple[str, str]])
-    unread: dict[Key, set[int]] = field(default_factory=dict[Key, set[int]])
-    consumed: dict[Key, set[int]] = field(
-        default_factory=dict[Key, set[int]]
-    )  # by inbox; kept only if documents are closed
-    open_id: dict[Key, str | None] = field(default_factory=dict[Key, str | None])  # ids of open documents by name
 
 
 @comes_last
@@ -59,16 +40,23 @@ def _apply(facts: Facts, changes: Changes, commit: Commit) -> StoreError | None:
     heads = _moved_heads(facts, commit)
     if isinstance(heads, StoreError):
         return heads
-    if commit.documents and facts.documents:
-        names = _moved_names(facts, commit)
+    created: list[Document] = []
+    if facts.turns:
+        names = _moved_names(facts, commit) if commit.documents else {}
         if isinstance(names, StoreError):
             return names
+        if commit.created:
+            found = new_documents(facts, commit, names)
+            if isinstance(found, StoreError):
+                return found
+            created = found
         facts.open_id.update(names)
+        facts.consumed.setdefault(key, set()).update(commit.consumed)
     facts.heads.update(heads)
     facts.last_commit[key] = commit.id
-    if facts.documents:
-        facts.consumed.setdefault(key, set()).update(commit.consumed)
     changes.add(commit)
+    if created:
+        add_new(facts, changes, commit, created)
     return None
 
 
@@ -94,7 +82,7 @@ def _moved_names(facts: Facts, commit: Commit) -> dict[Key, str | None] | StoreE
         if key not in facts.documents:
             continue  # it neither opens nor closes, or is not there
         name, inbox = facts.documents[key]
-        unread = facts.unread.get(key)
+        unread = facts.unread.get((lease.partition, inbox, name))
         if update.closes and unread:
             unread = unread - facts.consumed.get((lease.partition, inbox), set())
             unread = unread.difference(commit.consumed) if inbox == lease.inbox else unread
@@ -127,8 +115,8 @@ _DOCUMENTS = """
     SELECT d.partition, d.id, d.name, d.inbox FROM (VALUES {values}) v
     CROSS JOIN documents d ON d.partition = v.column1 AND d.id = v.column2"""
 _UNREAD = """
-    SELECT v.column1, v.column2, i.seq FROM (VALUES {values}) v
-    CROSS JOIN inbox i ON i.partition = v.column1 AND i.inbox = v.column3 AND i.name = v.column4"""
+    SELECT i.partition, i.inbox, i.name, i.seq FROM (VALUES {values}) v
+    CROSS JOIN inbox i ON i.partition = v.column1 AND i.inbox = v.column2 AND i.name = v.column3"""
 _OPEN = """
     SELECT d.partition, d.name, d.id FROM (VALUES {values}) v
     CROSS JOIN documents d ON d.partition = v.column1 AND d.name = v.column2 AND d.open"""
@@ -145,8 +133,10 @@ def _look(tx: Tx, commits: Sequence[Commit]) -> Facts:
     updates = [
         (each.lease.partition, update) for each in commits for update in each.documents if update.opens or update.closes
     ]
-    if updates:
-        _look_at_documents(tx, facts, updates)
+    created = [(each.lease.partition, document, entry) for each in commits for document, entry in each.created]
+    if updates or created:
+        facts.turns = True
+        _look_at_documents(tx, facts, updates, created)
     return facts
 
 
@@ -178,20 +168,29 @@ def _pairs(text: Value) -> Iterator[tuple[int, int]]:
             yield int(number), int(head)
 
 
-def _look_at_documents(tx: Tx, facts: Facts, updates: Sequence[tuple[int, DocumentUpdate]]) -> None:
-    ids = _flat(dict.fromkeys((partition, update.id) for partition, update in updates))
-    for row in query_rows(tx.cursor, _DOCUMENTS, 2, ids):
+def _look_at_documents(
+    tx: Tx, facts: Facts, updates: Sequence[tuple[int, DocumentUpdate]], created: Sequence[New]
+) -> None:
+    ids = [(partition, update.id) for partition, update in updates]
+    ids += [(partition, document.id) for partition, document, _ in created]
+    for row in query_rows(tx.cursor, _DOCUMENTS, 2, _flat(dict.fromkeys(ids))):
         partition, id_, name, inbox = cast("tuple[int, str, str, str]", row)
         facts.documents[partition, id_] = (name, inbox)
-    keys = dict.fromkeys((partition, update.id) for partition, update in updates if update.closes)
-    closing = _flat(
-        (key[0], key[1], facts.documents[key][1], facts.documents[key][0]) for key in keys if key in facts.documents
-    )
-    for row in query_rows(tx.cursor, _UNREAD, 4, closing):
-        partition, id_, seq = cast("tuple[int, str, int]", row)
-        facts.unread.setdefault((partition, id_), set()).add(seq)
-    if any(update.opens for _, update in updates):
-        names = _flat(dict.fromkeys((partition, name) for (partition, _), (name, _) in facts.documents.items()))
-        for row in query_rows(tx.cursor, _OPEN, 2, names):
+    boxes = dict[tuple[int, str, str], None]()
+    for key in [(partition, update.id) for partition, update in updates if update.closes]:
+        if key in facts.documents:
+            name, inbox = facts.documents[key]
+            boxes[key[0], inbox, name] = None
+    if boxes:  # what is created may be closed by the next commit
+        boxes.update(dict.fromkeys((partition, each.inbox, each.name) for partition, each, _ in created))
+    for row in query_rows(tx.cursor, _UNREAD, 3, _flat(boxes)):
+        partition, inbox, name, seq = cast("tuple[int, str, str, int]", row)
+        facts.unread.setdefault((partition, inbox, name), set()).add(seq)
+    if created or any(update.opens for _, update in updates):
+        names = [(partition, name) for (partition, _), (name, _) in facts.documents.items()]
+        names += [(partition, document.name) for partition, document, _ in created]
+        for row in query_rows(tx.cursor, _OPEN, 2, _flat(dict.fromkeys(names))):
             partition, name, id_ = cast("tuple[int, str, str]", row)
             facts.open_id[partition, name] = id_
+    if created:
+        look_at_created(tx, facts, created)

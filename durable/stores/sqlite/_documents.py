@@ -6,21 +6,22 @@ from typing import NamedTuple, cast
 
 from ...errors import NameTakenError, RunClosedError, RunNotFoundError
 from .._protocol import Document, Entry
-from .._rules import created_after
+from .._rules import check_latest, created_after
+from ._attributes import as_text, from_text, index_new
 from ._statements import Value, query_rows, write_rows
 from ._writer import Tx
 
-COLUMNS = "id, name, inbox, request, kind, state, created_ms, body, open, note, closed_ms"
-_D_COLUMNS = ", ".join(f"d.{column}" for column in COLUMNS.split(", "))
+COLUMNS = "id, name, inbox, request, kind, state, created_ms, body, open, note, closed_ms, attributes"
+D_COLUMNS = ", ".join(f"d.{column}" for column in COLUMNS.split(", "))
 
 _BY_ID = f"""
-    SELECT v.column1, {_D_COLUMNS} FROM (VALUES {{values}}) v
+    SELECT v.column1, {D_COLUMNS} FROM (VALUES {{values}}) v
     CROSS JOIN documents d ON d.partition = v.column2 AND d.id = v.column3"""
 _OPEN = f"""
-    SELECT v.column1, {_D_COLUMNS} FROM (VALUES {{values}}) v
+    SELECT v.column1, {D_COLUMNS} FROM (VALUES {{values}}) v
     CROSS JOIN documents d ON d.partition = v.column2 AND d.name = v.column3 AND d.open"""
 _LATEST = f"""
-    SELECT v.column1, {_D_COLUMNS} FROM (VALUES {{values}}) v
+    SELECT v.column1, {D_COLUMNS} FROM (VALUES {{values}}) v
     CROSS JOIN documents d ON d.partition = v.column2 AND d.id = (
         SELECT id FROM documents AS same WHERE same.partition = v.column2 AND same.name = v.column3 ORDER BY created_ms DESC, id DESC LIMIT 1
     )"""
@@ -30,7 +31,8 @@ _INSERT = f"INSERT INTO documents (partition, {COLUMNS}) VALUES {{values}}"
 class Creation(NamedTuple):
     partition: int
     document: Document
-    entry: Entry
+    entries: Sequence[Entry]
+    latest: str | None
 
 
 class Sending(NamedTuple):
@@ -42,8 +44,8 @@ class Sending(NamedTuple):
 
 def document_of(row: Sequence[object]) -> Document:
     """Return the document of a row of `COLUMNS`."""
-    fields = cast("tuple[str, str, str, str, str, str, int, bytes, int, str, int | None]", tuple(row))
-    return Document(*fields[:8], bool(fields[8]), *fields[9:])
+    fields = cast("tuple[str, str, str, str, str, str, int, bytes, int, str, int | None, str]", tuple(row))
+    return Document(*fields[:8], bool(fields[8]), fields[9], fields[10], from_text(fields[11]))
 
 
 def _found(cursor: sqlite3.Cursor, sql: str, wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Document]:
@@ -60,8 +62,7 @@ def create(tx: Tx, calls: Sequence[Creation]) -> list[Document | BaseException]:
     names = [(call.partition, call.document.name) for call in calls]
     latest, taken = _found(tx.cursor, _LATEST, names), _found(tx.cursor, _OPEN, names)
     answers: list[Document | BaseException] = []
-    flat: list[Value] = []
-    created = list[Creation]()
+    created: list[tuple[Creation, Document]] = []
     for call in calls:
         document, key = call.document, (call.partition, call.document.name)
         last = latest.get(key)
@@ -72,20 +73,34 @@ def create(tx: Tx, calls: Sequence[Creation]) -> list[Document | BaseException]:
         elif key in taken:
             answers.append(NameTakenError(f"the document {taken[key].id!r} is open and has the name {document.name!r}"))
         else:
+            try:
+                check_latest(document, call.latest, last)
+            except NameTakenError as refusal:
+                answers.append(refusal)
+                continue
             document = created_after(document, last)
             taken[key] = latest[key] = document
-            created.append(call)
+            created.append((call, document))
             answers.append(document)
-            flat += _row(call.partition, document)
     try:
-        write_rows(tx.cursor, _INSERT, 12, flat)
+        insert(tx, [(call.partition, document) for call, document in created])
     except sqlite3.IntegrityError:
         if len(calls) > 1:
             raise  # the writer runs them again one by one, and finds which
         return [NameTakenError(f"another document has the id {calls[0].document.id!r}")]
-    for call in created:
-        tx.append_entry(call.partition, call.document.inbox, call.entry)
+    for call, document in created:
+        for entry in call.entries:
+            tx.append_entry(call.partition, document.inbox, entry)
     return answers
+
+
+def insert(tx: Tx, documents: Sequence[tuple[int, Document]]) -> None:
+    """Insert documents, each with its partition."""
+    flat: list[Value] = []
+    for partition, document in documents:
+        flat += _row(partition, document)
+    write_rows(tx.cursor, _INSERT, 13, flat)
+    index_new(tx, documents)
 
 
 def _row(partition: int, d: Document) -> tuple[Value, ...]:
@@ -99,9 +114,10 @@ def _row(partition: int, d: Document) -> tuple[Value, ...]:
         d.state,
         d.created_ms,
         d.body,
-        1,
+        int(d.open),
         d.note,
         d.closed_ms,
+        as_text(d.attributes),
     )
 
 
@@ -127,6 +143,11 @@ def send(tx: Tx, calls: Sequence[Sending]) -> list[Document | BaseException]:
             tx.append_entry(call.partition, document.inbox, call.entry)
             answers.append(document)
     return answers
+
+
+def latest_of(cursor: sqlite3.Cursor, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Document]:
+    """Return the latest document of each of these (partition, name)."""
+    return _found(cursor, _LATEST, names)
 
 
 def by_id(cursor: sqlite3.Cursor, wanted: tuple[int, str]) -> Document | None:

@@ -1,17 +1,15 @@
 """What people look at, and what they do with parked tasks."""
 
 import json
-import re
 import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from .._protocol import Document, DocumentFilter, Entry, Task, TaskInfo, tasks_topic
-from ._documents import COLUMNS, document_of
+from ._attributes import lead, term_of
+from ._documents import D_COLUMNS, document_of
 from ._statements import Value
 from ._writer import Tx, one_by_one
-
-_PARAMETER = re.compile(r":(\w+)")
 
 
 class Discarding(NamedTuple):
@@ -26,36 +24,73 @@ class TaskFilter(NamedTuple):
     limit: int
 
 
-def _where(wanted: DocumentFilter) -> tuple[str, dict[str, Value]]:
-    """Return the condition for `wanted`, and the values of its parameters."""
-    terms: list[tuple[bool, str, Value]] = [
-        (wanted.name is not None, "name = :name", wanted.name),
-        (wanted.name_prefix is not None, "substr(name, 1, length(:prefix)) = :prefix", wanted.name_prefix),
-        (bool(wanted.kinds), "kind IN (SELECT value FROM json_each(:kinds))", json.dumps(list(wanted.kinds))),
-        (bool(wanted.states), "state IN (SELECT value FROM json_each(:states))", json.dumps(list(wanted.states))),
-        (wanted.noted is not None, "(note <> '') = :noted", int(bool(wanted.noted))),
-        (wanted.created_after_ms is not None, "created_ms >= :after", wanted.created_after_ms),
-        (wanted.created_before_ms is not None, "created_ms < :before", wanted.created_before_ms),
-        (wanted.before_id is not None, "id < :before_id", wanted.before_id),
+class Where(NamedTuple):
+    """A search among documents, in SQL: `d` is the table of documents, and `first` what is gone through in order."""
+
+    source: str
+    first: str
+    condition: str
+    values: list[Value]
+
+
+_THERE = "EXISTS (SELECT 1 FROM attributes a{index} WHERE {term} AND a.id = d.id AND a.partition = d.partition)"
+
+
+def _where(cursor: sqlite3.Cursor, wanted: DocumentFilter) -> Where:
+    """Return where to look for `wanted`, and what must hold."""
+    terms = [term_of(condition) for condition in wanted.attributes]
+    # A name leads to so few documents that there is nothing better.
+    leading = lead(cursor, terms) if terms and wanted.name is None else None
+    texts, values = _plain_terms(wanted)
+    source, first = "documents d", "d"
+    if leading is not None:
+        source, first = "attributes a CROSS JOIN documents d ON d.id = a.id AND d.partition = a.partition", "a"
+    if wanted.before_id is not None:
+        texts.append(f"{first}.id < ?")
+        values.append(wanted.before_id)
+    for number, term in enumerate(terms):
+        # What equals a value is found by the whole key; of anything else the rows of the document are looked at, not all of the name.
+        index = "" if term.one_value else " INDEXED BY attributes_document"
+        texts.append(term.sql if number == leading else _THERE.format(index=index, term=term.sql))
+        values += term.values
+    return Where(source, first, " AND ".join(texts) or "1", values)
+
+
+def _plain_terms(wanted: DocumentFilter) -> tuple[list[str], list[Value]]:
+    """Return what must hold of the fields of a document, and the values that this asks for."""
+    prefix = wanted.name_prefix
+    terms: list[tuple[bool, str, tuple[Value, ...]]] = [
+        (wanted.name is not None, "d.name = ?", (wanted.name,)),
+        (prefix is not None, "substr(d.name, 1, length(?)) = ?", (prefix, prefix)),
+        (bool(wanted.kinds), _one_of("kind"), (json.dumps(list(wanted.kinds)),)),
+        (bool(wanted.states), _one_of("state"), (json.dumps(list(wanted.states)),)),
+        (bool(wanted.inboxes), _one_of("inbox"), (json.dumps(list(wanted.inboxes)),)),
+        (wanted.noted is not None, "(d.note <> '') = ?", (int(bool(wanted.noted)),)),
+        (wanted.created_after_ms is not None, "d.created_ms >= ?", (wanted.created_after_ms,)),
+        (wanted.created_before_ms is not None, "d.created_ms < ?", (wanted.created_before_ms,)),
     ]
-    asked = [(text, value) for is_asked, text, value in terms if is_asked]
-    values = {_PARAMETER.findall(text)[0]: value for text, value in asked}
-    return " AND ".join(text for text, _ in asked) or "1", values
+    asked = [(text, values) for is_asked, text, values in terms if is_asked]
+    return [text for text, _ in asked], [value for _, values in asked for value in values]
+
+
+def _one_of(column: str) -> str:
+    return f"d.{column} IN (SELECT value FROM json_each(?))"
 
 
 def documents(cursor: sqlite3.Cursor, wanted: tuple[DocumentFilter, int]) -> list[tuple[int, Document]]:
     """See `Inspect.documents`."""
-    where, values = _where(wanted[0])
-    sql = f"SELECT partition, {COLUMNS} FROM documents WHERE {where} ORDER BY id DESC, partition DESC LIMIT :limit"
-    return [(row[0], document_of(row[1:])) for row in cursor.execute(sql, {**values, "limit": wanted[1]}).fetchall()]
+    where = _where(cursor, wanted[0])
+    sql = f"""
+        SELECT d.partition, {D_COLUMNS} FROM {where.source} WHERE {where.condition}
+        ORDER BY {where.first}.id DESC, {where.first}.partition DESC LIMIT ?"""
+    return [(row[0], document_of(row[1:])) for row in cursor.execute(sql, [*where.values, wanted[1]]).fetchall()]
 
 
-def count_documents(cursor: sqlite3.Cursor, wanted: DocumentFilter) -> dict[str, int]:
-    """See `Inspect.count_documents`."""
-    where, values = _where(wanted)
-    return dict(
-        cursor.execute(f"SELECT state, count(*) FROM documents WHERE {where} GROUP BY state", values).fetchall()
-    )
+def count_documents(cursor: sqlite3.Cursor, wanted: tuple[DocumentFilter, str]) -> dict[str, int]:
+    """See `Inspect.count_documents`; `wanted` is the filter, and the column to count by."""
+    where, by = _where(cursor, wanted[0]), wanted[1]
+    sql = f"SELECT d.{by}, count(*) FROM {where.source} WHERE {where.condition} GROUP BY d.{by}"
+    return dict(cursor.execute(sql, where.values).fetchall())
 
 
 def tasks(cursor: sqlite3.Cursor, wanted: TaskFilter) -> list[TaskInfo]:

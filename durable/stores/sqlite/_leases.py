@@ -113,7 +113,13 @@ def renew(tx: Tx, asked: Renewing) -> Renewal:
     if reaped:
         _hold_again(tx, asked.session)
     lost = tuple(lease for lease in asked.leases if lease.session != asked.session or not _is_current(tx, lease))
-    return Renewal(lost, _lost_tasks(tx, asked), session_expired=expires_ms <= tx.now_ms)
+    held = _held_tasks(tx, asked)
+    return Renewal(
+        lost,
+        tuple(id_ for id_ in asked.tasks if id_ not in held),
+        session_expired=expires_ms <= tx.now_ms,
+        cancelled=tuple(id_ for id_ in asked.tasks if held.get(id_)),
+    )
 
 
 def _is_current(tx: Tx, lease: Lease) -> bool:
@@ -121,16 +127,13 @@ def _is_current(tx: Tx, lease: Lease) -> bool:
     return bool(tx.cursor.execute(sql, (lease.partition, lease.inbox, lease.session, lease.epoch)).fetchall())
 
 
-def _lost_tasks(tx: Tx, asked: Renewing) -> tuple[str, ...]:
-    held = set[str]()
+def _held_tasks(tx: Tx, asked: Renewing) -> dict[str, int]:
+    """Return those of the tasks that the session holds, and whether each is cancelled."""
+    held = dict[str, int]()
     for id_ in asked.tasks:
-        held.update(
-            row[0]
-            for row in tx.cursor.execute(
-                "SELECT id FROM tasks WHERE id = ? AND owner = ?", (id_, asked.session)
-            ).fetchall()
-        )
-    return tuple(id_ for id_ in asked.tasks if id_ not in held)
+        sql = "SELECT id, cancelled FROM tasks WHERE id = ? AND owner = ?"
+        held.update(tx.cursor.execute(sql, (id_, asked.session)).fetchall())
+    return held
 
 
 _FREE = """

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-Value = str | int | bytes | None
+Value = str | int | float | bytes | None
 
 ROWS_MAX = 512  # with 13 columns still far below SQLite's 32,766 parameters
 _STEP = 16  # n rows are written as a multiple of 16 and a rest: two statements, and 47 shapes a table

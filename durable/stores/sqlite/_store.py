@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from ..._clock import Clock
 from .._protocol import (
@@ -20,7 +21,7 @@ from .._protocol import (
     TaskInfo,
     Watch,
 )
-from .._rules import check_new, check_partition
+from .._rules import check_commits, check_new, check_partition, counted_field
 from .._watch import Topics
 from . import _documents, _inspect, _leases, _replies, _streams, _tasks
 from ._commit import commit
@@ -80,11 +81,14 @@ class SqliteStore:
 
     # --- documents and their inboxes
 
-    async def create(self, partition: int, document: Document, entry: Entry) -> Document:
+    async def create(
+        self, partition: int, document: Document, entries: Sequence[Entry], *, latest: str | None = None
+    ) -> Document:
         """See `Store`."""
         self._check(partition)
         check_new(document)
-        return await self._writer.submit(_documents.create, _documents.Creation(partition, document, entry))
+        new = _documents.Creation(partition, document, tuple(entries), latest)
+        return await self._writer.submit(_documents.create, new)
 
     async def send(self, partition: int, entry: Entry, *, id: str | None = None, closed_too: bool = False) -> Document:  # noqa: A002
         """See `Store`."""
@@ -180,6 +184,7 @@ class SqliteStore:
 
     async def commit(self, commits: Sequence[Commit]) -> list[Exception | None]:
         """See `Store`."""
+        check_commits(commits)
         return await self._writer.submit(commit, tuple(commits))
 
     # --- waiting
@@ -199,9 +204,15 @@ class SqliteInspect:
         """See `Inspect`."""
         return await self._reader.submit(_inspect.documents, (filter, limit))
 
-    async def count_documents(self, filter: DocumentFilter) -> dict[str, int]:  # noqa: A002
+    async def count_documents(
+        self,
+        filter: DocumentFilter,  # noqa: A002
+        *,
+        by: Literal["state", "kind", "inbox"] = "state",
+    ) -> dict[str, int]:
         """See `Inspect`."""
-        return await self._reader.submit(_inspect.count_documents, filter)
+        counted_field(by)
+        return await self._reader.submit(_inspect.count_documents, (filter, by))
 
     async def tasks(
         self, *, queue: str | None = None, name: str | None = None, parked: bool | None = None, limit: int = 100

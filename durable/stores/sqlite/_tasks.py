@@ -14,7 +14,7 @@ from ._writer import Tx, one_by_one, probed_by
 _KINDS_MAX = 100  # terms of one union; SQLite takes 500 at most
 # One seek for each kind, so that a long queue of a kind that nobody here knows costs nothing.
 _READY = "SELECT * FROM (SELECT seq, id FROM tasks WHERE ready AND queue = ? AND kind = ? ORDER BY seq LIMIT ?)"
-_TAKEN = "SELECT id, partition, queue, kind, inbox, name, data, deliveries, details FROM tasks WHERE id = ?"
+_TAKEN = "SELECT id, partition, queue, kind, inbox, name, data, deliveries, details, cancelled FROM tasks WHERE id = ?"
 
 
 class Claiming(NamedTuple):
@@ -85,10 +85,10 @@ def claim(tx: Tx, asked: Claiming) -> list[ClaimedTask]:
 
 
 def _claimed(row: tuple[object, ...], session: str) -> ClaimedTask:
-    id_, partition, queue, kind, inbox, name, data, deliveries, details = cast(
-        "tuple[str, int, str, str, str, str, bytes, int, bytes | None]", row
+    id_, partition, queue, kind, inbox, name, data, deliveries, details, cancelled = cast(
+        "tuple[str, int, str, str, str, str, bytes, int, bytes | None, int]", row
     )
-    return ClaimedTask(partition, Task(id_, queue, kind, inbox, name, data), deliveries + 1, details)
+    return ClaimedTask(partition, Task(id_, queue, kind, inbox, name, data), deliveries + 1, details, bool(cancelled))
 
 
 _NOT_HELD = """

@@ -43,7 +43,7 @@ class CommitTests(Base):
     async def test_a_commit_applies_all_its_parts(self, store: Store) -> None:
         """`Commit`: all that one step of an owner writes to its partition, applied whole."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         (read,) = await inbox_of(store)
         parts = _everything(lease, consumed=[read.seq])
         assert await store.commit([Commit(lease, "c-1", **parts)]) == [None]  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ class CommitTests(Base):
     async def test_a_commit_under_a_lost_lease_writes_nothing(self, store: Store, clock: ManualClock) -> None:
         """`Commit`: refused with `StaleLeaseError` unless `lease` is the current one of its inbox."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         clock.advance(TTL_MS / 1000 + 1)
         await lease_for(store, "s-2")
         before = await contents(store)
@@ -99,7 +99,7 @@ class CommitTests(Base):
     async def test_a_commit_at_a_wrong_position_writes_nothing(self, store: Store) -> None:
         """`Commit`: refused with `WrongSequenceError` unless every stream is where its append expects it."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         await applied(store, lease, appends=[Append("history", 0, [b"1", b"2"]), Append("other", 0, [b"a"])])
         before = await contents(store)
         for expected in (0, 1, 3):
@@ -130,7 +130,7 @@ class CommitTests(Base):
     async def test_repeating_the_last_commit_applies_nothing(self, store: Store) -> None:
         """`Commit`: a repeat of the last `id` under the same lease answers as the first time and applies nothing."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         same = Commit(lease, "c-1", **_everything(lease))  # type: ignore[arg-type]
         assert await store.commit([same]) == [None]
         before = await contents(store)
@@ -165,8 +165,8 @@ class CommitTests(Base):
     async def test_only_what_is_consumed_leaves_the_inbox(self, store: Store) -> None:
         """`Commit.consumed`: seqs of entries of the lease's own inbox; removing what is not there is no error."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
-        await store.create(P + 1, document("d-02"), entry())
+        await store.create(P, document(), [entry()])
+        await store.create(P + 1, document("d-02"), [entry()])
         await store.send(P, entry("e-2"))
         first, _second = await inbox_of(store)
         (foreign,) = await inbox_of(store, partition=P + 1)
@@ -218,7 +218,7 @@ class CommitTests(Base):
     async def test_an_update_leaves_other_fields_as_they_are(self, store: Store) -> None:
         """`DocumentUpdate`: None leaves a field as it is."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         await applied(store, lease, documents=[DocumentUpdate("d-01", NAME, note="why")])
         await applied(
             store,
@@ -232,9 +232,9 @@ class CommitTests(Base):
     async def test_a_close_waits_for_unread_entries(self, store: Store) -> None:
         """`DocumentUpdate`: an update that closes is refused while the inbox holds an entry that the commit does not consume."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         await store.send(P, entry("e-2"))
-        await store.create(P, document("d-02", "order-2", request="r-2"), entry("e-3", "order-2"))
+        await store.create(P, document("d-02", "order-2", request="r-2"), [entry("e-3", "order-2")])
         first, second, _other = await inbox_of(store)
         before = await contents(store)
         closes = [DocumentUpdate("d-01", NAME, state="completed", closes=True, closed_ms=7)]
@@ -249,7 +249,7 @@ class CommitTests(Base):
     async def test_a_close_sees_what_the_commit_before_it_consumed(self, store: Store) -> None:
         """`commit`: commits of one call are applied in order, also as far as a close is concerned."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         (read,) = await inbox_of(store)
         closes = commit_of(lease, documents=[DocumentUpdate("d-01", NAME, closes=True)])
         answers = await store.commit([closes, commit_of(lease, consumed=[read.seq]), replace(closes, id="c-next")])
@@ -258,7 +258,7 @@ class CommitTests(Base):
     async def test_a_document_can_be_opened_again(self, store: Store) -> None:
         """`DocumentUpdate`: one that opens clears `closed_ms`; it is refused with `NameTakenError` while another has the name."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         (read,) = await inbox_of(store)
         await applied(
             store, lease, consumed=[read.seq], documents=[DocumentUpdate("d-01", NAME, closes=True, closed_ms=9)]
@@ -266,7 +266,7 @@ class CommitTests(Base):
         await applied(store, lease, documents=[DocumentUpdate("d-01", NAME, opens=True)])
         assert await store.document(P, id="d-01") == document()
         await applied(store, lease, documents=[DocumentUpdate("d-01", NAME, closes=True)])
-        await store.create(P, document("d-02", request="r-2"), entry("e-2"))
+        await store.create(P, document("d-02", request="r-2"), [entry("e-2")])
         before = await contents(store)
         answer = await commit(store, lease, documents=[DocumentUpdate("d-01", NAME, opens=True)], tasks=[task()])
         assert isinstance(answer, NameTakenError)
@@ -276,7 +276,7 @@ class CommitTests(Base):
         """`DocumentUpdate`s of one commit are applied in order: one may give up the name that the next one takes."""
         lease = await lease_for(store)
         for number in ("d-02", "d-01"):
-            await store.create(P, document(number, request=number), entry(number))
+            await store.create(P, document(number, request=number), [entry(number)])
             (read,) = await inbox_of(store)
             await applied(store, lease, consumed=[read.seq], documents=[DocumentUpdate(number, NAME, closes=True)])
         await applied(store, lease, documents=[DocumentUpdate("d-02", NAME, opens=True)])
@@ -289,6 +289,6 @@ class CommitTests(Base):
     async def test_updates_reach_only_documents_of_the_partition(self, store: Store) -> None:
         """Nothing needs two partitions at once: a commit writes to its own."""
         lease = await lease_for(store)
-        await store.create(P + 1, document(), entry())
+        await store.create(P + 1, document(), [entry()])
         await applied(store, lease, documents=[DocumentUpdate("d-01", NAME, state="changed", closes=True)])
         assert await store.document(P + 1, id="d-01") == document()

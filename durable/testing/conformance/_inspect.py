@@ -16,7 +16,7 @@ async def _some_documents(store: Store) -> None:
             kind="order" if number % 2 else "refund",
             created_ms=number * 10,
         )
-        await store.create(number % 3, new, entry(f"e-{number}", new.name))
+        await store.create(number % 3, new, [entry(f"e-{number}", new.name)])
 
 
 async def _ids(store: Store, filter: DocumentFilter, limit: int = 100) -> list[str]:  # noqa: A002
@@ -83,7 +83,7 @@ class InspectTests(Base):
         )
         assert await store.inspect.counts() == nothing
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         await store.begin_session("s-2", "group", b"", 2 * TTL_MS)
         await applied(
             store,
@@ -112,7 +112,7 @@ class InspectTests(Base):
     async def test_what_is_closed_is_still_listed(self, store: Store) -> None:
         """`documents` and `document` find closed documents too."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         (read,) = await inbox_of(store)
         await applied(
             store,

@@ -34,7 +34,7 @@ class WatchTests(Base):
         """`Watch.wait`: wait until a topic was touched since the last return, or since `watch`."""
         watch = store.watch([inbox_topic(P, INBOX), "something else"])
         try:
-            assert await _woken(watch, store.create(P, document(), entry()))
+            assert await _woken(watch, store.create(P, document(), [entry()]))
             assert await _woken(watch, store.send(P, entry("e-2")))
         finally:
             watch.close()
@@ -43,7 +43,7 @@ class WatchTests(Base):
         """`Watch.wait`: since the last return, not since the call."""
         watch = store.watch([inbox_topic(P, INBOX)])
         try:
-            await store.create(P, document(), entry())
+            await store.create(P, document(), [entry()])
             async with asyncio.timeout(PATIENCE_S):
                 assert await watch.wait(None)
         finally:
@@ -68,7 +68,7 @@ class WatchTests(Base):
         watch = store.watch([inbox_topic(P, INBOX)])
         watch.close()
         watch.close()
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
 
     async def test_a_free_task_wakes_its_queue(self, store: Store) -> None:
         """`tasks_topic`: touched when a task of `queue` becomes free to claim, by a commit or because a holder gave it up."""
@@ -107,7 +107,7 @@ class WatchTests(Base):
     async def test_an_updated_document_and_a_reply_wake_their_watchers(self, store: Store) -> None:
         """`document_topic`, `reply_topic`: touched when the document is updated, or the reply written."""
         lease = await lease_for(store)
-        await store.create(P, document(), entry())
+        await store.create(P, document(), [entry()])
         updates, replies = store.watch([document_topic("d-01")]), store.watch([reply_topic("y-1")])
         try:
             update = DocumentUpdate("d-01", NAME, state="waiting")
@@ -122,7 +122,7 @@ class WatchTests(Base):
         await store.begin_session("s-1", "group", b"", TTL_MS)
         watches = [store.watch([inbox_topic(P, INBOX)]) for _ in range(3)]
         try:
-            await store.create(P, document(), entry())
+            await store.create(P, document(), [entry()])
             async with asyncio.timeout(PATIENCE_S):
                 assert await asyncio.gather(*(each.wait(None) for each in watches)) == [True] * 3
         finally:

@@ -155,9 +155,14 @@ class FaultyStore:
 
     # --- documents and their inboxes
 
-    async def create(self, partition: int, document: Document, entry: Entry) -> Document:
+    async def create(
+        self, partition: int, document: Document, entries: Sequence[Entry], *, latest: str | None = None
+    ) -> Document:
         """See `Store`."""
-        return await self._call("create", lambda: self._real.create(partition, document, entry), data=entry.data)
+        data = b"\n".join(entry.data for entry in entries)
+        return await self._call(
+            "create", lambda: self._real.create(partition, document, entries, latest=latest), data=data
+        )
 
     async def send(self, partition: int, entry: Entry, *, id: str | None = None, closed_too: bool = False) -> Document:  # noqa: A002
         """See `Store`."""
