@@ -34,6 +34,13 @@ PRINTS = {
         "not looked into, after 1 attempt: the cellar is locked",
         "the second attempt copied pieces 5, 6, 7, 8, 9, 10",
     ],
+    "saga": [
+        "Ada: booked flight, hotel, car",
+        "Bo: there is no hotel for Bo",
+        "Cy: cancelled",
+        "still booked: car for Ada, flight for Ada, hotel for Ada",
+    ],
+    "polling": ["the near job is done", "the far job is done"],
 }
 
 
