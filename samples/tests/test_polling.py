@@ -21,7 +21,11 @@ async def test_a_job_that_takes_a_month() -> None:
     """The pauses double, up to a day."""
     async with TestEnvironment(workflows=[seldom]) as env:
         month = env.now + timedelta(days=30)
-        env.fake(check, returns=lambda job: f"{job} is done" if env.now >= month else None)
+
+        def look(job: str) -> str | None:
+            return f"{job} is done" if env.now >= month else None
+
+        env.fake(check, calls=look)
         assert await env.client.execute(seldom)("a job") == "a job is done"
         assert timedelta(0) <= env.now - month <= timedelta(days=1)
         pauses = [b.at - a.at for a, b in zip(env.calls(check), env.calls(check)[1:], strict=False)]
