@@ -12,6 +12,7 @@ QueueName = NewType("QueueName", str)
 CommandId = NewType("CommandId", int)
 
 DEFAULT_QUEUE = QueueName("default")
+_PINNED = "@"  # between the parts of the name of a pinned version's inbox
 
 
 def checked_workflow_id(value: object) -> WorkflowId:
@@ -24,13 +25,48 @@ def checked_workflow_id(value: object) -> WorkflowId:
 
 
 def checked_queue(value: object) -> QueueName:
-    """Return `value` as the name of a task queue, under the rules of `checked_workflow_id`."""
-    return QueueName(_checked(value, "task queue name"))
+    """Return `value` as the name of a task queue, under the rules of `checked_workflow_id`; it must not hold "@" either."""
+    return QueueName(_without_separator(_checked(value, "task queue name"), "task queue name"))
+
+
+def checked_version(value: object) -> str:
+    """Return `value` as the version of a workflow: as `checked_queue`, and at most `_limits.VERSION_BYTES_MAX` bytes long."""
+    checked = _without_separator(_checked(value, "workflow version"), "workflow version")
+    if len(checked.encode()) > _limits.VERSION_BYTES_MAX:
+        raise InvalidIdError(
+            f"a workflow version may be {_limits.VERSION_BYTES_MAX} bytes long, got {checked[:40]!r}...: "
+            "a number or the id of a build will do"
+        )
+    return checked
+
+
+def inbox_of(queue: str, workflow: str, version: str, *, pinned: bool) -> str:
+    """Return the inbox of a run: that of its queue, or, of a pinned version of a workflow, one of its own on that queue.
+
+    Part of the stored format: it must never change.
+    """
+    return f"{queue}{_PINNED}{workflow}{_PINNED}{version}" if pinned else queue
+
+
+def queue_of(inbox: str) -> str:
+    """Return the task queue that `inbox` belongs to."""
+    return inbox.partition(_PINNED)[0]
+
+
+def is_pinned(inbox: str) -> bool:
+    """Return whether `inbox` is that of a pinned version."""
+    return _PINNED in inbox
 
 
 def checked_name(value: object, what: str) -> str:
     """Return `value` as the name of a workflow, an activity or a message (`what` says which, for the error)."""
     return _checked(value, what)
+
+
+def _without_separator(value: str, what: str) -> str:
+    if _PINNED in value:
+        raise InvalidIdError(f"a {what} must not hold {_PINNED!r}, got {value!r}")
+    return value
 
 
 def _checked(value: object, what: str) -> str:

@@ -1,6 +1,12 @@
 """Every limit of the package, with the reason for its value."""
 
 ID_BYTES_MAX = 1_000  # an id is part of index keys and of Redis keys; a page of SQLite still holds several
+ATTRIBUTES_MAX = 50  # of one run: each is a row of an index
+ATTRIBUTES_BYTES_MAX = 32 * 1024  # names and values of one run's attributes together: they are written with each change
+ATTRIBUTE_BYTES_MAX = 1_000  # one text in an attribute is part of an index key, as an id is
+ATTRIBUTE_NAME_BYTES_MAX = 100  # it stands in each entry of the index
+MEMO_BYTES_MAX = 32 * 1024  # of one run: it is read with each list of runs
+VERSION_BYTES_MAX = 100  # part of the name of an inbox
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024  # one argument list or result; larger data belongs in a blob store, by reference
 BATCH_MESSAGES_MAX = 1_000  # messages read and stepped at once: bounds a commit and, on Redis, a script's run time
 HISTORY_PAGE_EVENTS = 2_000  # events read at once while replaying: bounds memory, not length

@@ -130,13 +130,16 @@ class Committer:
         if execution is None:
             return
         clears = bool(execution.note)
-        if not (decision.closed or decision.reopened or clears):
+        changed = decision.body is not None or decision.attributes is not None
+        if not (decision.closed or decision.reopened or clears or changed):
             return
         update = DocumentUpdate(
             execution.run_id,
             execution.workflow_id,
             state=decision.closed or ("running" if decision.reopened else None),
             note="" if clears else None,
+            body=decision.body,
+            attributes=decision.attributes,
             opens=decision.reopened and not decision.closed,
             closes=bool(decision.closed) and not decision.reopened,
             closed_ms=decision.events[-1].at if decision.closed else None,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from .._log import ActivityTask, AnyDue, DueItem, Message, OutgoingMessage, QueryReply
-from ..history import Event
+from ..history import AttributeValue, Event
 from ..stores import ClaimedTask
 
 
@@ -42,6 +42,8 @@ class Decision:
     dues_removed: list[str] = field(default_factory=list[str])
     outgoing: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
     replies: list[tuple[str, QueryReply]] = field(default_factory=list[tuple[str, QueryReply]])
+    body: bytes | None = None  # of the run's record, if it changes
+    attributes: dict[str, AttributeValue | None] | None = None  # those of the record that change; None removes one
     closed: str = ""  # the status the run is closed with
     reopened: bool = False
     retry_reply: str = ""  # whom to tell if the reopening is refused

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from .._log import RecordBody
 from .._runtime.options import WorkflowSpec
 from .._runtime.replay import plainly, replayed
 from .._runtime.run import Run
 from ..codec import Codec
 from ..errors import DamagedRecordError
-from ..history import Close, Event, RecordedEvent, RunReopened, RunStarted
+from ..history import AttributeValue, Close, Event, RecordedEvent, RunReopened, RunStarted
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -18,7 +19,7 @@ class Execution:
     """A run's live state: a cache of its history up to event `seq`. `run` is None before its first event.
 
     `note` is what its record says of why it is stuck; `closed` the status that its history ends with; `failed_at` the number of
-    the event at whose delivery the code ended.
+    the event at whose delivery the code ended. `body` and `attributes` are what its record holds as of the last commit.
     """
 
     workflow_id: str
@@ -30,6 +31,8 @@ class Execution:
     note: str = ""
     closed: str = ""
     failed_at: int = 0
+    body: RecordBody = RecordBody()
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
     ended: bool = False  # the log has its close; `closed` may be of a step that is not committed yet
 
     def dispose(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .. import _limits, telemetry
-from .._log import StartRun, read_run
+from .._log import StartRun, read_run, start_body
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec
 from ..errors import DefinitionError
@@ -49,7 +49,11 @@ def started_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, delivery:
     message = delivery.message
     if not isinstance(message, StartRun) or message.run_id is None:
         return None
-    return new_execution(specs, codec, workflow=message.workflow, workflow_id=delivery.name, run_id=message.run_id)
+    execution = new_execution(
+        specs, codec, workflow=message.workflow, workflow_id=delivery.name, run_id=message.run_id
+    )
+    execution.body, execution.attributes = start_body(message), message.attributes
+    return execution
 
 
 def closed_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, document: Document) -> Execution:
@@ -59,6 +63,7 @@ def closed_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, document: 
         specs, codec, workflow=record.workflow, workflow_id=record.workflow_id, run_id=record.run_id
     )
     execution.note, execution.closed, execution.ended = document.note, record.status, True
+    execution.body, execution.attributes = record.body, record.attributes
     return execution
 
 
@@ -76,6 +81,7 @@ async def load_execution(
         specs, codec, workflow=record.workflow, workflow_id=record.workflow_id, run_id=record.run_id
     )
     execution.note = document.note
+    execution.body, execution.attributes = record.body, record.attributes
     rebuild(execution, await read_history(store, partition, record.run_id), watched)
     telemetry.run_replayed(execution.seq)
     return execution

@@ -54,6 +54,7 @@ async def reopen(
     fresh = Execution(
         execution.workflow_id, execution.run_id, execution.spec, execution.codec, seq=len(history), note=execution.note
     )
+    fresh.body, fresh.attributes = execution.body, execution.attributes
     assert fresh.spec is not None
     now_ms = store.now_ms()
     try:
@@ -64,6 +65,8 @@ async def reopen(
             if isinstance(event, SignalReceived | CancelRequested):  # acknowledged, and in vain: the code had ended
                 again = _at(event, _now_ms(fresh))
                 watched(partial(redeliver, fresh, again, decision))
+        if fresh.run is not None:
+            fresh.run.record_changed = True  # the record may have attributes that the voided part set
         finish(fresh, decision)
     except BaseException:
         fresh.dispose()

@@ -31,7 +31,8 @@ from ._offers import Offer, Offered, offered, session_groups
 from ._outgoing import OutgoingEnded, OutgoingMessage, outgoing_key, read_outgoing, write_outgoing
 from ._partitions import partition_of
 from ._recorded import has_recorded
-from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run
+from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run, write_body
+from ._starts import start_body, start_document
 from ._tasks import ActivityTask, read_task, task_id, write_task
 
 __all__ = [
@@ -73,7 +74,10 @@ __all__ = [
     "read_run",
     "read_task",
     "session_groups",
+    "start_body",
+    "start_document",
     "task_id",
+    "write_body",
     "write_due",
     "write_outgoing",
     "write_reply",

@@ -6,7 +6,7 @@ The entry's name is the workflow id. `run_id` is None where the sender means the
 import msgspec
 
 from ..errors import DamagedRecordError
-from ..history import UNREADABLE, FailureData, Parent
+from ..history import UNREADABLE, AttributeValue, FailureData, Parent
 from ..stores import Entry
 
 
@@ -17,7 +17,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class StartRun(Message, frozen=True, kw_only=True):
-    """A run was created and is to take its first step."""
+    """A run was created and is to take its first step. See `RunStarted` for its fields."""
 
     workflow: str
     queue: str
@@ -25,6 +25,10 @@ class StartRun(Message, frozen=True, kw_only=True):
     request: str
     timeout_ms: int | None = None
     parent: Parent | None = None
+    version: str = ""
+    pinned: bool = False
+    attributes: dict[str, AttributeValue] = {}
+    memo: dict[str, msgspec.Raw] = {}
 
 
 class SendSignal(Message, frozen=True, kw_only=True):

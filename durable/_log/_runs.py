@@ -13,9 +13,17 @@ Status = Literal["running", "completed", "failed", "cancelled", "terminated", "t
 
 
 class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The part of a run record that nobody searches by."""
+    """The part of a run record that nobody searches by.
+
+    `version` is that of the workflow's code at the start. `patches` are the changes whose `patched(name)` the run has recorded,
+    `deprecated_patches` those whose `deprecate_patch(name)` it has.
+    """
 
     timeout_ms: int | None = None
+    version: str = ""
+    memo: dict[str, msgspec.Raw] = {}
+    patches: tuple[str, ...] = ()
+    deprecated_patches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,11 @@ def new_run_document(
 ) -> Document:
     """Return the document of a run that is about to be created."""
     return Document(run_id, workflow_id, queue, request, workflow, "running", now_ms, _encoder.encode(body))
+
+
+def write_body(body: RecordBody) -> bytes:
+    """Return the body of a run record as bytes for the store."""
+    return _encoder.encode(body)
 
 
 def read_run(document: Document) -> RunRecord:

@@ -46,6 +46,7 @@ class Matcher:
     def end_replay(self) -> Event | None:
         """The step has run. Return the first recorded command that the code did not ask for, if there is one."""
         self.replaying = False
+        self._index = self._after_deprecated()
         return self._recorded[self._index] if self._index < len(self._recorded) else None
 
     def take(self, kind: type[E], id: int) -> E | None:  # noqa: A002 - the field's name
@@ -53,29 +54,49 @@ class Matcher:
 
         One that does not fit stays the next one: the code may have failed to ask for anything here, as it did at the time.
         """
-        if self._index < len(self._recorded):
-            event = self._recorded[self._index]
+        index = self._index
+        if index < len(self._recorded):
+            event = self._recorded[index]
+            if type(event) is PatchMarked and event.deprecated:
+                index = self._after_deprecated()
+                if index >= len(self._recorded):
+                    return None
+                event = self._recorded[index]
             if type(event) is kind and event.id == id:
-                self._index += 1
+                self._index = index + 1
                 return event
         return None
 
-    def take_patch(self, name: str) -> bool:
-        """Return whether the next recorded command is the patch `name`, and pass it."""
-        if self._index < len(self._recorded):
-            event = self._recorded[self._index]
-            if type(event) is PatchMarked and event.name == name:
-                self._index += 1
-                return True
-        return False
+    def take_patch(self, name: str) -> PatchMarked | None:
+        """Return the marker of the patch `name` and pass it, if that is the next recorded command; else None."""
+        for index in range(self._index, len(self._recorded)):
+            event = self._recorded[index]
+            if type(event) is not PatchMarked:
+                break
+            if event.name == name:
+                self._index = index + 1
+                return event
+            if not event.deprecated:
+                break
+        return None
+
+    def _after_deprecated(self) -> int:
+        """Return the index of the next recorded command but for deprecated patches, which the code need not ask for."""
+        index = self._index
+        while index < len(self._recorded):
+            event = self._recorded[index]
+            if type(event) is not PatchMarked or not event.deprecated:
+                break
+            index += 1
+        return index
 
     def mismatch(self, asked: str, *, recorded: Event | None = None, where: str = "") -> NonDeterminismError:
         """Return the error for a command `asked` for where the history has another one, or none.
 
         `where` is the line of the workflow that this is about; if it is not given, the one that is running.
         """
-        if recorded is None and self._index < len(self._recorded):
-            recorded = self._recorded[self._index]
+        if recorded is None and (index := self._after_deprecated()) < len(self._recorded):
+            recorded = self._recorded[index]
         error = NonDeterminismError(
             "the workflow's code does not follow the run's history",
             history=describe(recorded) if recorded is not None else "nothing more in this step",

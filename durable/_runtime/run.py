@@ -59,7 +59,10 @@ class Run:
         self.matcher = Matcher()
         self.commands: dict[int, Command] = {}
         self.given_up: list[Command] = []  # cancelled by the code in live steps; the engine takes them from here
-        self.patches: dict[str, bool] = {}
+        self.patches: dict[str, bool] = {}  # the answers of `patched`
+        self.marked: dict[str, bool] = {}  # the patches that the history has, and whether as deprecated ones
+        self.attributes = dict(started.attributes)
+        self.record_changed = False  # what the run's record has of it may differ: its attributes, its patches
         self.signals = SignalBox(self)
         self.queries: dict[str, Callable[[Any], Any]] = {}
         self.has_local = False  # whether a local activity was ever asked for

@@ -2,23 +2,41 @@
 
 from ._activity import Activity, activity, collect_activities
 from ._activity_context import ActivityInfo, activity_info, heartbeat
+from ._attributes import (
+    Attribute,
+    AttributeCondition,
+    Attributes,
+    check_attributes_size,
+    checked_attribute_name,
+    stored_attributes,
+    stored_moment,
+    upsert_attributes,
+)
 from ._external import external
 from ._info import RunInfo, info, logger
+from ._memo import Memo, stored_memo
 from ._messages import Query, Signal
 from ._proxy import local, proxy
-from ._time import now, patched, random, side_effect, sleep, uuid4, wait_condition
+from ._time import deprecate_patch, now, patched, random, side_effect, sleep, uuid4, wait_condition
 from ._workflow import Workflow, workflow
 
 __all__ = [
     "Activity",
     "ActivityInfo",
+    "Attribute",
+    "AttributeCondition",
+    "Attributes",
+    "Memo",
     "Query",
     "RunInfo",
     "Signal",
     "Workflow",
     "activity",
     "activity_info",
+    "check_attributes_size",
+    "checked_attribute_name",
     "collect_activities",
+    "deprecate_patch",
     "external",
     "heartbeat",
     "info",
@@ -30,6 +48,10 @@ __all__ = [
     "random",
     "side_effect",
     "sleep",
+    "stored_attributes",
+    "stored_memo",
+    "stored_moment",
+    "upsert_attributes",
     "uuid4",
     "wait_condition",
     "workflow",

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from .._runtime import guard
 from .._runtime.context import current_run, require_run
+from ._attributes import Attributes
+from ._memo import Memo
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run as its own code sees it. `history_length` counts the events that the code has seen: the same on each replay."""
+    """A run as its own code sees it. `history_length` counts the events that the code has seen: the same on each replay.
+
+    `version` is that of the workflow at the run's start, or None. `attributes` are those of now, `memo` is what the start gave.
+    """
 
     workflow: str
     workflow_id: str
@@ -22,6 +27,9 @@ class RunInfo:
     queue: str
     started_at: datetime
     history_length: int
+    version: str | None
+    attributes: Attributes
+    memo: Mapping[str, Any]
 
 
 def info() -> RunInfo:
@@ -34,6 +42,9 @@ def info() -> RunInfo:
         queue=run.queue,
         started_at=datetime.fromtimestamp(run.started.at / 1000, UTC),
         history_length=run.events_seen,
+        version=run.started.version or None,
+        attributes=Attributes(run.attributes),
+        memo=Memo(run.started.memo, run.codec),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 from .._clock import SystemClock
 from .._duration import Duration, seconds
 from .._ids import checked_name
-from .._runtime.commands import is_patched, record_side_effect
+from .._runtime.commands import is_patched, mark_deprecated, record_side_effect
 from .._runtime.context import current_run, require_run
 from .._runtime.entropy import run_uuid4
 
@@ -79,6 +79,20 @@ def patched(name: str) -> bool:
     """Return whether this run takes the new way at a change of the code called `name`.
 
     Write `if patched("name"): new() else: old()`. New runs, and open ones that have not yet passed this point, go the new
-    way, and on; runs that passed it before the change go the old way. The same on each replay.
+    way, and on; runs that passed it before the change go the old way. The same on each replay. See `deprecate_patch` for
+    what comes next.
     """
     return is_patched(require_run("patched"), checked_name(name, "patch name"))
+
+
+def deprecate_patch(name: str) -> None:
+    """Say that the code knows the change `name` in the new way only: the second step in the life of a patch.
+
+    1. `if patched("name"): new() else: old()`, while runs may be open that passed this point before the change.
+    2. `deprecate_patch("name"); new()`, once no such run is open: runs that recorded the patch still replay.
+    3. Neither, once no run is open that recorded it by `patched`; `durable patches` tells when.
+
+    Recorded once where it is met first, with a mark that replays need not ask for. On replay the record of either call is
+    accepted, and so is its absence.
+    """
+    mark_deprecated(require_run("deprecate_patch"), checked_name(name, "patch name"))

@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from .._duration import Duration, optional_ms
+from .._ids import checked_version
 from .._runtime import guard
 from .._runtime.context import current_run
 from ..codec import Signature, signature_of
-from ..errors import InvalidCallError
+from ..errors import DefinitionError, InvalidCallError
 from ._definitions import checked_workflow_function, definition_name, describe
 
 P = ParamSpec("P")
@@ -21,7 +22,7 @@ class Workflow(Generic[P, R]):
     """An `async def` whose progress is recorded, made by `@workflow`. Outside a worker it is the plain function.
 
     `name` is what histories call it; `timeout_ms` limits a run (None: no limit); `raises` are declared errors, which
-    `handle.result()` raises as the cause.
+    `handle.result()` raises as the cause. `version` is "" for none; `pinned`: its runs stay with workers of that version.
     """
 
     def __init__(
@@ -30,12 +31,16 @@ class Workflow(Generic[P, R]):
         name: str,
         timeout_ms: int | None,
         raises: tuple[type[BaseException], ...],
+        version: str = "",
+        pinned: bool = False,
     ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.name = name
         self.timeout_ms = timeout_ms
         self.raises = raises
+        self.version = version
+        self.pinned = pinned
         # Made here, where the names of an enclosing function can be seen; its hints are resolved at the first use.
         self.signature: Signature = signature_of(fn)
 
@@ -53,7 +58,8 @@ class Workflow(Generic[P, R]):
         return self.fn(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<workflow {self.name} of {describe(self.fn)}>"
+        version = f" version {self.version}" if self.version else ""
+        return f"<workflow {self.name}{version} of {describe(self.fn)}>"
 
 
 class WorkflowDecorator:
@@ -71,7 +77,12 @@ class WorkflowDecorator:
 def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 @overload
 def workflow(
-    *, name: str | None = None, timeout: Duration | None = None, raises: Sequence[type[BaseException]] = ()
+    *,
+    name: str | None = None,
+    timeout: Duration | None = None,
+    raises: Sequence[type[BaseException]] = (),
+    version: str | None = None,
+    pinned: bool = False,
 ) -> WorkflowDecorator: ...
 def workflow(
     fn: Callable[..., Any] | None = None,
@@ -80,19 +91,30 @@ def workflow(
     name: str | None = None,
     timeout: Duration | None = None,
     raises: Sequence[type[BaseException]] = (),
+    version: str | None = None,
+    pinned: bool = False,
 ) -> Any:
     """Make an `async def` a workflow: ordinary code, whose awaits are recorded, and which goes on after a crash.
 
     Between awaits the code must be deterministic: time, chance and ids come from `now()`, `random()` and `uuid4()`, I/O
     belongs into activities. `timeout` limits a run from its start; then it ends as timed out.
 
-    Raises `DefinitionError` for what cannot be a workflow.
+    `version` is recorded with each run that is started. With `pinned=True` a run also ends on the version that it began
+    with: only workers that have this version of the workflow step it, side by side with those that have another. A
+    worker may serve several versions of one name.
+
+    Raises `DefinitionError` for what cannot be a workflow, and for `pinned` without a version; `InvalidIdError` for a
+    version that is no text, is empty, too long, or holds "@".
     """
+    known_version = "" if version is None else checked_version(version)
+    if pinned and not known_version:
+        raise DefinitionError('a pinned workflow needs a version: @workflow(version="2", pinned=True)')
     timeout_ms = optional_ms(timeout, what="timeout")
 
     def make(function: Callable[..., Any]) -> Workflow[..., Any]:
         checked = checked_workflow_function(function)
         guard.check_code(checked)
-        return Workflow(checked, definition_name(checked, name, "workflow"), timeout_ms, tuple(raises))
+        named = definition_name(checked, name, "workflow")
+        return Workflow(checked, named, timeout_ms, tuple(raises), known_version, bool(pinned))
 
     return make(fn) if fn is not None else WorkflowDecorator(make)

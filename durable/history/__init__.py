@@ -10,6 +10,7 @@ from ._activities import (
     LocalActivityFailed,
     LocalActivityScheduled,
 )
+from ._attributes import AttributesUpserted, AttributeValue
 from ._event import CommandEvent, Event, FailureData, Inbound
 from ._external import ExternalCancelRequested, ExternalDelivered, ExternalFailed, ExternalSignalRequested
 from ._markers import PatchMarked, SideEffectRecorded
@@ -39,6 +40,8 @@ __all__ = [
     "ActivityFailed",
     "ActivityRetryScheduled",
     "ActivityScheduled",
+    "AttributeValue",
+    "AttributesUpserted",
     "CancelRequested",
     "Close",
     "CommandEvent",

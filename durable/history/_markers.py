@@ -16,9 +16,14 @@ class SideEffectRecorded(CommandEvent, frozen=True, kw_only=True):
 
 
 class PatchMarked(CommandEvent, frozen=True, kw_only=True):
-    """The code asked `patched(name)` here for the first time, and goes the new way."""
+    """The code asked `patched(name)` here for the first time, and goes the new way.
+
+    `deprecated`: it was `deprecate_patch(name)`. Such a marker has no number (its `id` is 0), and a replay need not ask for
+    it: the call can be removed from the code without a trace.
+    """
 
     name: str
+    deprecated: bool = False
 
     def summary(self) -> str:
-        return f"patch {self.name!r} (#{self.id})"
+        return f"deprecated patch {self.name!r}" if self.deprecated else f"patch {self.name!r} (#{self.id})"

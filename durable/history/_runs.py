@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
+from ._attributes import AttributeValue
 from ._event import Event, FailureData, Inbound, Role
 
 
@@ -17,7 +18,10 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunStarted(Inbound, frozen=True, kw_only=True):
-    """The first event. `args` are the call's arguments, `flags` the engine behaviour that this run was begun under."""
+    """The first event. `args` are the call's arguments, `flags` the engine behaviour that this run was begun under.
+
+    `version` is that of the workflow's code at the start, if it has one; `pinned`: the run has the inbox of that version.
+    """
 
     workflow: str
     workflow_id: str
@@ -28,6 +32,10 @@ class RunStarted(Inbound, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     timeout_ms: int | None = None
     parent: Parent | None = None
+    version: str = ""
+    pinned: bool = False
+    attributes: dict[str, AttributeValue] = {}
+    memo: dict[str, msgspec.Raw] = {}
 
 
 class CancelRequested(Inbound, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from ..errors import DamagedRecordError, FutureVersionError
-from . import _activities, _external, _markers, _messages, _runs, _timers
+from . import _activities, _attributes, _external, _markers, _messages, _runs, _timers
 from ._event import Event
 from ._payload import UNREADABLE
 
@@ -39,6 +39,7 @@ EVENTS: tuple[type[Event], ...] = (
     _messages.SignalReceived,
     _markers.SideEffectRecorded,
     _markers.PatchMarked,
+    _attributes.AttributesUpserted,
     _external.ExternalSignalRequested,
     _external.ExternalCancelRequested,
     _external.ExternalDelivered,

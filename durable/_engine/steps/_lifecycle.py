@@ -31,6 +31,10 @@ def _start(execution: Execution, message: StartRun, now_ms: int, decision: Decis
         flags=FLAGS,
         timeout_ms=message.timeout_ms,
         parent=message.parent,
+        version=message.version,
+        pinned=message.pinned,
+        attributes=message.attributes,
+        memo=message.memo,
     )
     begin(execution, started, decision)
     effects.add_run_timeout(started, now_ms, decision)

@@ -2,9 +2,10 @@
 
 from ._command import Command, CommandFuture, DeferringFuture
 from .activity import ActivityCommand, schedule_activity
+from .attributes import record_attributes
 from .external import ExternalCommand, send_cancel, send_signal
 from .local import LocalActivityCommand, schedule_local
-from .markers import is_patched, record_side_effect
+from .markers import is_patched, mark_deprecated, record_side_effect
 from .timer import TimerCommand, cancel_timer, start_timer
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "TimerCommand",
     "cancel_timer",
     "is_patched",
+    "mark_deprecated",
+    "record_attributes",
     "record_side_effect",
     "schedule_activity",
     "schedule_local",

@@ -55,12 +55,35 @@ def is_patched(run: Run, name: str) -> bool:
     if known is not None:
         return known
     if run.matcher.replaying:
-        answer = run.matcher.take_patch(name)
-        if answer:
+        event = run.matcher.take_patch(name)
+        if event is not None and not event.deprecated:
             run.next_command_id()
     else:
         run.check_may_command(f"patched({name!r})")
-        run.emit(PatchMarked(at=run.now_ms, id=run.next_command_id(), name=name))
-        answer = True
-    run.patches[name] = answer
-    return answer
+        event = PatchMarked(at=run.now_ms, id=run.next_command_id(), name=name)
+        run.emit(event)
+    _remember(run, name, event)
+    return event is not None
+
+
+def mark_deprecated(run: Run, name: str) -> None:
+    """Record that the code knows the change `name` in the new way only. On replay the marker may be there or not."""
+    if name in run.patches:
+        return
+    if run.matcher.replaying:
+        event = run.matcher.take_patch(name)
+        if event is not None and not event.deprecated:
+            run.next_command_id()
+    else:
+        run.check_may_command(f"deprecate_patch({name!r})")
+        event = PatchMarked(at=run.now_ms, id=0, name=name, deprecated=True)  # no number: the call may be removed
+        run.emit(event)
+    _remember(run, name, event)
+    run.patches[name] = True  # there is no old way any more
+
+
+def _remember(run: Run, name: str, event: PatchMarked | None) -> None:
+    run.patches[name] = event is not None
+    if event is not None:
+        run.marked[name] = event.deprecated
+        run.record_changed = True
