@@ -28,9 +28,10 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "workflow-code.md": (
         "Workflow code",
         "What a workflow is written with. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `Queue`, ...) works as well.",
-        ("workflow", "proxy", "local", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched", "info",
+        ("workflow", "proxy", "local", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched", "deprecate_patch", "Attribute",
+         "upsert_attributes", "info",
          "RunInfo", "logger", "Signal", "Query", "external",
-         "author._external.ExternalRun"),
+         "author._external.ExternalRun", "author.AttributeCondition", "author.Attributes"),
     ),
     "activities.md": (
         "Activities",
@@ -63,6 +64,7 @@ FAMILIES = {
     "_messages": "Messages",
     "_external": "Messages to other runs",
     "_markers": "Markers",
+    "_attributes": "Attributes",
 }
 ROLES = {
     "inbound": "delivered to the code",

@@ -12,11 +12,13 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import errors as errors
     from .author import ActivityInfo as ActivityInfo
+    from .author import Attribute as Attribute
     from .author import Query as Query
     from .author import RunInfo as RunInfo
     from .author import Signal as Signal
     from .author import activity as activity
     from .author import activity_info as activity_info
+    from .author import deprecate_patch as deprecate_patch
     from .author import external as external
     from .author import heartbeat as heartbeat
     from .author import info as info
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from .author import random as random
     from .author import side_effect as side_effect
     from .author import sleep as sleep
+    from .author import upsert_attributes as upsert_attributes
     from .author import uuid4 as uuid4
     from .author import wait_condition as wait_condition
     from .author import workflow as workflow
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivityInfo",
+    "Attribute",
     "Client",
     "Handle",
     "JsonCodec",
@@ -53,6 +57,7 @@ __all__ = [
     "Worker",
     "activity",
     "activity_info",
+    "deprecate_patch",
     "errors",
     "external",
     "heartbeat",
@@ -65,6 +70,7 @@ __all__ = [
     "random",
     "side_effect",
     "sleep",
+    "upsert_attributes",
     "uuid4",
     "wait_condition",
     "workflow",
@@ -72,8 +78,8 @@ __all__ = [
 
 _MODULES = {
     "author": (
-        "ActivityInfo", "Query", "RunInfo", "Signal", "activity", "activity_info", "external", "heartbeat", "info", "local", "logger",
-        "now", "patched", "proxy", "random", "side_effect", "sleep", "uuid4", "wait_condition", "workflow",
+        "ActivityInfo", "Attribute", "Query", "RunInfo", "Signal", "activity", "activity_info", "deprecate_patch", "external", "heartbeat", "info", "local",
+        "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "upsert_attributes", "uuid4", "wait_condition", "workflow",
     ),
     "client": ("Client", "Handle", "RunDescription"),
     "codec": ("JsonCodec", "PickleCodec"),

@@ -11,9 +11,9 @@ import pytest
 import durable
 
 PUBLIC = [
-    "ActivityInfo", "Client", "Handle", "JsonCodec", "PickleCodec", "Query", "RetryPolicy", "RunDescription", "RunInfo",
-    "Signal", "Worker", "activity", "activity_info", "errors", "external", "heartbeat", "info", "local", "logger", "now", "patched",
-    "proxy", "random", "side_effect", "sleep", "uuid4", "wait_condition", "workflow",
+    "ActivityInfo", "Attribute", "Client", "Handle", "JsonCodec", "PickleCodec", "Query", "RetryPolicy", "RunDescription", "RunInfo",
+    "Signal", "Worker", "activity", "activity_info", "deprecate_patch", "errors", "external", "heartbeat", "info", "local", "logger", "now", "patched",
+    "proxy", "random", "side_effect", "sleep", "upsert_attributes", "uuid4", "wait_condition", "workflow",
 ]  # fmt: skip
 HEAVY = ["msgspec", "orjson", "opentelemetry", "sqlite3", "redis", "asyncio", "durable.author", "durable._engine"]
 

@@ -31,7 +31,7 @@ class Execution:
     note: str = ""
     closed: str = ""
     failed_at: int = 0
-    body: RecordBody = RecordBody()
+    body: RecordBody = field(default_factory=RecordBody)
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
     ended: bool = False  # the log has its close; `closed` may be of a step that is not committed yet
 

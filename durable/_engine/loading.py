@@ -49,9 +49,7 @@ def started_execution(specs: Mapping[str, WorkflowSpec], codec: Codec, delivery:
     message = delivery.message
     if not isinstance(message, StartRun) or message.run_id is None:
         return None
-    execution = new_execution(
-        specs, codec, workflow=message.workflow, workflow_id=delivery.name, run_id=message.run_id
-    )
+    execution = new_execution(specs, codec, workflow=message.workflow, workflow_id=delivery.name, run_id=message.run_id)
     execution.body, execution.attributes = start_body(message), message.attributes
     return execution
 

@@ -27,8 +27,8 @@ class StartRun(Message, frozen=True, kw_only=True):
     parent: Parent | None = None
     version: str = ""
     pinned: bool = False
-    attributes: dict[str, AttributeValue] = {}
-    memo: dict[str, msgspec.Raw] = {}
+    attributes: dict[str, AttributeValue] = {}  # noqa: RUF012 - msgspec copies it
+    memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class SendSignal(Message, frozen=True, kw_only=True):

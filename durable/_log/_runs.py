@@ -1,12 +1,14 @@
 """The run record: what is known of a run without reading its history. It is a document of the store, named by the workflow id."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import msgspec
 
+from .._ids import is_pinned, queue_of
 from ..errors import DamagedRecordError
-from ..history import UNREADABLE
+from ..history import UNREADABLE, AttributeValue
 from ..stores import Document
 
 Status = Literal["running", "completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new"]
@@ -21,14 +23,14 @@ class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     timeout_ms: int | None = None
     version: str = ""
-    memo: dict[str, msgspec.Raw] = {}
+    memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012 - msgspec copies it
     patches: tuple[str, ...] = ()
     deprecated_patches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run record, read."""
+    """A run record, read. `pinned`: the run has the inbox of its version, on `queue`."""
 
     workflow_id: str
     run_id: str
@@ -39,6 +41,8 @@ class RunRecord:
     closed_ms: int | None
     stuck: str | None
     body: RecordBody
+    pinned: bool = False
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue], hash=False)
 
 
 _encoder = msgspec.json.Encoder()
@@ -46,10 +50,21 @@ _decoder = msgspec.json.Decoder(RecordBody)
 
 
 def new_run_document(
-    *, workflow_id: str, run_id: str, workflow: str, queue: str, request: str, now_ms: int, body: RecordBody
+    *,
+    workflow_id: str,
+    run_id: str,
+    workflow: str,
+    inbox: str,
+    request: str,
+    now_ms: int,
+    body: RecordBody,
+    attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Document:
     """Return the document of a run that is about to be created."""
-    return Document(run_id, workflow_id, queue, request, workflow, "running", now_ms, _encoder.encode(body))
+    return Document(
+        run_id, workflow_id, inbox, request, workflow, "running", now_ms, _encoder.encode(body),
+        attributes=attributes or {},
+    )  # fmt: skip
 
 
 def write_body(body: RecordBody) -> bytes:
@@ -67,10 +82,12 @@ def read_run(document: Document) -> RunRecord:
         workflow_id=document.name,
         run_id=document.id,
         workflow=document.kind,
-        queue=document.inbox,
+        queue=queue_of(document.inbox),
         status=cast(Status, document.state),
         started_ms=document.created_ms,
         closed_ms=document.closed_ms,
         stuck=document.note or None,
         body=body,
+        pinned=is_pinned(document.inbox),
+        attributes=document.attributes,
     )

@@ -13,10 +13,11 @@ def start_document(workflow_id: str, message: StartRun, *, now_ms: int) -> Docum
         workflow_id=workflow_id,
         run_id=message.run_id,
         workflow=message.workflow,
-        queue=inbox_of(message.queue, message.workflow, message.version, pinned=message.pinned),
+        inbox=inbox_of(message.queue, message.workflow, message.version, pinned=message.pinned),
         request=message.request,
         now_ms=now_ms,
         body=start_body(message),
+        attributes=message.attributes,
     )
 
 

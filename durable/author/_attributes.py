@@ -22,7 +22,14 @@ D = TypeVar("D")
 INT_MAX = 2**53 - 1  # what every store and every reader of JSON keeps exactly
 
 _NAME = re.compile(r"[\w.-]+")
-_TYPES: dict[object, str] = {str: "str", int: "int", float: "float", bool: "bool", datetime: "datetime", list: "list[str]"}
+_TYPES: dict[object, str] = {
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    datetime: "datetime",
+    list: "list[str]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,9 @@ class Attribute(Generic[T]):
     def has(self, item: str) -> AttributeCondition:
         """Return the condition that the list holds `item`. Raises `InvalidCallError` unless the type is `list[str]`."""
         if self.kind != "list[str]":
-            raise InvalidCallError(f"attribute {self.name!r} is of type {self.kind}: only a list[str] has items; use ==")
+            raise InvalidCallError(
+                f"attribute {self.name!r} is of type {self.kind}: only a list[str] has items; use =="
+            )
         return AttributeCondition(self.name, "has", _text(item, self))
 
     def exists(self) -> AttributeCondition:
@@ -120,7 +129,9 @@ class Attribute(Generic[T]):
 
     def _refuse_for(self, kind: str, op: str, instead: str) -> None:
         if self.kind == kind:
-            raise InvalidCallError(f"attribute {self.name!r} is of type {kind}, which `{op}` does not compare: use {instead}")
+            raise InvalidCallError(
+                f"attribute {self.name!r} is of type {kind}, which `{op}` does not compare: use {instead}"
+            )
 
 
 class Attributes(Mapping[str, AttributeValue]):
@@ -147,9 +158,12 @@ class Attributes(Mapping[str, AttributeValue]):
     def get(self, key: str, /) -> AttributeValue | None: ...
     @overload
     def get(self, key: str, /, default: AttributeValue | D) -> AttributeValue | D: ...
-    def get(self, key: Any, /, default: Any = None) -> Any:
+    def get(self, key: Any, /, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the value, or `default` if there is none."""
-        return self[key] if key in self else default
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def __contains__(self, key: object) -> bool:
         return (key.name if isinstance(key, Attribute) else key) in self._values
@@ -235,7 +249,9 @@ def _kind_of(name: str, given: object) -> str:
     if not kind and given is not list and isinstance(given, type):
         kind = _TYPES.get(given, "")
     if not kind:
-        raise DefinitionError(f"attribute {name!r}: expected one of {', '.join(_TYPES.values())} as its type, got {given!r}")
+        raise DefinitionError(
+            f"attribute {name!r}: expected one of {', '.join(_TYPES.values())} as its type, got {given!r}"
+        )
     return kind
 
 
@@ -302,10 +318,14 @@ def _items(value: object, attribute: Attribute[Any]) -> tuple[str, ...]:
 
 
 def _wrong(value: object, attribute: Attribute[Any], expected: str) -> InvalidCallError:
-    return InvalidCallError(f"attribute {attribute.name!r}: expected {expected}, got {value!r} of type {type(value).__name__}")
+    return InvalidCallError(
+        f"attribute {attribute.name!r}: expected {expected}, got {value!r} of type {type(value).__name__}"
+    )
 
 
-def _read_as(kinds: tuple[type, ...], make: Callable[[Any], object]) -> Callable[[AttributeValue, Attribute[Any]], object]:
+def _read_as(
+    kinds: tuple[type, ...], make: Callable[[Any], object]
+) -> Callable[[AttributeValue, Attribute[Any]], object]:
     def read(value: AttributeValue, attribute: Attribute[Any]) -> object:
         if type(value) in kinds:
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
@@ -12,7 +12,7 @@ from .._clock import Clock
 from .._duration import Duration
 from .._ids import DEFAULT_QUEUE, checked_name, checked_workflow_id
 from .._log import Status, read_run
-from ..author import Workflow
+from ..author import Attribute, AttributeCondition, Workflow
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError
 from ..stores import Opening, Store, open_store
@@ -74,6 +74,9 @@ class Client:
         queue: str = DEFAULT_QUEUE,
         run_timeout: Duration | None = None,
         request_id: str | None = None,
+        version: str | None = None,
+        attributes: Mapping[Attribute[Any], Any] | None = None,
+        memo: Mapping[str, Any] | None = None,
     ) -> Callable[P, Coroutine[Any, Any, Handle[R]]]: ...
     @overload
     def start(
@@ -84,6 +87,9 @@ class Client:
         queue: str = DEFAULT_QUEUE,
         run_timeout: Duration | None = None,
         request_id: str | None = None,
+        version: str | None = None,
+        attributes: Mapping[Attribute[Any], Any] | None = None,
+        memo: Mapping[str, Any] | None = None,
     ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]: ...
     def start(
         self,
@@ -93,6 +99,9 @@ class Client:
         queue: str = DEFAULT_QUEUE,
         run_timeout: Duration | None = None,
         request_id: str | None = None,
+        version: str | None = None,
+        attributes: Mapping[Attribute[Any], Any] | None = None,
+        memo: Mapping[str, Any] | None = None,
     ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]:
         """Return a callable that starts a run: `handle = await client.start(checkout, id="order-42")(order)`.
 
@@ -101,13 +110,18 @@ class Client:
         repeat of the call harmless: it returns the run that the first one started, while that is the latest of its id. The
         run is durable when the call returns.
 
+        `attributes` are what the run is found by, `memo` is JSON data that is only shown: both are in `describe` and `list`
+        at once. `version` is for a workflow by name: the run is pinned to it, as `@workflow(version=..., pinned=True)` says.
+
         Raises, before anything is written: `DefinitionError` for what is no workflow, `InvalidIdError`, `InvalidCallError` or
-        `EncodeError` for arguments that do not fit. Then: `RunAlreadyOpenError`, whose `handle` is the open run's, and
-        `StoreUnavailableError` if the store stays out of reach: whether the run started is unknown then.
+        `EncodeError` for arguments, attributes or a memo that do not fit, `PayloadTooLargeError` for what is too large. Then:
+        `RunAlreadyOpenError`, whose `handle` is the open run's, and `StoreUnavailableError` if the store stays out of reach:
+        whether the run started is unknown then.
         """
         starting = Start(
-            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id
-        )
+            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id,
+            version=version, attributes=attributes, memo=memo,
+        )  # fmt: skip
 
         async def call(*args: Any, **kwargs: Any) -> Handle[Any]:
             return await starting.call(args, kwargs)
@@ -123,6 +137,9 @@ class Client:
         queue: str = DEFAULT_QUEUE,
         run_timeout: Duration | None = None,
         request_id: str | None = None,
+        version: str | None = None,
+        attributes: Mapping[Attribute[Any], Any] | None = None,
+        memo: Mapping[str, Any] | None = None,
     ) -> Callable[P, Coroutine[Any, Any, R]]: ...
     @overload
     def execute(
@@ -133,6 +150,9 @@ class Client:
         queue: str = DEFAULT_QUEUE,
         run_timeout: Duration | None = None,
         request_id: str | None = None,
+        version: str | None = None,
+        attributes: Mapping[Attribute[Any], Any] | None = None,
+        memo: Mapping[str, Any] | None = None,
     ) -> Callable[..., Coroutine[Any, Any, Any]]: ...
     def execute(
         self,
@@ -142,11 +162,15 @@ class Client:
         queue: str = DEFAULT_QUEUE,
         run_timeout: Duration | None = None,
         request_id: str | None = None,
+        version: str | None = None,
+        attributes: Mapping[Attribute[Any], Any] | None = None,
+        memo: Mapping[str, Any] | None = None,
     ) -> Callable[..., Coroutine[Any, Any, Any]]:
         """Return a callable that starts a run and waits for its result: `start`, then `Handle.result`. Raises as these do."""
         starting = Start(
-            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id
-        )
+            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id,
+            version=version, attributes=attributes, memo=memo,
+        )  # fmt: skip
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             handle = await starting.call(args, kwargs)
@@ -187,11 +211,17 @@ class Client:
         started_after: datetime | None = None,
         started_before: datetime | None = None,
         stuck: bool | None = None,
+        attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] = (),
+        before: RunDescription | str | None = None,
         limit: int = 100,
     ) -> builtins.list[RunDescription]:
-        """Return up to `limit` runs that match all that is given, newest first.
+        """Return up to `limit` runs that match all that is given, newest first, as of the last commit.
 
-        Raises `ValueError` for an unknown status, or for a time without a time zone.
+        `attributes` are conditions, `[customer == "ada", total >= 5]`, or values, `{customer: "ada"}`; all must hold, and a
+        run without the attribute is left out. For the next page pass the last run of this one (or its run id) as `before`.
+
+        Raises `ValueError` for an unknown status, or for a time without a time zone, and `TypeError` or `InvalidCallError`
+        for a value of another type.
         """
         if limit < 1:
             raise ValueError(f"limit: expected at least 1, got {limit!r}")
@@ -202,9 +232,11 @@ class Client:
             started_after=started_after,
             started_before=started_before,
             stuck=stuck,
+            attributes=attributes,
+            before=before,
         )
         found = await insist(self._store.clock, lambda: self._store.inspect.documents(wanted, limit=limit))
-        return [described(read_run(document)) for _, document in found]
+        return [described(read_run(document), self._codec) for _, document in found]
 
     async def count(
         self,
@@ -215,6 +247,7 @@ class Client:
         started_after: datetime | None = None,
         started_before: datetime | None = None,
         stuck: bool | None = None,
+        attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] = (),
     ) -> dict[str, int]:
         """Return how many runs match all that is given, by status; a status without runs is left out. Raises as `list`."""
         wanted = filter_of(
@@ -224,6 +257,7 @@ class Client:
             started_after=started_after,
             started_before=started_before,
             stuck=stuck,
+            attributes=attributes,
         )
         return await insist(self._store.clock, lambda: self._store.inspect.count_documents(wanted))
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from .._log import RunRecord, Status
+from ..author import Attributes, Memo
+from ..codec import Codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +17,9 @@ class RunDescription:
     """What is known of a run without its history. Times are aware, in UTC; `closed_at` is None while the run is open.
 
     `stuck` says why the run cannot go on, or is None; such a run is still open, and goes on once the cause is gone.
-    `timeout` limits the run, from its start; None: no limit.
+    `timeout` limits the run, from its start; None: no limit. `version` is that of the workflow when the run was started, or
+    None; `pinned` runs are stepped by workers of that version only. `attributes[customer]` has the type of the `Attribute`
+    `customer`; a value of the `memo` is decoded when it is asked for.
     """
 
     workflow_id: str
@@ -25,9 +31,13 @@ class RunDescription:
     closed_at: datetime | None
     stuck: str | None
     timeout: timedelta | None
+    version: str | None
+    pinned: bool
+    attributes: Attributes = field(hash=False)
+    memo: Mapping[str, Any] = field(hash=False, compare=False)
 
 
-def described(record: RunRecord) -> RunDescription:
+def described(record: RunRecord, codec: Codec) -> RunDescription:
     """Return a run record as it is shown."""
     timeout_ms = record.body.timeout_ms
     return RunDescription(
@@ -40,9 +50,19 @@ def described(record: RunRecord) -> RunDescription:
         closed_at=None if record.closed_ms is None else moment(record.closed_ms),
         stuck=record.stuck,
         timeout=None if timeout_ms is None else timedelta(milliseconds=timeout_ms),
+        version=record.body.version or None,
+        pinned=record.pinned,
+        attributes=Attributes(record.attributes),
+        memo=Memo(record.body.memo, codec),
     )
 
 
 def moment(ms: int) -> datetime:
     """Return a time of the store as an aware datetime."""
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def needed_workflow(run: RunRecord | RunDescription) -> str:
+    """Return in words what a worker must serve to step `run`."""
+    version = run.version if isinstance(run, RunDescription) else run.body.version
+    return f"version {version} of workflow {run.workflow!r}" if run.pinned else f"workflow {run.workflow!r}"

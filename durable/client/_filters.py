@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from .._log import Status
-from ..author import Workflow
-from ..stores import DocumentFilter
+from ..author import Attribute, AttributeCondition, Workflow, stored_attributes
+from ..stores import Condition, DocumentFilter
+from ._description import RunDescription
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -21,10 +22,13 @@ def filter_of(
     started_after: datetime | None,
     started_before: datetime | None,
     stuck: bool | None,
+    attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] = (),
+    before: RunDescription | str | None = None,
 ) -> DocumentFilter:
     """Return the store's filter.
 
-    Raises `ValueError` for an unknown status or a time without a time zone, and `TypeError` for a value of another type.
+    Raises `ValueError` for an unknown status or a time without a time zone, and `TypeError` or `InvalidCallError` for a value of
+    another type.
     """
     statuses = (status,) if isinstance(status, str) else tuple(status or ())
     for each in statuses:
@@ -44,7 +48,36 @@ def filter_of(
         noted=stuck,
         created_after_ms=_ms(started_after, "started_after"),
         created_before_ms=_ms(started_before, "started_before"),
+        before_id=_run_id(before),
+        attributes=conditions_of(attributes),
     )
+
+
+def conditions_of(given: object) -> tuple[Condition, ...]:
+    """Return the store's conditions for values or conditions of attributes. Raises `TypeError`, or `InvalidCallError` for a value."""
+    if isinstance(given, Mapping):
+        values = stored_attributes(cast("Mapping[object, object]", given))
+        return tuple(_holds(name, value) for name, value in values.items() if value is not None)
+    conditions: list[Condition] = []
+    if isinstance(given, AttributeCondition) or not isinstance(given, Sequence):
+        raise TypeError(f"attributes: expected a list of conditions or {{Attribute: value}}, got {given!r}")
+    for item in cast("Sequence[object]", given):
+        if not isinstance(item, AttributeCondition):
+            raise TypeError(f'attributes: expected a condition like `customer == "ada"`, got {item!r}')
+        conditions.append(Condition(item.name, cast("Any", item.op), item.value))
+    return tuple(conditions)
+
+
+def _holds(name: str, value: object) -> Condition:
+    return Condition(name, "=", cast("Any", value))
+
+
+def _run_id(before: object) -> str | None:
+    if before is None or isinstance(before, str):
+        return before
+    if not isinstance(before, RunDescription):
+        raise TypeError(f"before: expected a run from `list` or its run id, got {before!r}")
+    return before.run_id
 
 
 def _ms(when: datetime | None, what: str) -> int | None:

@@ -8,14 +8,14 @@ import msgspec
 
 from .. import _limits
 from .._duration import Duration, seconds
-from .._ids import checked_name
+from .._ids import checked_name, queue_of
 from .._log import AskQuery, Message, QueryReply, RequestCancel, RetryRun, SendSignal, Terminate, read_run
 from ..author import Query, Signal
 from ..codec import Failure, exception_of, untyped_signature
 from ..errors import InternalError, InvalidCallError, RequestFailedError, RequestTimeoutError
 from ..history import RecordedEvent, from_raw, to_raw
 from ..stores import Document
-from ._description import RunDescription, described
+from ._description import RunDescription, described, needed_workflow
 from ._line import Line
 from ._outcome import Expected, wait_for_outcome
 
@@ -131,7 +131,7 @@ class Handle(Generic[R_co]):
 
     async def describe(self) -> RunDescription:
         """Return what is known of the run: its status, whether it is stuck and why, its times."""
-        return described(read_run(await self._document()))
+        return described(read_run(await self._document()), self._line.codec)
 
     async def history(self) -> list[RecordedEvent]:
         """Return all events of the run so far, in order. Raises `HistoryError` naming the first one that cannot be read."""
@@ -165,7 +165,7 @@ class Handle(Generic[R_co]):
         if answer is None:
             raise RequestTimeoutError(
                 f"no worker answered {what} within {timeout_s:g} s; "
-                f"is one running for workflow {document.kind!r} on task queue {document.inbox!r}?"
+                f"is one running for {needed_workflow(read_run(document))} on task queue {queue_of(document.inbox)!r}?"
             )
         if answer.failure is not None:
             failure = Failure.from_wire(answer.failure)

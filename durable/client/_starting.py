@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from .._duration import Duration, optional_ms
-from .._ids import checked_name, checked_queue, checked_workflow_id
-from .._log import RecordBody, StartRun, message_entry, new_run_document
-from ..author import Activity, Workflow
+from .._ids import checked_name, checked_queue, checked_version, checked_workflow_id
+from .._log import StartRun, message_entry, start_document
+from ..author import Activity, Attribute, Workflow, check_attributes_size, stored_attributes, stored_memo
 from ..codec import Codec, Payload, untyped_signature
-from ..errors import DefinitionError, NameTakenError, RunAlreadyOpenError
-from ..history import to_raw
+from ..errors import DefinitionError, InvalidCallError, NameTakenError, RunAlreadyOpenError
+from ..history import AttributeValue, to_raw
 from ..stores import Document, Store
 from ._handle import Handle
 from ._line import Line
@@ -43,6 +44,9 @@ class Start:
         queue: str,
         run_timeout: Duration | None,
         request_id: str | None,
+        version: str | None = None,
+        attributes: Mapping[Attribute[Any], Any] | None = None,
+        memo: Mapping[str, Any] | None = None,
     ) -> None:
         self._workflow = checked_workflow(workflow)
         self._name = self._workflow if isinstance(self._workflow, str) else self._workflow.name
@@ -52,6 +56,9 @@ class Start:
         self._timeout_ms = optional_ms(run_timeout, what="run_timeout")
         if self._timeout_ms is None and not isinstance(self._workflow, str):
             self._timeout_ms = self._workflow.timeout_ms
+        self._version, self._pinned = _version_of(self._workflow, version)
+        self._attributes = _checked_attributes(attributes)
+        self._memo = {} if memo is None else stored_memo(memo, codec)
         self._request_id = None if request_id is None else checked_name(request_id, "request id")
 
     async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
@@ -61,15 +68,6 @@ class Start:
         line, clock = self._line, self._line.clock
         # Both are made once, so that a repeat of the call finds what the first one wrote.
         request, run_id = self._request_id or clock.new_id(), clock.new_id()
-        document = new_run_document(
-            workflow_id=line.workflow_id,
-            run_id=run_id,
-            workflow=self._name,
-            queue=self._queue,
-            request=request,
-            now_ms=line.store.now_ms(),
-            body=RecordBody(timeout_ms=self._timeout_ms),
-        )
         message = StartRun(
             run_id=run_id,
             workflow=self._name,
@@ -77,7 +75,12 @@ class Start:
             args=to_raw(payload),
             request=request,
             timeout_ms=self._timeout_ms,
+            version=self._version,
+            pinned=self._pinned,
+            attributes=self._attributes,
+            memo=self._memo,
         )
+        document = start_document(line.workflow_id, message, now_ms=line.store.now_ms())
         created = await self._create(document, message)
         return self._handle(created.id)
 
@@ -115,3 +118,23 @@ def checked_workflow(workflow: object) -> Workflow[..., Any] | str:
         advice = "write an async def and" if "<lambda>" in name else "it is a plain function:"
         raise DefinitionError(f"{name} is no workflow: {advice} decorate it with @workflow")
     raise DefinitionError(f"expected a workflow or its name, got {workflow!r}")
+
+
+def _version_of(workflow: Workflow[..., Any] | str, version: str | None) -> tuple[str, bool]:
+    """Return the version that a run is to have, and whether it is pinned to it."""
+    if isinstance(workflow, str):
+        return ("", False) if version is None else (checked_version(version), True)
+    if version is not None and version != workflow.version:
+        raise InvalidCallError(
+            f"version: {workflow!r} has its own; to start another one, pass that version's workflow, or its name: "
+            f"client.start({workflow.name!r}, version={version!r})"
+        )
+    return workflow.version, workflow.pinned
+
+
+def _checked_attributes(given: Mapping[Attribute[Any], Any] | None) -> dict[str, AttributeValue]:
+    if given is None:
+        return {}
+    values = {name: value for name, value in stored_attributes(given).items() if value is not None}
+    check_attributes_size(values)
+    return values

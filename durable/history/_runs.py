@@ -34,8 +34,8 @@ class RunStarted(Inbound, frozen=True, kw_only=True):
     parent: Parent | None = None
     version: str = ""
     pinned: bool = False
-    attributes: dict[str, AttributeValue] = {}
-    memo: dict[str, msgspec.Raw] = {}
+    attributes: dict[str, AttributeValue] = {}  # noqa: RUF012 - msgspec copies it
+    memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class CancelRequested(Inbound, frozen=True, kw_only=True):

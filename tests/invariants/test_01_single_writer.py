@@ -54,7 +54,7 @@ def everything(env: Engines, lease: object, *, expected: int) -> Commit:
 async def with_run(env: Engines) -> tuple[int, object]:
     """Make a run record by hand and take its partition's lease."""
     document = new_run_document(
-        workflow_id="wf-x", run_id="run-x", workflow="adds", queue="default", request="r",
+        workflow_id="wf-x", run_id="run-x", workflow="adds", inbox="default", request="r",
         now_ms=env.clock.now_ms(), body=RecordBody(),
     )  # fmt: skip
     start = StartRun(run_id="run-x", workflow="adds", queue="default", args=to_raw(payload([[], {}])), request="r")

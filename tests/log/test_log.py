@@ -115,7 +115,7 @@ def test_a_reply_survives_the_store() -> None:
 def test_a_run_record_says_what_its_document_says() -> None:
     """And what it is stuck by."""
     document = new_run_document(
-        workflow_id="wf", run_id="run", workflow="w", queue="q", request="r", now_ms=5, body=RecordBody(timeout_ms=9)
+        workflow_id="wf", run_id="run", workflow="w", inbox="q", request="r", now_ms=5, body=RecordBody(timeout_ms=9)
     )
     record = read_run(document)
     assert (record.workflow_id, record.run_id, record.workflow, record.queue) == ("wf", "run", "w", "q")

@@ -15,6 +15,7 @@ from ...errors import DamagedRecordError, InternalError
 from ...history import RunFailed
 from ..decision import Damaged, Decision, Delivery
 from ..execution import Execution
+from ..record import add_record_changes
 from . import _activities, _external, _lifecycle, _messages, _timers
 from ._deliver import close
 from ._local import pending_local
@@ -71,8 +72,10 @@ def _handle(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, d
 
 
 def finish(execution: Execution, decision: Decision) -> None:
-    """Close the run if its code has ended and nothing holds it open."""
+    """Note what the run's record is to say from now on, and close the run if its code has ended and nothing holds it open."""
     run = execution.run
+    if run is not None and run.record_changed:
+        add_record_changes(execution, run, decision)
     if run is None or execution.closed or not run.finished or pending_local(execution):
         return
     outcome = run.outcome()
