@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -18,8 +18,10 @@ from durable.errors import DurableError
 from durable.stores import Store, open_store
 from durable.stores._protocol import (
     Append,
+    AttributeValue,
     ClaimedTask,
     Commit,
+    Condition,
     Document,
     DocumentFilter,
     DocumentUpdate,
@@ -48,6 +50,17 @@ kinds = st.sampled_from(["x", "y"])
 streams = st.sampled_from(["h-1", "h-2"])
 keys = st.sampled_from(["k-1", "k-2", "k-3"])
 ttls = st.sampled_from([1_000, 5_000])
+attribute_names = st.sampled_from(["a", "b"])
+attribute_values = st.sampled_from([0, 1, 1.0, 1.5, True, False, "", "x", "xy", (), ("x",), ("x", "", "x")])
+attributes = st.dictionaries(attribute_names, attribute_values, max_size=2)
+conditions = (
+    st.builds(Condition, attribute_names, st.sampled_from(["=", "!="]), attribute_values)
+    | st.builds(
+        Condition, attribute_names, st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from([0, 1, 1.5, "", "x"])
+    )
+    | st.builds(Condition, attribute_names, st.sampled_from(["prefix", "has"]), st.sampled_from(["", "x", "xy"]))
+    | st.builds(Condition, attribute_names, st.just("exists"))
+)
 updates = st.builds(
     DocumentUpdate,
     id=document_ids,
@@ -58,6 +71,19 @@ updates = st.builds(
     opens=st.booleans(),
     closes=st.booleans(),
     closed_ms=st.none() | st.integers(0, 9),
+    attributes=st.none() | st.dictionaries(attribute_names, st.none() | attribute_values, max_size=2),
+)
+created = st.builds(
+    lambda id_, name, inbox, request, entry, attributes: (
+        Document(id_, name, inbox, request, "kind", "running", 1, b"", attributes=attributes),
+        entry,
+    ),
+    document_ids,
+    names,
+    inboxes,
+    requests,
+    entries,
+    attributes,
 )
 tasks = st.builds(
     Task,
@@ -82,8 +108,10 @@ parts = st.fixed_dictionaries(
     {},
     optional={
         "documents": few(updates),
+        "created": st.lists(created, max_size=2),
         "tasks": few(tasks),
         "tasks_removed": few(task_ids),
+        "tasks_cancelled": few(task_ids),
         "dues": few(dues),
         "dues_removed": few(keys),
         "outgoing": few(outgoing),
@@ -119,7 +147,7 @@ class StoresAgree(RuleBasedStateMachine):
             self.begin_session(False, session, 5_000)
             self.acquire(True, session, inbox, [0, 1])
         for partition, inbox in enumerate(INBOXES):
-            self.create(False, partition, "d-0", "n-1", inbox, "r-1", Entry("e-0", "n-1", b""))
+            self.create(False, partition, "d-0", "n-1", inbox, "r-1", [Entry("e-0", "n-1", b"")], None, {})
 
     def teardown(self) -> None:
         async def closed() -> None:
@@ -167,11 +195,25 @@ class StoresAgree(RuleBasedStateMachine):
         name=names,
         inbox=inboxes,
         request=requests,
-        entry=entries,
+        entries=few(entries),
+        latest=st.none() | st.just("") | document_ids,
+        attributes=attributes,
     )
-    def create(self, file: bool, partition: int, id: str, name: str, inbox: str, request: str, entry: Entry) -> None:
-        document = Document(id, name, inbox, request, "kind", "running", 1, b"")
-        self.same(lambda store: store.create(partition, document, [replace(entry, name=name)]), file)
+    def create(
+        self,
+        file: bool,
+        partition: int,
+        id: str,
+        name: str,
+        inbox: str,
+        request: str,
+        entries: list[Entry],
+        latest: str | None,
+        attributes: dict[str, AttributeValue],
+    ) -> None:
+        document = Document(id, name, inbox, request, "kind", "running", 1, b"", attributes=attributes)
+        first = [replace(entry, name=name) for entry in entries]
+        self.same(lambda store: store.create(partition, document, first, latest=latest), file)
 
     @rule(
         file=st.booleans(), partition=partitions, entry=entries, id=st.none() | document_ids, closed_too=st.booleans()
@@ -291,6 +333,29 @@ class StoresAgree(RuleBasedStateMachine):
         self.same(committed, file)
 
     # --- what can be seen
+
+    @rule(
+        file=st.booleans(),
+        conditions=few(conditions),
+        limit=st.integers(1, 5),
+        before=st.none() | document_ids,
+        name=st.none() | names,
+        inboxes=few(inboxes),
+        by=st.sampled_from(["state", "kind", "inbox"]),
+    )
+    def search(
+        self,
+        file: bool,
+        conditions: list[Condition],
+        limit: int,
+        before: str | None,
+        name: str | None,
+        inboxes: list[str],
+        by: Literal["state", "kind", "inbox"],
+    ) -> None:
+        wanted = DocumentFilter(attributes=conditions, before_id=before, name=name, inboxes=inboxes)
+        self.same(lambda store: store.inspect.documents(wanted, limit=limit), file)
+        self.same(lambda store: store.inspect.count_documents(wanted, by=by), file)
 
     @invariant()
     def hold_the_same(self) -> None:

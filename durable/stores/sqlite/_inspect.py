@@ -33,6 +33,11 @@ class Where(NamedTuple):
     values: list[Value]
 
 
+# The index by name begins with the partition.
+_PARTITIONS = """
+    WITH RECURSIVE p (number) AS (
+        SELECT 0 UNION ALL SELECT number + 1 FROM p WHERE number + 1 < (SELECT value FROM settings WHERE name = 'partitions')
+    ) SELECT number FROM p"""
 _THERE = "EXISTS (SELECT 1 FROM attributes a{index} WHERE {term} AND a.id = d.id AND a.partition = d.partition)"
 
 
@@ -60,7 +65,7 @@ def _plain_terms(wanted: DocumentFilter) -> tuple[list[str], list[Value]]:
     """Return what must hold of the fields of a document, and the values that this asks for."""
     prefix = wanted.name_prefix
     terms: list[tuple[bool, str, tuple[Value, ...]]] = [
-        (wanted.name is not None, "d.name = ?", (wanted.name,)),
+        (wanted.name is not None, f"d.partition IN ({_PARTITIONS}) AND d.name = ?", (wanted.name,)),
         (prefix is not None, "substr(d.name, 1, length(?)) = ?", (prefix, prefix)),
         (bool(wanted.kinds), _one_of("kind"), (json.dumps(list(wanted.kinds)),)),
         (bool(wanted.states), _one_of("state"), (json.dumps(list(wanted.states)),)),

@@ -12,7 +12,9 @@ The store must be empty, have four partitions or more, and take its time from th
 what the store holds survives `close`.
 """
 
+from ._attributes import AttributeTests
 from ._commits import CommitTests
+from ._created import CreatedTests
 from ._documents import DocumentTests
 from ._dues import DueTests
 from ._inspect import InspectTests
@@ -23,5 +25,15 @@ from ._watch import WatchTests
 __all__ = ["StoreSuite"]
 
 
-class StoreSuite(DocumentTests, CommitTests, SessionTests, TaskTests, DueTests, WatchTests, InspectTests):
+class StoreSuite(
+    DocumentTests,
+    CommitTests,
+    CreatedTests,
+    AttributeTests,
+    SessionTests,
+    TaskTests,
+    DueTests,
+    WatchTests,
+    InspectTests,
+):
     """All promises of the `Store` and `Inspect` protocols."""

@@ -51,9 +51,11 @@ class Parts(TypedDict, total=False):
     id: str
     appends: list[Append]
     documents: list[DocumentUpdate]
+    created: list[tuple[Document, Entry]]
     consumed: list[int]
     tasks: list[Task]
     tasks_removed: list[str]
+    tasks_cancelled: list[str]
     dues: list[Due]
     dues_removed: list[str]
     outgoing: list[Outgoing]

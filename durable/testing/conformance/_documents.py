@@ -1,5 +1,6 @@
 """Documents, what is sent to them, and their streams."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,65 @@ class DocumentTests(Base):
         with pytest.raises(NameTakenError):
             await store.create(P, document("d-02", request="r-2"), [entry("e-2")])
         assert await contents(store) == before
+
+    async def test_create_puts_all_entries_into_the_inbox_in_order(self, store: Store) -> None:
+        """`create`: put `entries` into its inbox, in order, all in one; a repeat writes none of them."""
+        entries = [entry("e-2", data=b"second"), entry("e-1"), entry("e-2", data=b"a repeat"), entry("e-3")]
+        await store.create(P, document(), entries)
+        assert [(each.id, each.data) for each in await inbox_of(store)] == [
+            ("e-2", b"second"),
+            ("e-1", b"hello"),
+            ("e-3", b"hello"),
+        ]
+        before = await contents(store)
+        await store.create(P, document("d-02"), [entry("e-8")])
+        assert await contents(store) == before
+        await store.create(P + 1, document(), [])
+        assert await inbox_of(store, partition=P + 1) == []
+
+    async def test_create_can_ask_that_there_was_no_document_of_the_name(self, store: Store) -> None:
+        """`create`: `latest` "" says that there is no document of the name; raises `NameTakenError` if there is one."""
+        lease = await lease_for(store)
+        with pytest.raises(NameTakenError, match="d-00"):
+            await store.create(P, document(), [entry()], latest="d-00")
+        await store.create(P, document(), [entry()], latest="")
+        (read,) = await inbox_of(store)
+        await applied(store, lease, consumed=[read.seq], documents=[DocumentUpdate("d-01", NAME, closes=True)])
+        before = await contents(store)
+        with pytest.raises(NameTakenError, match="d-01"):
+            await store.create(P, document("d-02", request="r-2"), [entry("e-2")], latest="")
+        assert await contents(store) == before
+        assert (await store.create(P, document("d-02"), [entry("e-2")], latest="")).id == "d-01"
+        assert await contents(store) == before
+        await store.create(P + 1, document("d-02", request="r-2"), [entry("e-2")], latest="")
+
+    async def test_create_can_ask_for_the_latest_document_that_its_caller_saw(self, store: Store) -> None:
+        """`create`: `latest` is the id that the latest of the name must have; the same request is looked at first."""
+        lease = await lease_for(store)
+        await store.create(P, document(), [entry()])
+        with pytest.raises(NameTakenError):  # the latest is the one expected, but open
+            await store.create(P, document("d-02", request="r-2"), [entry("e-2")], latest="d-01")
+        (read,) = await inbox_of(store)
+        await applied(store, lease, consumed=[read.seq], documents=[DocumentUpdate("d-01", NAME, closes=True)])
+        second = await store.create(P, document("d-02", request="r-2"), [entry("e-2")], latest="d-01")
+        assert second.id == "d-02"
+        assert await store.create(P, document("d-03", request="r-2"), [entry("e-3")], latest="d-01") == second
+        (read,) = await inbox_of(store)
+        await applied(store, lease, consumed=[read.seq], documents=[DocumentUpdate("d-02", NAME, closes=True)])
+        before = await contents(store)
+        with pytest.raises(NameTakenError, match="d-02"):
+            await store.create(P, document("d-03", request="r-3"), [entry("e-3")], latest="d-01")
+        assert await contents(store) == before
+
+    async def test_of_two_that_saw_the_same_latest_one_creates(self, store: Store) -> None:
+        """`create`: the check and the write are one."""
+        both = [
+            store.create(P, document(f"d-0{number}", request=f"r-{number}"), [entry(f"e-{number}")], latest="")
+            for number in (1, 2)
+        ]
+        answers = await asyncio.gather(*both, return_exceptions=True)
+        assert sorted(type(answer).__name__ for answer in answers) == ["Document", "NameTakenError"]
+        assert len(await inbox_of(store)) == 1
 
     async def test_create_refuses_an_id_that_is_in_use(self, store: Store) -> None:
         """`Document.id` is unique."""

@@ -6,9 +6,9 @@ import pytest
 
 from ... import _limits
 from ...errors import ClaimLostError
-from ...stores._protocol import ClaimedTask, Entry, Store
+from ...stores._protocol import ClaimedTask, Entry, Renewal, Store
 from .._clock import ManualClock
-from ._base import NAME, TTL_MS, Base, P, applied, claim, contents, entry, inbox_of, lease_for, queued, task
+from ._base import NAME, TTL_MS, Base, P, applied, claim, commit_of, contents, entry, inbox_of, lease_for, queued, task
 
 TTL_S = TTL_MS / 1000
 
@@ -207,3 +207,74 @@ class TaskTests(Base):
             ("t-2", b"task t-2", 1),
             ("t-1", b"anew", 1),
         ]
+
+    # --- cancelling a task without taking it back
+
+    async def test_a_cancelled_task_is_named_by_the_renewal_of_its_holder(self, store: Store) -> None:
+        """`Commit.tasks_cancelled`, `Renewal.cancelled`: those of the renewed tasks that were so marked; each renewal says so again."""
+        lease = await queued(store, task("t-1"), task("t-2"), task("t-3"))
+        await claim(store, limit=2)
+        assert store.renew("s-1", TTL_MS, [lease], ["t-1", "t-2"]) == Renewal()
+        await applied(store, lease, tasks_cancelled=["t-2", "t-3", "t-9"])
+        for _ in range(2):
+            assert store.renew("s-1", TTL_MS, [lease], ["t-1", "t-2", "t-3"]) == Renewal(
+                tasks=("t-3",), cancelled=("t-2",)
+            )
+        assert store.renew("s-1", TTL_MS, [], ["t-1"]).cancelled == ()
+        assert store.renew("nobody", TTL_MS, [], ["t-2"]).cancelled == ()
+
+    async def test_a_cancelled_task_stays_with_its_holder(self, store: Store) -> None:
+        """`Commit.tasks_cancelled`: nothing is taken back; the holder may complete the task, leave details or hand it back."""
+        lease = await queued(store, task("t-1"), task("t-2"))
+        first, second = await claim(store)
+        assert not first.cancelled and not second.cancelled
+        await applied(store, lease, tasks_cancelled=["t-1", "t-2"])
+        assert await store.note_progress("s-1", "t-1", b"50%")
+        await store.complete("s-1", first, entry("e-9"))
+        assert [each.id for each in await inbox_of(store)] == ["e-9"]
+        await store.unclaim("s-1", ["t-2"])
+        assert [(each.task.id, each.cancelled) for each in await claim(store)] == [("t-2", True)]
+
+    async def test_a_task_that_is_claimed_later_is_claimed_as_cancelled(self, store: Store, clock: ManualClock) -> None:
+        """`ClaimedTask.cancelled`: it was marked before; it stays so when its holder is gone."""
+        lease = await queued(store, task("t-1"), task("t-2"))
+        await applied(store, lease, tasks_cancelled=["t-1"])
+        assert await claim(store) == [
+            ClaimedTask(P, task("t-1"), 1, cancelled=True),
+            ClaimedTask(P, task("t-2"), 1),
+        ]
+        clock.advance(TTL_S)
+        await store.begin_session("s-2", "group", b"", TTL_MS)
+        assert [(each.task.id, each.cancelled) for each in await claim(store, "s-2")] == [("t-1", True), ("t-2", False)]
+        assert store.renew("s-1", TTL_MS, [], ["t-1"]) == Renewal(tasks=("t-1",), session_expired=True)
+
+    async def test_a_task_that_is_set_again_is_not_cancelled(self, store: Store) -> None:
+        """`Commit.tasks_cancelled`: a task that is set again is a new one, without the mark; it is applied after `tasks`."""
+        lease = await queued(store, task("t-1"), task("t-2"))
+        await applied(store, lease, tasks_cancelled=["t-1", "t-2"])
+        await applied(store, lease, tasks=[task("t-1")])
+        both = [task("t-3", claimed_by="s-1"), task("t-4")]
+        await applied(store, lease, tasks=both, tasks_cancelled=["t-3", "t-4", "t-4"])
+        assert store.renew("s-1", TTL_MS, [], ["t-3"]).cancelled == ("t-3",)
+        claimed = await claim(store)
+        assert {each.task.id: each.cancelled for each in claimed} == {"t-1": False, "t-2": True, "t-4": True}
+
+    async def test_commits_of_one_call_cancel_in_their_order(self, store: Store) -> None:
+        """`commit`: each on its own, in order: a mark reaches a task of the commit before, and not one of the commit after."""
+        lease = await lease_for(store)
+        answers = await store.commit(
+            [
+                commit_of(lease, tasks=[task("t-1"), task("t-2"), task("t-3")]),
+                commit_of(lease, tasks_cancelled=["t-1", "t-2", "t-3", "t-4"]),
+                commit_of(lease, tasks_removed=["t-3"]),
+                commit_of(lease, tasks=[task("t-2"), task("t-3"), task("t-4")]),
+            ]
+        )
+        assert answers == [None] * 4
+        claimed = await claim(store)
+        assert {each.task.id: each.cancelled for each in claimed} == {
+            "t-1": True,
+            "t-2": False,
+            "t-3": False,
+            "t-4": False,
+        }
