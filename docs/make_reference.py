@@ -28,9 +28,9 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "workflow-code.md": (
         "Workflow code",
         "What a workflow is written with. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `Queue`, ...) works as well.",
-        ("workflow", "proxy", "local", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched", "deprecate_patch", "Attribute",
+        ("workflow", "proxy", "local", "start_child", "ChildHandle", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched", "deprecate_patch", "Attribute",
          "upsert_attributes", "info",
-         "RunInfo", "logger", "Signal", "Query", "external",
+         "RunInfo", "ParentInfo", "logger", "Signal", "Query", "external",
          "author._external.ExternalRun", "author.AttributeCondition", "author.Attributes"),
     ),
     "activities.md": (
@@ -60,6 +60,7 @@ COVERED_ELSEWHERE = {"errors"}
 FAMILIES = {
     "_runs": "Runs",
     "_activities": "Activities",
+    "_children": "Child workflows",
     "_timers": "Timers",
     "_messages": "Messages",
     "_external": "Messages to other runs",

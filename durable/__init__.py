@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from . import errors as errors
     from .author import ActivityInfo as ActivityInfo
     from .author import Attribute as Attribute
+    from .author import ChildHandle as ChildHandle
+    from .author import ParentInfo as ParentInfo
     from .author import Query as Query
     from .author import RunInfo as RunInfo
     from .author import Signal as Signal
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from .author import random as random
     from .author import side_effect as side_effect
     from .author import sleep as sleep
+    from .author import start_child as start_child
     from .author import upsert_attributes as upsert_attributes
     from .author import uuid4 as uuid4
     from .author import wait_condition as wait_condition
@@ -45,9 +48,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivityInfo",
     "Attribute",
+    "ChildHandle",
     "Client",
     "Handle",
     "JsonCodec",
+    "ParentInfo",
     "PickleCodec",
     "Query",
     "RetryPolicy",
@@ -70,6 +75,7 @@ __all__ = [
     "random",
     "side_effect",
     "sleep",
+    "start_child",
     "upsert_attributes",
     "uuid4",
     "wait_condition",
@@ -78,8 +84,9 @@ __all__ = [
 
 _MODULES = {
     "author": (
-        "ActivityInfo", "Attribute", "Query", "RunInfo", "Signal", "activity", "activity_info", "deprecate_patch", "external", "heartbeat", "info", "local",
-        "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "upsert_attributes", "uuid4", "wait_condition", "workflow",
+        "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "activity", "activity_info", "deprecate_patch",
+        "external", "heartbeat", "info", "local", "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "start_child",
+        "upsert_attributes", "uuid4", "wait_condition", "workflow",
     ),
     "client": ("Client", "Handle", "RunDescription"),
     "codec": ("JsonCodec", "PickleCodec"),

@@ -11,9 +11,9 @@ import pytest
 import durable
 
 PUBLIC = [
-    "ActivityInfo", "Attribute", "Client", "Handle", "JsonCodec", "PickleCodec", "Query", "RetryPolicy", "RunDescription", "RunInfo",
+    "ActivityInfo", "Attribute", "ChildHandle", "Client", "Handle", "JsonCodec", "ParentInfo", "PickleCodec", "Query", "RetryPolicy", "RunDescription", "RunInfo",
     "Signal", "Worker", "activity", "activity_info", "deprecate_patch", "errors", "external", "heartbeat", "info", "local", "logger", "now", "patched",
-    "proxy", "random", "side_effect", "sleep", "upsert_attributes", "uuid4", "wait_condition", "workflow",
+    "proxy", "random", "side_effect", "sleep", "start_child", "upsert_attributes", "uuid4", "wait_condition", "workflow",
 ]  # fmt: skip
 HEAVY = ["msgspec", "orjson", "opentelemetry", "sqlite3", "redis", "asyncio", "durable.author", "durable._engine"]
 

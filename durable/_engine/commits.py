@@ -7,10 +7,21 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from .._log import ActivityTask, RetryDue, write_due, write_outgoing, write_reply, write_task
+import msgspec
+
+from .._log import (
+    ActivityTask,
+    OutgoingMessage,
+    RetryDue,
+    StartRun,
+    write_due,
+    write_outgoing,
+    write_reply,
+    write_task,
+)
 from ..errors import StoreError
 from ..history import WIRE
-from ..stores import Append, ClaimedTask, Commit, DocumentUpdate, Due, Reply, Store, Task
+from ..stores import Append, ClaimedTask, Commit, DocumentUpdate, Due, Outgoing, Reply, Store, Task
 from ._local import LocalTasks
 from .decision import Decision, Delivery
 from .execution import Execution
@@ -42,6 +53,7 @@ class Prepared:
     stepped: list[Stepped] = field(default_factory=list[Stepped])
     claims: list[tuple[Task, ActivityTask]] = field(default_factory=list[tuple[Task, ActivityTask]])
     dues: list[Due] = field(default_factory=list[Due])
+    relayed: list[str] = field(default_factory=list[str])  # outgoing entries that it removes on nobody's behalf
     fired: list[Due] = field(default_factory=list[Due])  # dues that it carries out by itself, without a run's step
     sent_s: float = 0.0  # when it was first sent, by the monotonic clock
 
@@ -65,7 +77,7 @@ class Committer:
         tasks = [(write_task(task, queue=queue, inbox=self._queue), task) for task, queue in decision.tasks.values()]
         dues = [write_due(item, due_ms) for item, due_ms in decision.dues.values()] if decision.dues else ()
         if decision.outgoing or decision.replies:
-            outgoing = [write_outgoing(item, self._store.partitions) for item in decision.outgoing]
+            outgoing = [self._outgoing(prepared, item) for item in decision.outgoing]
             replies = [Reply(reply_id, write_reply(reply)) for reply_id, reply in decision.replies]
             commit.outgoing += outgoing
             commit.replies += replies
@@ -94,6 +106,15 @@ class Committer:
             for key in decision.dues_removed:
                 prepared.owned.hold_due(key)
         self._add_document(commit, stepped)
+
+    def _outgoing(self, prepared: Prepared, item: OutgoingMessage) -> Outgoing:
+        """Return the entry for the outbox; a child gets the id of its run here, where it stays the same however often it is relayed."""
+        message = item.message
+        if isinstance(message, StartRun) and message.parent is not None:
+            parent = msgspec.structs.replace(message.parent, partition=prepared.owned.lease.partition)
+            message = msgspec.structs.replace(message, run_id=self._store.clock.new_id(), parent=parent)
+            item = msgspec.structs.replace(item, message=message)
+        return write_outgoing(item, self._store.partitions)
 
     def _drop_fired(self, prepared: Prepared, task_ids: Sequence[str]) -> None:
         """Take back retries that came due for this very commit, of activities that the run has given up in it."""
@@ -124,6 +145,13 @@ class Committer:
     def add_note(self, prepared: Prepared, run_id: str, workflow_id: str, note: str) -> None:
         """Write into a run's record why it is stuck."""
         prepared.commit.documents.append(DocumentUpdate(run_id, workflow_id, note=note))
+
+    def take_relayed(self, prepared: Prepared) -> None:
+        """The commit is about to be sent: let it remove what the outbox is done with."""
+        owned = prepared.owned
+        if owned.relayed:
+            prepared.relayed, owned.relayed = owned.relayed, []
+            prepared.commit.relayed += prepared.relayed
 
     def _add_document(self, commit: Commit, stepped: Stepped) -> None:
         decision, execution = stepped.decision, stepped.execution
@@ -221,6 +249,7 @@ class Committer:
         """Nothing of the commit was written: give back the slots that were kept for it; its dues fire again in `pause_ms`."""
         for _ in prepared.claims:
             self._local.unreserve()
+        prepared.owned.relayed += prepared.relayed
         kept = {delivery.due_key for stepped in prepared.stepped for delivery in stepped.deliveries}
         kept.update(due.key for due in prepared.fired)
         prepared.owned.let_fire([key for key in prepared.commit.dues_removed if key not in kept])

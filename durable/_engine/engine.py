@@ -17,7 +17,7 @@ from .._runtime import guard
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec
 from ..errors import ClaimLostError, StoreError
-from ..stores import ClaimedTask, Lease, Outgoing, Store, inbox_topic
+from ..stores import ClaimedTask, Lease, Store, inbox_topic
 from . import balance
 from ._local import LocalTasks
 from ._watchdog import Watchdog
@@ -69,7 +69,7 @@ class Engine:
         committer = Committer(store, local, session, queue)
         self._committer = committer
         self._cache = ExecutionCache(cache_runs)
-        self._outbox = Outbox(store)
+        self._outbox = Outbox(store, self._spawn, self._is_owned, self._wake.set)
         self._intake = Intake(store, committer, self._submit, self._spawn, self._wake.set)
         self._completion = Completion(store, committer, self._cache, self._is_owned, self._abandon)
         self._stepper = Stepper(
@@ -180,7 +180,7 @@ class Engine:
             while left > 0 and self._stepper.step_next(owned, prepared):
                 left -= 1
                 stepped = True
-            if prepared.stepped or prepared.commit.tasks or prepared.commit.dues_removed:
+            if prepared.stepped or prepared.commit.tasks or prepared.commit.dues_removed or owned.relayed:
                 batch.append(prepared)
             if stepped and left == 0:
                 self._owned[owned.lease.partition] = self._owned.pop(
@@ -223,6 +223,7 @@ class Engine:
         self._commits += 1
         for prepared in batch:
             prepared.owned.in_flight += 1
+            self._committer.take_relayed(prepared)
         self._spawn(self._send(batch))
 
     async def _send(self, batch: list[Prepared]) -> None:
@@ -239,16 +240,8 @@ class Engine:
         for prepared, refusal in zip(batch, answers, strict=True):
             self._completion.settle(prepared, refusal)
             if refusal is None and prepared.commit.outgoing:
-                self._spawn(self._relay(prepared.owned, prepared.commit.outgoing))
+                self._outbox.send(prepared.owned, prepared.commit.outgoing)
         self._wake.set()
-
-    async def _relay(self, owned: Owned, outgoing: Sequence[Outgoing] | None = None) -> None:
-        """Send what is in a partition's outbox, and tell the senders."""
-        for item in await self._outbox.left_over(owned.lease) if outgoing is None else outgoing:
-            delivery = await self._outbox.relay(item)
-            if delivery is not None and self._is_owned(owned):
-                owned.post(delivery)
-                self._wake.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -329,7 +322,7 @@ class Engine:
         self._doubtful.update(wanted)
         for lease in await store.acquire(self._session, self._queue, wanted):
             self._owned[lease.partition] = owned = Owned(lease)
-            self._spawn(self._relay(owned))
+            self._spawn(self._outbox.take_over(owned))
         self._doubtful.clear()
         self._leases = tuple(item.lease for item in self._owned.values())
         self._wake.set()

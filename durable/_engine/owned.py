@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .._log import AskQuery, RetryRun, RunTimeoutDue, Terminate
-from ..stores import Due, Lease
+from .._log import AskQuery, OutgoingMessage, RetryRun, RunTimeoutDue, Terminate
+from ..stores import Due, Lease, Outgoing
 from .decision import Delivery
 from .execution import Execution
 
@@ -50,6 +50,9 @@ class Owned:
         self.delayed: list[tuple[int, str]] = []  # heap of (not_before_ms, name) of stuck runs
         self.horizon_ms = 0  # dues up to here are known
         self.refresh_ms = 0  # when to read on
+        self.held: list[Outgoing] | None = []  # what commits put into the outbox before its left-overs were read
+        self.sending: dict[tuple[str, str], deque[tuple[Outgoing, OutgoingMessage, bool]]] = {}  # see `Outbox`
+        self.relayed: list[str] = []  # outgoing entries that are done with; the next commit removes them
         self._dues: dict[str, Due] = {}
         self._fired: set[str] = set()  # keys that were popped, and are in the store until a commit removes them
         self._changed: set[str] = set()  # keys that commits set or removed since a read of the dues began
@@ -109,9 +112,11 @@ class Owned:
                 self.enqueue(mailbox)
 
     def has_work(self, now_ms: int) -> bool:
-        """Return whether a run is ready, or something is due."""
+        """Return whether a run is ready, something is due, or done with."""
         heap, delayed = self._heap, self.delayed
-        return bool(self.ready or (heap and heap[0][0] <= now_ms) or (delayed and delayed[0][0] <= now_ms))
+        return bool(
+            self.ready or self.relayed or (heap and heap[0][0] <= now_ms) or (delayed and delayed[0][0] <= now_ms)
+        )
 
     def backlog(self) -> int:
         """Return how many runs are ready."""

@@ -13,6 +13,7 @@ from ..errors import RequestFailedError
 from ..history import (
     ActivityFailed,
     CancelRequested,
+    ChildFailed,
     Event,
     LocalActivityFailed,
     RecordedEvent,
@@ -57,10 +58,11 @@ async def reopen(
     fresh.body, fresh.attributes = execution.body, execution.attributes
     assert fresh.spec is not None
     now_ms = store.now_ms()
+    number = 1 + sum(isinstance(recorded.event, RunReopened) for recorded in history)
     try:
         if any(event.role == "inbound" for event in kept):
             fresh.run = replayed(fresh.spec, fresh.codec, kept, watched)
-        watched(lambda: _go_on(fresh, kept, failing, message, now_ms, decision))
+        watched(lambda: _go_on(fresh, kept, failing, message, now_ms, number, decision))
         for event in voided:
             if isinstance(event, SignalReceived | CancelRequested):  # acknowledged, and in vain: the code had ended
                 again = _at(event, _now_ms(fresh))
@@ -89,6 +91,7 @@ def _go_on(
     failing: RecordedEvent,
     message: RetryRun,
     now_ms: int,
+    number: int,
     decision: Decision,
 ) -> None:
     """Record the reopening, put back what was pending, and deliver anew what the code failed at."""
@@ -101,6 +104,7 @@ def _go_on(
         voids_from=failing.seq,
         activity=anew.id if anew is not None else None,
         attempt=anew.attempt + 1 if anew is not None else 1,
+        number=number,
     )
     decision.events.append(reopened)
     execution.seq += 1
@@ -114,7 +118,8 @@ def _go_on(
     run.now_ms = now_ms
     run.note(reopened)
     effects.add_all(run, decision)
-    if not isinstance(event, ActivityFailed | LocalActivityFailed):  # these are pending again, and tried anew
+    if not isinstance(event, ActivityFailed | LocalActivityFailed | ChildFailed):
+        # Those are pending again: an activity is tried anew, a child is asked anew, as it may have been reopened itself.
         _forget_pending(run, again, decision)
         redeliver(execution, again, decision)
 

@@ -12,6 +12,7 @@ from .. import _limits, telemetry
 from .._log import (
     ActivityEnded,
     AskQuery,
+    OutgoingMessage,
     QueryReply,
     RetryRun,
     RunTimeoutDue,
@@ -21,18 +22,23 @@ from .._log import (
     message_entry,
     task_id,
 )
-from ..codec import default_codec, failure_of
+from ..codec import Codec, default_codec, failure_of
 from ..errors import ClaimLostError, DurableError, HistoryError, InternalError, RequestFailedError, StoreError
 from ..history import (
     ActivityRetryScheduled,
     ActivityScheduled,
+    ChildStartRequested,
+    Close,
     Event,
     RecordedEvent,
+    RunReopened,
+    RunStarted,
     RunTerminated,
     RunTimedOut,
     TimerStarted,
 )
 from ..stores import ClaimedTask, Document, Store
+from . import effects
 from .commits import Committer, Prepared, Stepped
 from .decision import Decision, Delivery
 from .execution import Execution
@@ -143,9 +149,13 @@ class Stuck:
         return True
 
     async def _drop_pending(self, partition: int, run_id: str, decision: Decision) -> int:
-        """Take back every task and due that the run may have, as far as its history can be read; return its length."""
+        """Take back every task and due that the run may have, as far as its history can be read; return its length.
+
+        Its children get what its close means for them, and its parent is told.
+        """
         seq = 0
         attempts: dict[int, int] = {}
+        family = _Family(run_id)
         while page := await self._store.read(partition, run_id, after=seq):
             for record in page:
                 seq += 1
@@ -153,6 +163,7 @@ class Stuck:
                     event = RecordedEvent.read(seq, record).event
                 except HistoryError:  # what the damaged record would have told is dropped when it comes
                     continue
+                family.note(event)
                 if isinstance(event, ActivityScheduled):
                     attempts[event.id] = 1
                 elif isinstance(event, ActivityRetryScheduled):
@@ -163,7 +174,39 @@ class Stuck:
             decision.tasks_removed.append(task_id(run_id, command, attempt))
             decision.dues_removed += [f"{run_id}/{command}/{kind}" for kind in ("retry", "total", "queue")]
         decision.dues_removed.append(f"{run_id}/timeout")
+        decision.outgoing += family.messages(decision.events[-1], self._codec)
         return seq
+
+
+class _Family:
+    """What a history says of a run's children and of its parent."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._started: RunStarted | None = None
+        self._reopened = 0
+        self._children: dict[tuple[int, int], ChildStartRequested] = {}  # by number and reopening
+
+    def note(self, event: Event) -> None:
+        """Take the next event, one that a reopening voided as well: an end that it voided is told once more for nothing."""
+        if isinstance(event, RunStarted):
+            self._started = event
+        elif isinstance(event, RunReopened):
+            self._reopened = event.number
+        elif isinstance(event, ChildStartRequested):
+            self._children[event.id, self._reopened] = event
+
+    def messages(self, close: Event, codec: Codec) -> list[OutgoingMessage]:
+        """Return what `close` leads to. A child that has ended is sent to as well: that is dropped at the relay."""
+        started = self._started
+        if started is None or not isinstance(close, Close):
+            return []
+        told = [
+            effects.parent_closed(started.workflow_id, self._run_id, event, reopened)
+            for (_, reopened), event in self._children.items()
+        ]
+        told.append(effects.child_ended(started, close, codec))
+        return [item for item in told if item is not None]
 
 
 async def hand_over(store: Store, session: str, claimed: ClaimedTask, name: str, ended: ActivityEnded) -> None:

@@ -1,5 +1,6 @@
 """Messages, tasks, dues and run records, and the one translation between these and what a store keeps."""
 
+from ._children import ChildRef, child_document
 from ._dues import (
     AnyDue,
     DueItem,
@@ -14,6 +15,7 @@ from ._dues import (
 from ._messages import (
     ActivityEnded,
     AskQuery,
+    ChildEnded,
     Message,
     QueryReply,
     RequestCancel,
@@ -28,7 +30,7 @@ from ._messages import (
     write_reply,
 )
 from ._offers import Offer, Offered, offered, session_groups
-from ._outgoing import OutgoingEnded, OutgoingMessage, outgoing_key, read_outgoing, write_outgoing
+from ._outgoing import OutgoingEnded, OutgoingMessage, WatchChild, outgoing_key, read_outgoing, write_outgoing
 from ._partitions import partition_of
 from ._recorded import has_recorded
 from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run, write_body
@@ -40,6 +42,8 @@ __all__ = [
     "ActivityTask",
     "AnyDue",
     "AskQuery",
+    "ChildEnded",
+    "ChildRef",
     "DueItem",
     "Message",
     "Offer",
@@ -60,6 +64,8 @@ __all__ = [
     "Terminate",
     "TimerDue",
     "TotalTimeoutDue",
+    "WatchChild",
+    "child_document",
     "ended_entry_id",
     "has_recorded",
     "message_entry",

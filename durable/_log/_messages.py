@@ -27,8 +27,8 @@ class StartRun(Message, frozen=True, kw_only=True):
     parent: Parent | None = None
     version: str = ""
     pinned: bool = False
-    attributes: dict[str, AttributeValue] = {}  # noqa: RUF012 - msgspec copies it
-    memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012 - msgspec copies it
+    attributes: dict[str, AttributeValue] = {}
+    memo: dict[str, msgspec.Raw] = {}
 
 
 class SendSignal(Message, frozen=True, kw_only=True):
@@ -82,6 +82,20 @@ class ActivityEnded(Message, frozen=True, kw_only=True):
     details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # not `| None`: msgspec reads such a Raw as None only
 
 
+class ChildEnded(Message, frozen=True, kw_only=True):
+    """A child of the run ended: with `result`, or with `failure`. Its start was command `id`, issued after reopening `reopened`.
+
+    `status` says how it ended, `child_run` is the id of the run that did.
+    """
+
+    id: int
+    child_run: str
+    status: str
+    reopened: int = 0
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    failure: FailureData | None = None
+
+
 class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to an `AskQuery` or `RetryRun`: a result, or why there is none."""
 
@@ -89,7 +103,7 @@ class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: FailureData | None = None
 
 
-_AnyMessage = StartRun | SendSignal | RequestCancel | Terminate | AskQuery | RetryRun | ActivityEnded
+_AnyMessage = StartRun | SendSignal | RequestCancel | Terminate | AskQuery | RetryRun | ActivityEnded | ChildEnded
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[_AnyMessage] = msgspec.json.Decoder(_AnyMessage)
 _reply_decoder = msgspec.json.Decoder(QueryReply)

@@ -8,7 +8,7 @@ import msgspec
 
 from .._ids import is_pinned, queue_of
 from ..errors import DamagedRecordError
-from ..history import UNREADABLE, AttributeValue
+from ..history import UNREADABLE, AttributeValue, Parent
 from ..stores import Document
 
 Status = Literal["running", "completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new"]
@@ -23,9 +23,10 @@ class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     timeout_ms: int | None = None
     version: str = ""
-    memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012 - msgspec copies it
+    memo: dict[str, msgspec.Raw] = {}
     patches: tuple[str, ...] = ()
     deprecated_patches: tuple[str, ...] = ()
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
-"""How an activity is called: the options that go into its `ActivityScheduled` event."""
+"""How an activity or a child is called: the options that go into the event of the command."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from .._ids import checked_queue
 from ..codec import Codec, Payload
+from ..history import ParentClose
 from ..retry import RetryPolicy
 
 
@@ -68,3 +69,23 @@ class ActivityCall:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", f"activity {self.name}")
+
+
+Cancellation = Literal["wait", "try", "abandon"]
+"""What cancelling the wait for a child does: ask it to cancel and wait for its end, only ask, or neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCall:
+    """What it takes to start a workflow as a child. `id` is None for a derived one, `queue` for that of the run."""
+
+    name: str
+    signature: CallSignature
+    raises: tuple[type[BaseException], ...] = ()
+    id: str | None = None
+    queue: str | None = None
+    parent_close: ParentClose = "terminate"
+    cancellation: Cancellation = "wait"
+    timeout_ms: int | None = None
+    version: str = ""
+    pinned: bool = False

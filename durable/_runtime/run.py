@@ -65,6 +65,7 @@ class Run:
         self.record_changed = False  # what the run's record has of it may differ: its attributes, its patches
         self.signals = SignalBox(self)
         self.queries: dict[str, Callable[[Any], Any]] = {}
+        self.reopened = 0  # the number of the last reopening that counts
         self.has_local = False  # whether a local activity was ever asked for
         self.cancel_requested: CancelRequested | None = None
         self.closing = False  # the code has ended or is being dropped: what it still asks for is ignored
@@ -114,6 +115,7 @@ class Run:
             if isinstance(command, ActivityCommand):
                 command.attempt = event.attempt + 1
         elif isinstance(event, RunReopened):
+            self.reopened = event.number
             for command in self.commands.values():
                 if isinstance(command, ActivityCommand):
                     command.since_ms = event.at  # the time in which the run was closed does not count

@@ -12,8 +12,9 @@ from ._attributes import (
     stored_moment,
     upsert_attributes,
 )
+from ._children import ChildHandle, start_child
 from ._external import external
-from ._info import RunInfo, info, logger
+from ._info import ParentInfo, RunInfo, info, logger
 from ._memo import Memo, stored_memo
 from ._messages import Query, Signal
 from ._proxy import local, proxy
@@ -26,7 +27,9 @@ __all__ = [
     "Attribute",
     "AttributeCondition",
     "Attributes",
+    "ChildHandle",
     "Memo",
+    "ParentInfo",
     "Query",
     "RunInfo",
     "Signal",
@@ -48,6 +51,7 @@ __all__ = [
     "random",
     "side_effect",
     "sleep",
+    "start_child",
     "stored_attributes",
     "stored_memo",
     "stored_moment",

@@ -15,10 +15,19 @@ from ._memo import Memo
 
 
 @dataclass(frozen=True, slots=True)
+class ParentInfo:
+    """The run that started another one as its child. It may have closed since."""
+
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """A run as its own code sees it. `history_length` counts the events that the code has seen: the same on each replay.
 
     `version` is that of the workflow at the run's start, or None. `attributes` are those of now, `memo` is what the start gave.
+    `parent` is the run that started this one as its child, or None.
     """
 
     workflow: str
@@ -30,11 +39,13 @@ class RunInfo:
     version: str | None
     attributes: Attributes
     memo: Mapping[str, Any]
+    parent: ParentInfo | None
 
 
 def info() -> RunInfo:
     """Return what the current run knows of itself. Works in workflow code only."""
     run = require_run("info")
+    parent = run.started.parent
     return RunInfo(
         workflow=run.spec.name,
         workflow_id=run.workflow_id,
@@ -45,6 +56,7 @@ def info() -> RunInfo:
         version=run.started.version or None,
         attributes=Attributes(run.attributes),
         memo=Memo(run.started.memo, run.codec),
+        parent=None if parent is None else ParentInfo(parent.workflow_id, parent.run_id),
     )
 
 

@@ -1,4 +1,4 @@
-"""`proxy` and `local`: activities with other options, from a function, a name, a module, a class or an instance."""
+"""`proxy` and `local`: activities and child workflows with other options, from a function, a name, a module, a class or an instance."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from .._duration import Duration
 from .._ids import checked_name
 from .._runtime.commands import schedule_activity, schedule_local
 from .._runtime.context import require_run
-from .._runtime.options import ActivityCall, ActivityOptions
+from .._runtime.options import ActivityCall, ActivityOptions, Cancellation
 from ..codec import untyped_signature
 from ..errors import DefinitionError
+from ..history import ParentClose
 from ..retry import RetryPolicy
 from ._activity import Activity, activities_of, activity_options, is_activity
+from ._children import child_call, child_caller
 from ._definitions import describe
+from ._workflow import Workflow, is_workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +39,16 @@ class ActivitiesProxy:
         return call
 
 
+@overload
+def proxy(
+    target: Workflow[P, R],
+    *,
+    id: str | None = None,
+    queue: str | None = None,
+    parent_close: ParentClose = "terminate",
+    cancellation: Cancellation = "wait",
+    run_timeout: Duration | None = None,
+) -> Callable[P, Awaitable[R]]: ...
 @overload
 def proxy(
     target: Activity[P, Coroutine[Any, Any, R]],
@@ -96,15 +109,32 @@ def proxy(
     heartbeat_timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     raises: Sequence[type[BaseException]] = (),
+    id: str | None = None,  # noqa: A002 - the name that users write
+    parent_close: ParentClose | None = None,
+    cancellation: Cancellation | None = None,
+    run_timeout: Duration | None = None,
 ) -> Any:
-    """Return a callable that runs `target` as an activity with these options; what is not given stays as declared.
+    """Return a callable that runs `target` with these options; what is not given stays as declared.
 
-    `target` is an activity, a name (for code that lives elsewhere; `returns` is its result's type), or a module, class or
+    `target` is an activity, the name of one (for code that lives elsewhere; `returns` is its result's type), or a module, class or
     instance: then the result has each of its activities as an attribute. The options are those of `@activity`.
 
-    Raises `DefinitionError` for a plain function, `ValueError` for a limit out of range. The callable works in workflow
-    code only and answers as the activity itself does there.
+    A workflow is run as a child, whose result the callable gives: its options are those of `start_child`, and the await raises
+    `ChildWorkflowError` as `ChildHandle.result` does, or `RunAlreadyOpenError` if a run of its `id` is open.
+
+    Raises `DefinitionError` for a plain function or an option that `target` does not have, `ValueError` for one out of
+    range. The callable works in workflow code only and answers as `target` itself does there.
     """
+    of_child = {"id": id, "parent_close": parent_close, "cancellation": cancellation, "run_timeout": run_timeout}
+    if is_workflow(target):
+        of_activity = {
+            "timeout": timeout, "total_timeout": total_timeout, "queue_timeout": queue_timeout,
+            "heartbeat_timeout": heartbeat_timeout, "retry": retry, "raises": raises or None,
+        }  # fmt: skip
+        _refuse_options(target, of_activity, "activities")
+        close, cancelling = parent_close or "terminate", cancellation or "wait"
+        return child_caller(child_call(target, returns, id, queue, close, cancelling, run_timeout))
+    _refuse_options(target, of_child, "child workflows")
     given = activity_options(queue, timeout, total_timeout, queue_timeout, heartbeat_timeout, retry, raises)
     if isinstance(target, str):
         name = checked_name(target, "activity name")
@@ -160,6 +190,12 @@ def _with_options(target: Activity[..., Any], given: ActivityOptions) -> Activit
 
 def _either(given: int | None, declared: int | None) -> int | None:
     return given if given is not None else declared
+
+
+def _refuse_options(target: object, options: dict[str, Any], whose: str) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise DefinitionError(f"proxy: {target!r} has no option {given[0]!r}, which is one of {whose}")
 
 
 def _refuse_plain_function(target: Any, what: str) -> None:

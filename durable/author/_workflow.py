@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, TypeGuard, TypeVar, cast, overload
 
 from .._duration import Duration, optional_ms
 from .._ids import checked_version
 from .._runtime import guard
+from .._runtime.commands import start_child_command
 from .._runtime.context import current_run
+from .._runtime.options import ChildCall
 from ..codec import Signature, signature_of
-from ..errors import DefinitionError, InvalidCallError
+from ..errors import DefinitionError
 from ._definitions import checked_workflow_function, definition_name, describe
 
 P = ParamSpec("P")
@@ -19,7 +21,8 @@ R = TypeVar("R")
 
 
 class Workflow(Generic[P, R]):
-    """An `async def` whose progress is recorded, made by `@workflow`. Outside a worker it is the plain function.
+    """An `async def` whose progress is recorded, made by `@workflow`. Outside a worker it is the plain function; called by
+    another workflow's code, it runs as a child.
 
     `name` is what histories call it; `timeout_ms` limits a run (None: no limit); `raises` are declared errors, which
     `handle.result()` raises as the cause. `version` is "" for none; `pinned`: its runs stay with workers of that version.
@@ -44,18 +47,27 @@ class Workflow(Generic[P, R]):
         # Made here, where the names of an enclosing function can be seen; its hints are resolved at the first use.
         self.signature: Signature = signature_of(fn)
 
+    @functools.cached_property
+    def call(self) -> ChildCall:
+        """What workflow code needs to start it as a child."""
+        return ChildCall(
+            self.name, self.signature, self.raises, timeout_ms=self.timeout_ms, version=self.version, pinned=self.pinned
+        )
+
     def check(self) -> None:
         """Look once more at what the code refers to, now that its module is loaded. Raises `DefinitionError` as the decorator does."""
         guard.check_code(self.fn)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """Call the function itself: for unit tests. Raises `InvalidCallError` inside a workflow."""
-        if current_run() is not None:
-            raise InvalidCallError(
-                f"workflow {self.name!r} was called inside a workflow; to run its code as a part of this run, "
-                f"await `{self.fn.__name__}.fn(...)` (child workflows are not part of this version)"
-            )
-        return self.fn(*args, **kwargs)
+        """Start it as a child inside a workflow, and return an awaitable of its result; call the function itself outside.
+
+        In workflow code this is `proxy(workflow)(...)`: see there, and `start_child`, for the options and what is raised. To run
+        the code as a part of the calling run, await `workflow.fn(...)`.
+        """
+        run = current_run()
+        if run is None:
+            return self.fn(*args, **kwargs)
+        return cast(Coroutine[Any, Any, R], start_child_command(run, self.call, args, kwargs).ended())
 
     def __repr__(self) -> str:
         version = f" version {self.version}" if self.version else ""
@@ -118,3 +130,8 @@ def workflow(
         return Workflow(checked, named, timeout_ms, tuple(raises), known_version, bool(pinned))
 
     return make(fn) if fn is not None else WorkflowDecorator(make)
+
+
+def is_workflow(value: object) -> TypeGuard[Workflow[..., Any]]:
+    """Return whether `value` is a workflow."""
+    return isinstance(value, Workflow)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .._log import RunRecord, Status
-from ..author import Attributes, Memo
+from ..author import Attributes, Memo, ParentInfo
 from ..codec import Codec
 
 
@@ -20,6 +20,7 @@ class RunDescription:
     `timeout` limits the run, from its start; None: no limit. `version` is that of the workflow when the run was started, or
     None; `pinned` runs are stepped by workers of that version only. `attributes[customer]` has the type of the `Attribute`
     `customer`; a value of the `memo` is decoded when it is asked for.
+    `parent` is the run that started this one as its child, or None.
     """
 
     workflow_id: str
@@ -35,11 +36,12 @@ class RunDescription:
     pinned: bool
     attributes: Attributes = field(hash=False)
     memo: Mapping[str, Any] = field(hash=False, compare=False)
+    parent: ParentInfo | None
 
 
 def described(record: RunRecord, codec: Codec) -> RunDescription:
     """Return a run record as it is shown."""
-    timeout_ms = record.body.timeout_ms
+    timeout_ms, parent = record.body.timeout_ms, record.body.parent
     return RunDescription(
         workflow_id=record.workflow_id,
         run_id=record.run_id,
@@ -54,6 +56,7 @@ def described(record: RunRecord, codec: Codec) -> RunDescription:
         pinned=record.pinned,
         attributes=Attributes(record.attributes),
         memo=Memo(record.body.memo, codec),
+        parent=None if parent is None else ParentInfo(parent.workflow_id, parent.run_id),
     )
 
 

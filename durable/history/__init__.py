@@ -11,6 +11,15 @@ from ._activities import (
     LocalActivityScheduled,
 )
 from ._attributes import AttributesUpserted, AttributeValue
+from ._children import (
+    ChildCancelRequested,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
+    ChildStartFailed,
+    ChildStartRequested,
+    ParentClose,
+)
 from ._event import CommandEvent, Event, FailureData, Inbound
 from ._external import ExternalCancelRequested, ExternalDelivered, ExternalFailed, ExternalSignalRequested
 from ._markers import PatchMarked, SideEffectRecorded
@@ -43,6 +52,12 @@ __all__ = [
     "AttributeValue",
     "AttributesUpserted",
     "CancelRequested",
+    "ChildCancelRequested",
+    "ChildCompleted",
+    "ChildFailed",
+    "ChildStartFailed",
+    "ChildStartRequested",
+    "ChildStarted",
     "Close",
     "CommandEvent",
     "Event",
@@ -56,6 +71,7 @@ __all__ = [
     "LocalActivityFailed",
     "LocalActivityScheduled",
     "Parent",
+    "ParentClose",
     "PatchMarked",
     "RecordedEvent",
     "RunCancelled",

@@ -6,11 +6,12 @@ from ._event import CommandEvent, FailureData, Inbound
 
 
 class ExternalSignalRequested(CommandEvent, frozen=True, kw_only=True):
-    """The code sends the signal `name` to the open run of `workflow_id`."""
+    """The code sends the signal `name` to the open run of `workflow_id`; with `child`, to that child of its own and no other run."""
 
     workflow_id: str
     name: str
     value: msgspec.Raw
+    child: int | None = None  # the number of its start command
 
     def summary(self) -> str:
         return f"signal {self.name!r} to {self.workflow_id!r} (#{self.id})"

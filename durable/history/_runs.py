@@ -9,12 +9,16 @@ from ._event import Event, FailureData, Inbound, Role
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The run that started this one as its child; `command` is the number of its command."""
+    """The run that started this one as its child; `command` is the number of its command.
+
+    `reopened` is the number of the last reopening of that run before it asked: after one, command numbers may come again.
+    """
 
     workflow_id: str
     run_id: str
     command: int
     partition: int
+    reopened: int = 0
 
 
 class RunStarted(Inbound, frozen=True, kw_only=True):
@@ -49,13 +53,15 @@ class RunReopened(Event, frozen=True, kw_only=True):
     """A failed run goes on: the events from number `voids_from` up to this one do not count any more.
 
     They were the inbound event at which the code failed and all that followed. What was delivered then is delivered anew
-    after this event; if it was the failure of `activity`, that one is tried anew instead, from `attempt` on.
+    after this event; if it was the failure of `activity`, that one is tried anew instead, from `attempt` on. `number` counts
+    the reopenings of the run, those that a later one voided as well.
     """
 
     request: str
     voids_from: int
     activity: int | None = None
     attempt: int = 1
+    number: int = 1
 
 
 class Close(Event, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from ..errors import DamagedRecordError, FutureVersionError
-from . import _activities, _attributes, _external, _markers, _messages, _runs, _timers
+from . import _activities, _attributes, _children, _external, _markers, _messages, _runs, _timers
 from ._event import Event
 from ._payload import UNREADABLE
 
@@ -33,6 +33,12 @@ EVENTS: tuple[type[Event], ...] = (
     _activities.LocalActivityScheduled,
     _activities.LocalActivityCompleted,
     _activities.LocalActivityFailed,
+    _children.ChildStartRequested,
+    _children.ChildStarted,
+    _children.ChildStartFailed,
+    _children.ChildCompleted,
+    _children.ChildFailed,
+    _children.ChildCancelRequested,
     _timers.TimerStarted,
     _timers.TimerFired,
     _timers.TimerCancelled,

@@ -20,6 +20,7 @@ from ..codec import Codec, Payload
 from ..errors import BlockedStepError, DecodeError, HistoryError, NonDeterminismError
 from ..history import (
     ActivityScheduled,
+    ChildStartRequested,
     Close,
     CommandEvent,
     Event,
@@ -255,7 +256,7 @@ def _kind(error: Exception) -> DivergenceKind:
 
 def _values(event: Event) -> str:
     """Return the values that a recorded command was asked for with, as text."""
-    if isinstance(event, ActivityScheduled | LocalActivityScheduled):
+    if isinstance(event, ActivityScheduled | LocalActivityScheduled | ChildStartRequested):
         return _shown(from_raw(event.args))
     return _shown(event.due_ms - event.at if isinstance(event, TimerStarted) else event)
 

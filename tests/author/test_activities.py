@@ -204,21 +204,3 @@ def test_a_proxy_works_in_workflow_code_only(call: Any) -> None:
     """Outside there is nobody to run it."""
     with pytest.raises(InvalidCallError, match="only in workflow code"):
         call(1)
-
-
-async def test_a_workflow_called_inside_of_a_workflow_says_what_to_do() -> None:
-    """It would look like a child, and is none."""
-
-    @workflow
-    async def inner() -> int:
-        return 1
-
-    @workflow
-    async def outer() -> str:
-        try:
-            await inner()
-        except InvalidCallError as error:
-            return str(error)
-        return ""
-
-    assert "inner.fn(" in SteppedRun(outer).start().result()

@@ -42,9 +42,12 @@ def deliver(execution: Execution, event: Event, decision: Decision) -> None:
 
 
 def close(execution: Execution, event: Any, decision: Decision) -> None:
-    """Close the run with `event`; what is pending is taken back."""
+    """Close the run with `event`; what is pending is taken back, children get what their parent's close means for them, a parent is told."""
     run = live(execution)
     decision.events.append(event)
     execution.seq += 1
     execution.closed = decision.closed = event.status
     effects.drop_all(run, decision)
+    told = effects.child_ended(run.started, event, execution.codec)
+    if told is not None:
+        decision.outgoing.append(told)

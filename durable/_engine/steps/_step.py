@@ -16,7 +16,7 @@ from ...history import RunFailed
 from ..decision import Damaged, Decision, Delivery
 from ..execution import Execution
 from ..record import add_record_changes
-from . import _activities, _external, _lifecycle, _messages, _timers
+from . import _activities, _children, _external, _lifecycle, _messages, _timers
 from ._deliver import close
 from ._local import pending_local
 from ._table import Handlers
@@ -30,6 +30,7 @@ _HANDLERS: Handlers = {
     **_activities.HANDLERS,
     **_timers.HANDLERS,
     **_external.HANDLERS,
+    **_children.HANDLERS,
 }
 
 

@@ -3,6 +3,7 @@
 from ._command import Command, CommandFuture, DeferringFuture
 from .activity import ActivityCommand, schedule_activity
 from .attributes import record_attributes
+from .child import ChildCommand, start_child_command
 from .external import ExternalCommand, send_cancel, send_signal
 from .local import LocalActivityCommand, schedule_local
 from .markers import is_patched, mark_deprecated, record_side_effect
@@ -10,6 +11,7 @@ from .timer import TimerCommand, cancel_timer, start_timer
 
 __all__ = [
     "ActivityCommand",
+    "ChildCommand",
     "Command",
     "CommandFuture",
     "DeferringFuture",
@@ -25,5 +27,6 @@ __all__ = [
     "schedule_local",
     "send_cancel",
     "send_signal",
+    "start_child_command",
     "start_timer",
 ]

@@ -44,10 +44,15 @@ class ExternalCommand(Command):
             self.future.set_result(None)
 
 
-def send_signal(run: Run, workflow_id: str, name: str, value: msgspec.Raw) -> CommandFuture:
-    """Record the command and return a future that is done once the signal is in the other run's inbox."""
+def send_signal(
+    run: Run, workflow_id: str, name: str, value: msgspec.Raw, *, child: int | None = None
+) -> CommandFuture:
+    """Record the command and return a future that is done once the signal is in the other run's inbox.
+
+    `child` is the number of the command that started that run, if it is a child.
+    """
     id = run.next_command_id()  # noqa: A001 - the field's name
-    event = ExternalSignalRequested(at=run.now_ms, id=id, workflow_id=workflow_id, name=name, value=value)
+    event = ExternalSignalRequested(at=run.now_ms, id=id, workflow_id=workflow_id, name=name, value=value, child=child)
     return _send(run, event)
 
 

@@ -99,7 +99,7 @@ BUGS = [
         (
             (
                 "            answers = await self._committer.send(batch)\n",
-                "            for prepared in batch:\n                self._spawn(self._relay(prepared.owned, prepared.commit.outgoing))\n"
+                "            for prepared in batch:\n                self._outbox.send(prepared.owned, prepared.commit.outgoing)\n"
                 "            answers = await self._committer.send(batch)\n",
             ),
             ("            if refusal is None and prepared.commit.outgoing:\n", "            if False:\n"),
@@ -112,8 +112,8 @@ BUGS = [
         ENGINE + "engine.py",
         (
             (
-                "            self._owned[lease.partition] = owned = Owned(lease)\n            self._spawn(self._relay(owned))\n",
-                "            self._owned[lease.partition] = owned = Owned(lease)\n",
+                "            self._owned[lease.partition] = owned = Owned(lease)\n            self._spawn(self._outbox.take_over(owned))\n",
+                "            self._owned[lease.partition] = owned = Owned(lease)\n            owned.held = None\n",
             ),
         ),
         SIMULATE,
