@@ -43,6 +43,14 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "The process that asks, and the process that runs.",
         ("Client", "Handle", "RunDescription", "client.Parked", "client.ParkedTask", "Worker", "JsonCodec", "PickleCodec"),
     ),
+    "interceptors.md": (
+        "Interceptors",
+        "Code around what clients, workflows and activities do. How to use it: [Interceptors and tracing](../how-to/interceptors.md).",
+        ("Interceptor", "interceptors.RunView", "interceptors.StartInput", "interceptors.SignalInput", "interceptors.QueryInput",
+         "interceptors.CancelInput", "interceptors.TerminateInput", "interceptors.RunWorkflowInput",
+         "interceptors.HandleSignalInput", "interceptors.HandleQueryInput", "interceptors.CallActivityInput",
+         "interceptors.SignalExternalInput", "interceptors.RunActivityInput"),
+    ),
     "testing.md": (
         "Testing",
         "What `durable.testing` has for tests of workflows and activities. How to use it: [Test your workflows](../how-to/test-workflows.md).",

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .client import RunDescription as RunDescription
     from .codec import JsonCodec as JsonCodec
     from .codec import PickleCodec as PickleCodec
+    from .interceptors import Interceptor as Interceptor
     from .retry import RetryPolicy as RetryPolicy
     from .worker import Worker as Worker
 
@@ -51,6 +52,7 @@ __all__ = [
     "ChildHandle",
     "Client",
     "Handle",
+    "Interceptor",
     "JsonCodec",
     "ParentInfo",
     "PickleCodec",
@@ -90,6 +92,7 @@ _MODULES = {
     ),
     "client": ("Client", "Handle", "RunDescription"),
     "codec": ("JsonCodec", "PickleCodec"),
+    "interceptors": ("Interceptor",),
     "retry": ("RetryPolicy",),
     "worker": ("Worker",),
 }  # fmt: skip

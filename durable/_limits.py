@@ -8,6 +8,7 @@ ATTRIBUTE_NAME_BYTES_MAX = 100  # it stands in each entry of the index
 MEMO_BYTES_MAX = 32 * 1024  # of one run: it is read with each list of runs
 VERSION_BYTES_MAX = 100  # part of the name of an inbox
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024  # one argument list or result; larger data belongs in a blob store, by reference
+HEADERS_CHARS_MAX = 16_384  # of one call's headers together: they are repeated in each event, and are no place for data
 BATCH_MESSAGES_MAX = 1_000  # messages read and stepped at once: bounds a commit and, on Redis, a script's run time
 HISTORY_PAGE_EVENTS = 2_000  # events read at once while replaying: bounds memory, not length
 TASK_DELIVERIES_MAX = 5  # a task that killed its worker this often is parked, where people can see and release it

@@ -41,6 +41,7 @@ def local_task(execution: Execution, command: LocalActivityCommand, attempt: int
         attempt=attempt,
         scheduled_ms=command.event.at,
         timeout_ms=command.call.options.timeout_ms,
+        headers=command.event.headers,
     )
 
 

@@ -29,6 +29,7 @@ class StartRun(Message, frozen=True, kw_only=True):
     pinned: bool = False
     attributes: dict[str, AttributeValue] = {}
     memo: dict[str, msgspec.Raw] = {}
+    headers: dict[str, str] | None = None
 
 
 class SendSignal(Message, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class SendSignal(Message, frozen=True, kw_only=True):
     name: str
     value: msgspec.Raw
     request: str
+    headers: dict[str, str] | None = None
 
 
 class RequestCancel(Message, frozen=True, kw_only=True):
@@ -59,6 +61,7 @@ class AskQuery(Message, frozen=True, kw_only=True):
     name: str
     args: msgspec.Raw
     reply: str
+    headers: dict[str, str] | None = None
 
 
 class RetryRun(Message, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ class ActivityTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     scheduled_ms: int = 0  # when the activity was scheduled, attempt 1
     timeout_ms: int | None = None
     heartbeat_timeout_ms: int | None = None
+    headers: dict[str, str] | None = None
     details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # not `| None`: msgspec reads such a Raw as None only
 
     @property

@@ -10,6 +10,7 @@ from .._ids import checked_queue
 from ..codec import Codec, Payload
 from ..history import ParentClose
 from ..retry import RetryPolicy
+from .around import Around
 
 
 class CallSignature(Protocol):
@@ -32,6 +33,8 @@ class WorkflowSpec(Protocol):
     def signature(self) -> CallSignature: ...
     @property
     def raises(self) -> tuple[type[BaseException], ...]: ...
+    @property
+    def around(self) -> Around | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Run:
     """One execution of a workflow. See the module's docstring; `Execution` in the engine adds its place in the log."""
 
     def __init__(self, spec: WorkflowSpec, codec: Codec, started: RunStarted) -> None:
-        self.spec, self.codec, self.started = spec, codec, started
+        self.spec, self.codec, self.started, self.around = spec, codec, started, spec.around
         self.run_id, self.workflow_id, self.queue = started.run_id, started.workflow_id, started.queue
         self.now_ms = started.at
         self.events_seen = 0
@@ -295,7 +295,12 @@ class Run:
     def _start(self, event: RunStarted) -> None:
         what = f"workflow {self.spec.name}"
         args, kwargs = self.spec.signature.decode_call(self.codec, from_raw(event.args), what=what)
-        self._main = self.loop.create_task(self.spec.fn(*args, **kwargs), name="workflow", context=self.context)
+        around = self.around
+        if around is None or around.run_workflow is None:
+            code = self.spec.fn(*args, **kwargs)
+        else:
+            code = around.run(self, args, kwargs, event.headers)
+        self._main = self.loop.create_task(code, name="workflow", context=self.context)
         self._main.add_done_callback(self._ended, context=self.context)
 
     def _ended(self, main: asyncio.Task[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -65,7 +66,7 @@ class ActivityInfo:
     `attempt` counts from 1 and grows with each retry; `delivery` counts how often a worker took up this attempt: more than
     1 means that an earlier worker vanished with it. `idempotency_key` is the same for all attempts and deliveries, and for
     no other activity: hand it to the outside world, so that an effect happens once. `timeout` and `heartbeat_timeout` are
-    None where there is no limit.
+    None where there is no limit. `headers` are those that interceptors gave the call.
     """
 
     activity: str
@@ -80,6 +81,7 @@ class ActivityInfo:
     timeout: timedelta | None
     heartbeat_timeout: timedelta | None
     idempotency_key: str
+    headers: Mapping[str, str]
     _context: ActivityContext = field(repr=False, compare=False)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from .._ids import checked_workflow_id
@@ -26,8 +27,17 @@ class ExternalRun:
         Raises `RunNotFoundError` or `RunClosedError` if there is no open run, `EncodeError` if the value does not fit.
         """
         run = require_run("external(...).signal")
-        payload = signal.encode(run.codec, value)
-        await send_signal(run, self.workflow_id, signal.name, to_raw(payload))
+
+        def send(value: Any, headers: dict[str, str] | None) -> Awaitable[None]:
+            return send_signal(
+                run, self.workflow_id, signal.name, to_raw(signal.encode(run.codec, value)), headers=headers
+            )
+
+        around = run.around
+        if around is None or around.signal_external is None:
+            await send(value, None)
+        else:
+            await around.send(run, self.workflow_id, signal.name, value, send)
 
     async def cancel(self, reason: str = "") -> None:
         """Ask the run to cancel; returns once the request is in its inbox. Raises as `signal` does."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from .._runtime import guard
 from .._runtime.context import current_run, require_run
+from ..interceptors import read_headers
 from ._attributes import Attributes
 from ._memo import Memo
 
@@ -28,6 +29,8 @@ class RunInfo:
 
     `version` is that of the workflow at the run's start, or None. `attributes` are those of now, `memo` is what the start gave.
     `parent` is the run that started this one as its child, or None.
+    `headers` are those that interceptors of the client gave its start. `replaying` says whether the current step happened
+    before: it is for what only observes, and is no part of the run's state; code that decides by it breaks on replay.
     """
 
     workflow: str
@@ -40,6 +43,8 @@ class RunInfo:
     attributes: Attributes
     memo: Mapping[str, Any]
     parent: ParentInfo | None
+    headers: Mapping[str, str]
+    replaying: bool = field(compare=False)
 
 
 def info() -> RunInfo:
@@ -57,6 +62,8 @@ def info() -> RunInfo:
         attributes=Attributes(run.attributes),
         memo=Memo(run.started.memo, run.codec),
         parent=None if parent is None else ParentInfo(parent.workflow_id, parent.run_id),
+        headers=read_headers(run.started.headers),
+        replaying=run.replaying,
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Sequence
+from copy import copy
 from typing import Any, Generic, ParamSpec, TypeGuard, TypeVar, cast, overload
 
 from .._duration import Duration, optional_ms
 from .._ids import checked_version
 from .._runtime import guard
+from .._runtime.around import Around
 from .._runtime.commands import start_child_command
 from .._runtime.context import current_run
 from .._runtime.options import ChildCall
@@ -27,6 +29,8 @@ class Workflow(Generic[P, R]):
     `name` is what histories call it; `timeout_ms` limits a run (None: no limit); `raises` are declared errors, which
     `handle.result()` raises as the cause. `version` is "" for none; `pinned`: its runs stay with workers of that version.
     """
+
+    around: Around | None = None  # the interceptors of the worker that runs it; see `within`
 
     def __init__(
         self,
@@ -57,6 +61,12 @@ class Workflow(Generic[P, R]):
     def check(self) -> None:
         """Look once more at what the code refers to, now that its module is loaded. Raises `DefinitionError` as the decorator does."""
         guard.check_code(self.fn)
+
+    def within(self, around: Around) -> Workflow[P, R]:
+        """Return this workflow as one whose runs have these interceptors."""
+        copied = copy(self)
+        copied.around = around
+        return copied
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Start it as a child inside a workflow, and return an awaitable of its result; call the function itself outside.

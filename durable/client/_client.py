@@ -15,7 +15,9 @@ from .._log import Status, read_run
 from ..author import Attribute, AttributeCondition, Workflow
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError
+from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Opening, Store, open_store
+from ._around import Around
 from ._description import RunDescription, described
 from ._filters import filter_of
 from ._handle import Handle
@@ -33,18 +35,23 @@ T = TypeVar("T")
 class Client:
     """Starts runs of workflows in a store, and finds them again. Make one with `Client.connect`, or around an open store."""
 
-    def __init__(self, store: Store, *, codec: Codec | None = None) -> None:
+    def __init__(self, store: Store, *, codec: Codec | None = None, interceptors: Sequence[Interceptor] = ()) -> None:
         self._store = store
         self._codec = default_codec() if codec is None else codec
+        self._around = Around(interceptors)
 
     @staticmethod
-    def connect(url: str, *, codec: Codec | None = None, clock: Clock | None = None) -> Connecting:
+    def connect(
+        url: str, *, codec: Codec | None = None, clock: Clock | None = None, interceptors: Sequence[Interceptor] = ()
+    ) -> Connecting:
         """Open the store at `url`: `async with Client.connect(url) as client`, or `client = await Client.connect(url)`.
 
-        `codec` turns values into what is stored (default: JSON by type hints); workers must use the same. Raises
-        `StoreUrlError` for a URL that is not understood, and the other `StoreError`s if the store cannot be opened.
+        `codec` turns values into what is stored (default: JSON by type hints); workers must use the same. `interceptors`
+        are around the calls of this client, its handles, and the workers that are made with it, the first one outermost.
+        Raises `StoreUrlError` for a URL that is not understood, `TypeError` for what is no interceptor, and the other
+        `StoreError`s if the store cannot be opened.
         """
-        return Connecting(open_store(url, clock=clock), codec)
+        return Connecting(open_store(url, clock=clock), codec, checked_interceptors(interceptors))
 
     @property
     def store(self) -> Store:
@@ -55,6 +62,11 @@ class Client:
     def codec(self) -> Codec:
         """What turns values into payloads."""
         return self._codec
+
+    @property
+    def interceptors(self) -> tuple[Interceptor, ...]:
+        """What is around the calls of this client and of its workers."""
+        return self._around.interceptors
 
     @property
     def parked(self) -> Parked:
@@ -119,8 +131,8 @@ class Client:
         whether the run started is unknown then.
         """
         starting = Start(
-            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id,
-            version=version, attributes=attributes, memo=memo,
+            self._store, self._codec, self._around, workflow, id=id, queue=queue, run_timeout=run_timeout,
+            request_id=request_id, version=version, attributes=attributes, memo=memo,
         )  # fmt: skip
 
         async def call(*args: Any, **kwargs: Any) -> Handle[Any]:
@@ -168,8 +180,8 @@ class Client:
     ) -> Callable[..., Coroutine[Any, Any, Any]]:
         """Return a callable that starts a run and waits for its result: `start`, then `Handle.result`. Raises as these do."""
         starting = Start(
-            self._store, self._codec, workflow, id=id, queue=queue, run_timeout=run_timeout, request_id=request_id,
-            version=version, attributes=attributes, memo=memo,
+            self._store, self._codec, self._around, workflow, id=id, queue=queue, run_timeout=run_timeout,
+            request_id=request_id, version=version, attributes=attributes, memo=memo,
         )  # fmt: skip
 
         async def call(*args: Any, **kwargs: Any) -> Any:
@@ -198,7 +210,7 @@ class Client:
         """
         if workflow is not None and not isinstance(workflow, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DefinitionError(f"workflow: expected a function decorated with @workflow, got {workflow!r}")
-        line = Line(self._store, self._codec, checked_workflow_id(workflow_id))
+        line = Line(self._store, self._codec, checked_workflow_id(workflow_id), self._around)
         checked_run_id = None if run_id is None else checked_name(run_id, "run id")
         return Handle(line, checked_run_id, expected_of(workflow, result_type))
 
@@ -273,15 +285,15 @@ class Client:
 class Connecting:
     """A client that is about to be connected: `await` it, or use it in `async with`, which closes the store at the end."""
 
-    def __init__(self, opening: Opening, codec: Codec | None) -> None:
-        self._opening, self._codec = opening, codec
+    def __init__(self, opening: Opening, codec: Codec | None, interceptors: tuple[Interceptor, ...]) -> None:
+        self._opening, self._codec, self._interceptors = opening, codec, interceptors
         self._client: Client | None = None
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self._connected().__await__()
 
     async def _connected(self) -> Client:
-        return Client(await self._opening, codec=self._codec)
+        return Client(await self._opening, codec=self._codec, interceptors=self._interceptors)
 
     async def __aenter__(self) -> Client:
         self._client = await self._connected()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
@@ -14,6 +15,7 @@ from ..author import Query, Signal
 from ..codec import Failure, exception_of, untyped_signature
 from ..errors import InternalError, InvalidCallError, RequestFailedError, RequestTimeoutError
 from ..history import RecordedEvent, from_raw, to_raw
+from ..interceptors import CancelInput, QueryInput, SignalInput, TerminateInput
 from ..stores import Document
 from ._description import RunDescription, described, needed_workflow
 from ._line import Line
@@ -77,12 +79,25 @@ class Handle(Generic[R_co]):
         known = _signal_of(signal)
         if len(value) > 1:
             raise InvalidCallError(f"{known!r} takes one value, got {len(value)}: send a tuple or a dataclass")
+        around, given = self._line.around.signal, value[0] if value else None
+        send = partial(self._send_signal, signal, known, self._request(request_id))
+        if around is None:
+            await send(given, None)
+            return
+        await around(
+            SignalInput(workflow_id=self.workflow_id, run_id=self._run_id, signal=known.name, value=given, _call=send)
+        )
+
+    async def _send_signal(
+        self, signal: Signal[Any] | str, known: Signal[Any], request: str, value: Any, headers: dict[str, str] | None
+    ) -> None:
         if isinstance(signal, str):
-            payload = self._line.codec.encode(value[0] if value else None, Any, what=f"the value of signal {signal!r}")
+            payload = self._line.codec.encode(value, Any, what=f"the value of signal {signal!r}")
         else:
-            payload = known.encode(self._line.codec, value[0] if value else None)
-        request = self._request(request_id)
-        message = SendSignal(run_id=self._run_id, name=known.name, value=to_raw(payload), request=request)
+            payload = known.encode(self._line.codec, value)
+        message = SendSignal(
+            run_id=self._run_id, name=known.name, value=to_raw(payload), request=request, headers=headers
+        )
         await self._line.send(message, f"signal/{request}", run_id=self._run_id)
 
     @overload
@@ -95,12 +110,22 @@ class Handle(Generic[R_co]):
         Raises `RequestFailedError` if the workflow has no such handler or that raises (then it is the `__cause__`), and
         `RequestTimeoutError` if no worker answers in time.
         """
-        known = _query_of(query)
+        around, known = self._line.around.query, _query_of(query)
+        ask = partial(self._ask_query, known, timeout)
+        if around is None:
+            return await ask(args, None)
+        return await around(
+            QueryInput(workflow_id=self.workflow_id, run_id=self._run_id, query=known.name, args=args, _call=ask)
+        )
+
+    async def _ask_query(
+        self, known: Query[Any], timeout: Duration, args: tuple[Any, ...], headers: dict[str, str] | None
+    ) -> Any:
         what = f"query {known.name!r}"
         payload = untyped_signature().encode_call(self._line.codec, args, {}, what=what)
         reply_id = self._line.clock.new_id()
         document = await self._document()
-        message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id)
+        message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id, headers=headers)
         answer = await self._ask(f"{what} of {self.workflow_id!r}", message, reply_id, document, timeout)
         if answer.result is msgspec.UNSET:
             raise InternalError(f"the answer of {what} holds nothing")
@@ -108,13 +133,25 @@ class Handle(Generic[R_co]):
 
     async def cancel(self, reason: str = "", *, request_id: str | None = None) -> None:
         """Ask the run to stop: `asyncio.CancelledError` is raised at its await, and it may clean up first. Raises `RunClosedError`."""
-        request = self._request(request_id)
+        around, send = self._line.around.cancel, partial(self._send_cancel, self._request(request_id))
+        if around is None:
+            await send(reason)
+        else:
+            await around(CancelInput(workflow_id=self.workflow_id, run_id=self._run_id, reason=reason, _call=send))
+
+    async def _send_cancel(self, request: str, reason: str) -> None:
         message = RequestCancel(run_id=self._run_id, request=request, reason=reason)
         await self._line.send(message, f"cancel/{request}", run_id=self._run_id)
 
     async def terminate(self, reason: str = "", *, request_id: str | None = None) -> None:
         """End the run; its code is not asked, nothing is cleaned up. Raises `RunClosedError`."""
-        request = self._request(request_id)
+        around, send = self._line.around.terminate, partial(self._send_terminate, self._request(request_id))
+        if around is None:
+            await send(reason)
+        else:
+            await around(TerminateInput(workflow_id=self.workflow_id, run_id=self._run_id, reason=reason, _call=send))
+
+    async def _send_terminate(self, request: str, reason: str) -> None:
         message = Terminate(run_id=self._run_id, request=request, reason=reason)
         await self._line.send(message, f"terminate/{request}", run_id=self._run_id)
 

@@ -11,6 +11,7 @@ from .._log import Message, QueryReply, has_recorded, message_entry, partition_o
 from ..codec import Codec
 from ..errors import RunClosedError, RunNotFoundError
 from ..stores import Document, Store, reply_topic
+from ._around import Around
 from ._patience import insist, wait_for
 
 T = TypeVar("T")
@@ -19,8 +20,8 @@ T = TypeVar("T")
 class Line:
     """See the module. Every call is made again while its outcome is unknown; ids make the repeats harmless."""
 
-    def __init__(self, store: Store, codec: Codec, workflow_id: WorkflowId) -> None:
-        self.store, self.codec, self.workflow_id = store, codec, workflow_id
+    def __init__(self, store: Store, codec: Codec, workflow_id: WorkflowId, around: Around) -> None:
+        self.store, self.codec, self.workflow_id, self.around = store, codec, workflow_id, around
         self.partition = partition_of(workflow_id, store.partitions)
 
     @property

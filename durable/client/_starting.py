@@ -12,7 +12,9 @@ from ..author import Activity, Attribute, Workflow, check_attributes_size, store
 from ..codec import Codec, Payload, untyped_signature
 from ..errors import DefinitionError, InvalidCallError, NameTakenError, RunAlreadyOpenError
 from ..history import AttributeValue, to_raw
+from ..interceptors import StartInput
 from ..stores import Document, Store
+from ._around import Around
 from ._handle import Handle
 from ._line import Line
 from ._outcome import expected_of
@@ -38,6 +40,7 @@ class Start:
         self,
         store: Store,
         codec: Codec,
+        around: Around,
         workflow: Workflow[..., Any] | str,
         *,
         id: str | None,  # noqa: A002 - the name that users write
@@ -51,7 +54,7 @@ class Start:
         self._workflow = checked_workflow(workflow)
         self._name = self._workflow if isinstance(self._workflow, str) else self._workflow.name
         workflow_id = store.clock.new_id() if id is None else id
-        self._line = Line(store, codec, checked_workflow_id(workflow_id))
+        self._line = Line(store, codec, checked_workflow_id(workflow_id), around)
         self._queue = checked_queue(queue)
         self._timeout_ms = optional_ms(run_timeout, what="run_timeout")
         if self._timeout_ms is None and not isinstance(self._workflow, str):
@@ -63,6 +66,23 @@ class Start:
 
     async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         """Start the run with these arguments and return its handle; durable on return."""
+        around, line = self._line.around.start, self._line
+        if around is None:
+            return await self._begin(args, kwargs, None)
+        given = StartInput(
+            workflow=self._name,
+            workflow_id=line.workflow_id,
+            queue=self._queue,
+            args=args,
+            kwargs=kwargs,
+            _call=self._begin,
+        )
+        handle: Handle[Any] = await around(given)
+        return handle
+
+    async def _begin(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], headers: dict[str, str] | None
+    ) -> Handle[Any]:
         signature: Any = untyped_signature() if isinstance(self._workflow, str) else self._workflow.signature
         payload: Payload = signature.encode_call(self._line.codec, args, kwargs, what=f"workflow {self._name}")
         line, clock = self._line, self._line.clock
@@ -79,6 +99,7 @@ class Start:
             pinned=self._pinned,
             attributes=self._attributes,
             memo=self._memo,
+            headers=headers,
         )
         document = start_document(line.workflow_id, message, now_ms=line.store.now_ms())
         created = await self._create(document, message)

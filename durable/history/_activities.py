@@ -18,6 +18,7 @@ class ActivityScheduled(CommandEvent, frozen=True, kw_only=True):
     total_timeout_ms: int | None = None
     queue_timeout_ms: int | None = None
     heartbeat_timeout_ms: int | None = None
+    headers: dict[str, str] | None = None
 
     def summary(self) -> str:
         return f"activity {self.activity!r} on queue {self.queue!r} (#{self.id})"
@@ -61,6 +62,7 @@ class LocalActivityScheduled(CommandEvent, frozen=True, kw_only=True):
 
     activity: str
     args: msgspec.Raw
+    headers: dict[str, str] | None = None
 
     def summary(self) -> str:
         return f"local activity {self.activity!r} (#{self.id})"

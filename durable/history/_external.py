@@ -12,6 +12,7 @@ class ExternalSignalRequested(CommandEvent, frozen=True, kw_only=True):
     name: str
     value: msgspec.Raw
     child: int | None = None  # the number of its start command
+    headers: dict[str, str] | None = None
 
     def summary(self) -> str:
         return f"signal {self.name!r} to {self.workflow_id!r} (#{self.id})"

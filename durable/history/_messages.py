@@ -11,3 +11,4 @@ class SignalReceived(Inbound, frozen=True, kw_only=True):
     name: str
     request: str
     value: msgspec.Raw
+    headers: dict[str, str] | None = None

@@ -40,6 +40,7 @@ class RunStarted(Inbound, frozen=True, kw_only=True):
     pinned: bool = False
     attributes: dict[str, AttributeValue] = {}  # noqa: RUF012 - msgspec copies it
     memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012 - msgspec copies it
+    headers: dict[str, str] | None = None
 
 
 class CancelRequested(Inbound, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, cast
@@ -18,6 +18,7 @@ from ..author._activity_context import ActivityContext
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError
 from ..history import from_raw, to_raw
+from ..interceptors import checked_headers, read_headers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +52,7 @@ class ActivityEnvironment:
         heartbeat_timeout: Duration | None = None,
         codec: Codec | None = None,
         on_heartbeat: Callable[[Any], None] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.attempt, self.delivery, self.details = attempt, delivery, details
         self.workflow, self.workflow_id, self.run_id, self.queue = workflow, workflow_id, run_id, queue
@@ -62,6 +64,7 @@ class ActivityEnvironment:
         )
         self.codec = default_codec() if codec is None else codec
         self.on_heartbeat = on_heartbeat
+        self.headers = read_headers(checked_headers(headers))
         self.heartbeats: list[Any] = []
         self._cancelled = False
         self._context: _Unit | None = None
@@ -173,6 +176,7 @@ class _Unit(ActivityContext):
             timeout=environment.timeout or _told(options.timeout_ms),
             heartbeat_timeout=environment.heartbeat_timeout or _told(options.heartbeat_timeout_ms),
             idempotency_key=environment.idempotency_key,
+            headers=environment.headers,
             _context=self,
         )
 

@@ -15,6 +15,7 @@ from ..author import Activity, Workflow
 from ..client import Client
 from ..codec import Codec, default_codec
 from ..errors import DurableError, InvalidCallError, StuckTestError
+from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Store, open_store
 from ..worker._plans import registered_workflows
 from ._clock import VirtualClock
@@ -43,7 +44,7 @@ class TestEnvironment:
     `start_time` is where time begins (default: 2024-01-01 UTC). `cache_runs=0` replays each run at each step, which finds
     code that is not deterministic. Every task queue that is used gets a worker, or only those in `queues`. `patience` is
     the real time that something outside of the environment may take, such as a real activity, before a test that waits
-    for it fails.
+    for it fails. `interceptors` are around what `client` and the workers do.
 
     A wait that nothing can end raises `StuckTestError`: it says what each run waits for. So does a run that is stuck, and
     a call of an activity that is neither registered nor faked.
@@ -63,6 +64,7 @@ class TestEnvironment:
         threads: bool = False,
         queues: Sequence[str] | None = None,
         patience: Duration = 30,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._virtual = store is None or store == "memory:"
         if start_time is not None and not self._virtual:
@@ -75,6 +77,7 @@ class TestEnvironment:
         self._stand_ins = StandIns(activities, self._codec, self._clock, threads=threads)
         self._cache_runs = CACHE_DEFAULT[0] if cache_runs is None else cache_runs
         self._queues = queues
+        self._interceptors = checked_interceptors(interceptors)
         self._patience_s = seconds(patience, what="patience")
         self._store: Store | None = None
         self._keeper: TimeKeeper | None = None
@@ -90,7 +93,7 @@ class TestEnvironment:
             raise InvalidCallError("a TestEnvironment is entered once: make another one")
         partitions = _PARTITIONS if self._virtual else None
         store = self._store = await open_store(self._url, clock=self._clock, partitions=partitions)
-        self._client = Client(outside(store, self), codec=self._codec)
+        self._client = Client(outside(store, self), codec=self._codec, interceptors=self._interceptors)
         stand_ins = self._stand_ins
         workers = self._workers = Workers(
             store,
@@ -100,6 +103,7 @@ class TestEnvironment:
             cache_runs=self._cache_runs,
             virtual=self._virtual,
             queues=self._queues,
+            interceptors=self._interceptors,
         )
         stand_ins.on_new = workers.offer
         if self._virtual:

@@ -13,6 +13,7 @@ from ..author import Activity, Workflow, activity
 from ..codec import Codec
 from ..errors import DurableError, StuckTestError
 from ..history import WIRE, ActivityScheduled
+from ..interceptors import Interceptor
 from ..stores import ClaimedTask, DocumentFilter, Store, tasks_topic
 from ..stores.memory import MemoryStore
 from ..worker import Worker
@@ -37,6 +38,7 @@ class _Connection:
 
     store: Store
     codec: Codec
+    interceptors: tuple[Interceptor, ...]
 
 
 class Workers:
@@ -52,8 +54,9 @@ class Workers:
         cache_runs: int | None,
         virtual: bool,
         queues: Sequence[str] | None,
+        interceptors: tuple[Interceptor, ...] = (),
     ) -> None:
-        self._store, self._codec, self._virtual = store, codec, virtual
+        self._store, self._codec, self._virtual, self._interceptors = store, codec, virtual, interceptors
         self._workflows = list(workflows)
         self._activities = [_placeholder, *activities]
         self._cache_runs = cache_runs
@@ -83,7 +86,7 @@ class Workers:
     def _worker(self, queue: str) -> Worker:
         kept: dict[str, Any] = {"lease_ttl": _TTL_S, "renew_in_thread": False} if self._virtual else {}
         return Worker(
-            _Connection(self._store, self._codec),
+            _Connection(self._store, self._codec, self._interceptors),
             workflows=self._workflows,
             activities=self._activities,
             queue=queue,

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Protocol, cast, overload, runtime_checkable
 
 from .._log import Status
+from .._runtime.around import Around
 from ..author import Workflow
 from ..client import Client, RunDescription
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError, HistoryError, InvalidCallError
 from ..history import RecordedEvent
+from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Store
 from ._replay_batch import Batch, OnProgress
 from ._replay_result import Divergence, DivergenceKind, ReplayResult
@@ -48,10 +50,16 @@ def replay(
     *,
     codec: Codec | None = None,
     hash_seeds: Iterable[int] = (),
+    interceptors: Sequence[Interceptor] = (),
 ) -> ReplayResult: ...
 @overload
 def replay(
-    workflow: Executed, history: None = None, *, codec: Codec | None = None, hash_seeds: Iterable[int] = ()
+    workflow: Executed,
+    history: None = None,
+    *,
+    codec: Codec | None = None,
+    hash_seeds: Iterable[int] = (),
+    interceptors: Sequence[Interceptor] = (),
 ) -> ReplayResult: ...
 def replay(
     workflow: Workflow[..., Any] | Executed,
@@ -59,19 +67,27 @@ def replay(
     *,
     codec: Codec | None = None,
     hash_seeds: Iterable[int] = (),
+    interceptors: Sequence[Interceptor] = (),
 ) -> ReplayResult:
     """Replay a history with the code of `workflow` as it is now, and return whether it follows, or where it does not.
 
     `history` is a path to JSON lines as `durable export` writes them, the records, or `await handle.history()`. Anything
     that has a `workflow` and a `history` may be given alone. With `hash_seeds` the history is also replayed in a process
     for each of them, which finds code whose order depends on a set; the workflow must stand at the top of a module then.
-    No activity runs and nothing is written. `codec` is the one that the history was written with.
+    No activity runs and nothing is written. `codec` is the one that the history was written with. `interceptors` are around
+    the code as with a worker; other processes do not have them, so they do not go with `hash_seeds`.
 
     Raises `InvalidCallError` for what is no history or one of another workflow, `HistoryError` for a record that cannot be
     read, `OSError` for a file, and `DefinitionError` if another process cannot import the workflow.
     """
     code, source = _unpacked(workflow, history)
     seeds = checked_seeds(hash_seeds)
+    if interceptors:
+        if seeds:
+            raise InvalidCallError(
+                "hash_seeds: a replay in another process cannot have interceptors; replay in two calls"
+            )
+        code = code.within(Around(checked_interceptors(interceptors)))
     recorded = one_history(source)
     name = started(recorded).workflow
     if name != code.name:
@@ -82,13 +98,23 @@ def replay(
 
 
 @overload
-def assert_replays(workflow: Workflow[..., Any], history: HistorySource, *, codec: Codec | None = None) -> None: ...
+def assert_replays(
+    workflow: Workflow[..., Any],
+    history: HistorySource,
+    *,
+    codec: Codec | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> None: ...
 @overload
-def assert_replays(workflow: Executed, history: None = None, *, codec: Codec | None = None) -> None: ...
-def assert_replays(workflow: Any, history: Any = None, *, codec: Codec | None = None) -> None:
+def assert_replays(
+    workflow: Executed, history: None = None, *, codec: Codec | None = None, interceptors: Sequence[Interceptor] = ()
+) -> None: ...
+def assert_replays(
+    workflow: Any, history: Any = None, *, codec: Codec | None = None, interceptors: Sequence[Interceptor] = ()
+) -> None:
     """Assert that the code follows the history; the `AssertionError` shows the difference. Raises as `replay` does."""
     __tracebackhide__ = True  # pytest shows the line of the test
-    result = replay(workflow, history, codec=codec)
+    result = replay(workflow, history, codec=codec, interceptors=interceptors)
     if not result.ok:
         raise AssertionError(str(result))
 

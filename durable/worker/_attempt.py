@@ -10,6 +10,7 @@ import msgspec
 
 from .._log import ActivityEnded, ActivityTask
 from ..author._activity_context import ActivityContext, ActivityInfo
+from ..interceptors import read_headers
 from ..stores import ClaimedTask
 from ._plans import Plan
 
@@ -99,6 +100,7 @@ def describe(
         timeout=_duration(task.timeout_ms),
         heartbeat_timeout=_duration(task.heartbeat_timeout_ms),
         idempotency_key=task.idempotency_key,
+        headers=read_headers(task.headers),
         _context=context,
     )
 

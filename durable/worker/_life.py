@@ -42,7 +42,9 @@ class Life:
         self._on_failure: Callable[[], None] | None = None
         self._background = Background(self._failed)
         slots = Slots(settings.activities_max, threads=settings.threads_max, processes=settings.processes_max)
-        self._runner = Runner(store, codec, self.session, settings.queue, settings.activities, slots)
+        self._runner = Runner(
+            store, codec, self.session, settings.queue, settings.activities, slots, settings.interceptors
+        )
         self._engine: Engine | None = self._new_engine(codec) if settings.workflows else None
         self._keeper = Keeper(store, self.session, settings.lease_ttl_ms, self, use_thread=settings.renew_in_thread)
         self._runner.is_sure = self._keeper.is_sure

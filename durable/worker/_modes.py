@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Protocol
@@ -14,6 +15,7 @@ from .._log import ActivityEnded
 from ..codec import Codec
 from ._attempt import Attempt
 from ._child import Done, Order, Unreadable
+from ._intercepted import Heard, NotBegunError, Within
 from ._outcome import failed, perform, returned
 from ._plans import location
 from ._processes import Job, ProcessPool
@@ -55,11 +57,14 @@ class Modes:
         self._context: Context = copy_context()
         self._threads = ThreadPool(threads, "durable-activity")
         self._processes = ProcessPool(codec)
+        self._within: set[asyncio.Task[None]] = set()  # interceptors around code in threads and processes
 
     def start(self, attempt: Attempt) -> None:
         """Run `attempt`. Never blocks."""
         mode = attempt.plan.mode
-        if mode == "async":
+        if attempt.plan.execute is not None:
+            self._start_within(attempt, Within(attempt, self))
+        elif mode == "async":
             self._events.begun(attempt)
             attempt.coroutine_task = self._loop.create_task(self._run_async(attempt), context=self._context.copy())
         elif mode == "thread":
@@ -67,14 +72,36 @@ class Modes:
             context = self._context.copy()
             self._threads.submit(lambda: context.run(self._run_in_thread, attempt))
         else:
-            module, name = location(attempt.plan.activity)
-            previous = None if attempt.previous is None else bytes(attempt.previous)
-            order = Order(
-                self._processes.next_number(), module, name, attempt.plan.queue, attempt.task, attempt.claimed,
-                attempt.started_ms, previous,
-            )  # fmt: skip
-            attempt.job = Job(order, _Relay(self, attempt))
-            self._processes.run(attempt.job)
+            self._start_job(attempt, _Relay(self, attempt))
+
+    def _start_job(self, attempt: Attempt, relay: _Relay) -> None:
+        module, name = location(attempt.plan.activity)
+        previous = None if attempt.previous is None else bytes(attempt.previous)
+        order = Order(
+            self._processes.next_number(), module, name, attempt.plan.queue, attempt.task, attempt.claimed,
+            attempt.started_ms, previous,
+        )  # fmt: skip
+        attempt.job = Job(order, relay)
+        self._processes.run(attempt.job)
+
+    def _start_within(self, attempt: Attempt, within: Within) -> None:
+        """Run `attempt` with its interceptors, which are on the loop. Only code that is there too is stopped by a cancellation."""
+        if attempt.plan.mode != "process":  # a process tells when it is ready
+            self._events.begun(attempt)
+        task = self._loop.create_task(self._run_async(attempt, within), context=self._context.copy())
+        if attempt.plan.mode == "async":
+            attempt.coroutine_task = task
+        else:
+            self._within.add(task)
+            task.add_done_callback(self._within.discard)
+
+    def in_thread(self, work: Callable[[], None]) -> None:
+        """See `Places`."""
+        self._threads.submit(work)
+
+    def in_process(self, attempt: Attempt, heard: Callable[[Heard], None]) -> None:
+        """See `Places`."""
+        self._start_job(attempt, _WithinRelay(self, attempt, heard))
 
     def stop(self, attempt: Attempt, *, now: bool = False) -> None:
         """Tell the code of `attempt` to stop; `now` kills its process. A thread cannot be made to: it is told, and left alone."""
@@ -90,6 +117,8 @@ class Modes:
 
     def close(self, *, kill: bool) -> None:
         """Let threads and processes end; `kill` ends processes that are busy as well."""
+        for task in self._within:
+            task.cancel()
         self._threads.close()
         self._processes.close(kill=kill)
 
@@ -104,7 +133,7 @@ class Modes:
             if not self._loop.is_closed():
                 raise
 
-    async def _run_async(self, attempt: Attempt) -> None:
+    async def _run_async(self, attempt: Attempt, within: Within | None = None) -> None:
         if not self._events.may_begin(attempt):
             self._events.not_begun(attempt)
             return
@@ -117,17 +146,22 @@ class Modes:
             self._events.unreadable(attempt, error)
             return
         try:
-            value = await plan.fn(*args, **kwargs)
+            value = await (plan.fn(*args, **kwargs) if within is None else within.run(args, kwargs))
         except GeneratorExit:  # the loop is gone
             raise
         except asyncio.CancelledError as error:
             self._events.ended(attempt, _after_cancel(attempt, error))
+        except NotBegunError as error:
+            if error.reason:
+                self._events.unreadable(attempt, RuntimeError(error.reason))
         except BaseException as error:  # whatever it raises is its outcome, `SystemExit` too
-            self._events.ended(attempt, failed(plan, task, attempt, error))
+            same = None if within is None else within.same(error)
+            self._events.ended(attempt, same or failed(plan, task, attempt, error))
             if isinstance(error, KeyboardInterrupt):
                 raise
         else:
-            self._events.ended(attempt, returned(plan, task, attempt, value))
+            same = None if within is None else within.same(value)
+            self._events.ended(attempt, same or returned(plan, task, attempt, value))
 
     def _run_in_thread(self, attempt: Attempt) -> None:
         if not self._events.may_begin(attempt):
@@ -164,10 +198,7 @@ class Modes:
         if attempt.cancelled:
             ended = None
         else:
-            error = ChildProcessError(
-                f"the process that ran activity {attempt.plan.name!r} ended with exit code {exitcode}"
-            )
-            ended = failed(attempt.plan, attempt.task, attempt, error)
+            ended = failed(attempt.plan, attempt.task, attempt, _died(attempt, exitcode))
         self.call(partial(self._events.ended, attempt, ended))
 
 
@@ -195,11 +226,38 @@ class _Relay:
         self._modes.died(self._attempt, exitcode)
 
 
+class _WithinRelay(_Relay):
+    """The same for a job within interceptors, which are told first."""
+
+    def __init__(self, modes: Modes, attempt: Attempt, heard: Callable[[Heard], None]) -> None:
+        super().__init__(modes, attempt)
+        self._heard = heard
+
+    def may_begin(self) -> bool:
+        may = super().may_begin()
+        if not may:
+            self._modes.call(partial(self._heard, NotBegunError("")))
+        return may
+
+    def done(self, message: Done | Unreadable) -> None:
+        heard = message if isinstance(message, Done) else NotBegunError(message.reason)
+        self._modes.call(partial(self._heard, heard))
+
+    def died(self, exitcode: int | None) -> None:
+        error = asyncio.CancelledError() if self._attempt.cancelled else _died(self._attempt, exitcode)
+        self._modes.call(partial(self._heard, error))
+
+
+def _died(attempt: Attempt, exitcode: int | None) -> ChildProcessError:
+    return ChildProcessError(f"the process that ran activity {attempt.plan.name!r} ended with exit code {exitcode}")
+
+
 def _after_cancel(attempt: Attempt, error: asyncio.CancelledError) -> ActivityEnded | None:
     """Return how an async attempt ended that a `CancelledError` left."""
     if attempt.verdict in ("attempt", "heartbeat"):
         return timed_out(attempt)
-    told = attempt.coroutine_task is not None and attempt.coroutine_task.cancelling() > 0
+    current = asyncio.current_task()
+    told = current is not None and current.cancelling() > 0
     if attempt.verdict or told:  # by us; or by a stranger, such as `asyncio.run` at its end
         return None
     return failed(attempt.plan, attempt.task, attempt, error)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
 from .._log import ActivityTask
+from .._runtime.around import Around
 from ..author import Activity, Workflow, collect_activities
 from ..codec import Codec
 from ..errors import DefinitionError
 from ..history import from_raw
+from ..interceptors import Interceptor, RunActivityInput
 from ._slots import Mode
+
+Execute = Callable[[RunActivityInput], Awaitable[Any]]
 
 
 class Plan:
-    """An activity as this worker runs it: what is the same for all of its attempts."""
+    """An activity as this worker runs it: what is the same for all of its attempts. `execute` is its interceptors, if any."""
 
     __slots__ = (
         "activity",
         "codec",
+        "execute",
         "fn",
         "mode",
         "name",
@@ -31,8 +36,8 @@ class Plan:
         "what_result",
     )
 
-    def __init__(self, activity: Activity[..., Any], codec: Codec, queue: str) -> None:
-        self.activity, self.codec, self.queue = activity, codec, queue
+    def __init__(self, activity: Activity[..., Any], codec: Codec, queue: str, execute: Execute | None = None) -> None:
+        self.activity, self.codec, self.queue, self.execute = activity, codec, queue, execute
         self.name, self.fn = activity.name, activity.fn
         self.mode: Mode = activity.mode
         self.raises = activity.options.raises
@@ -45,8 +50,10 @@ class Plan:
         return self.signature.decode_call(self.codec, from_raw(task.args), what=self.what_arguments)
 
 
-def registered_workflows(workflows: Iterable[Any]) -> dict[str, Workflow[..., Any]]:
-    """Return the workflows by name. Raises `DefinitionError` for what is none, and for two of one name."""
+def registered_workflows(
+    workflows: Iterable[Any], interceptors: Sequence[Interceptor] = ()
+) -> dict[str, Workflow[..., Any]]:
+    """Return the workflows by name, with the interceptors around them. Raises `DefinitionError` for what is none, and for two of one name."""
     found: dict[str, Workflow[..., Any]] = {}
     for item in _items(workflows, "workflows"):
         if not isinstance(item, Workflow):
@@ -58,7 +65,10 @@ def registered_workflows(workflows: Iterable[Any]) -> dict[str, Workflow[..., An
             raise DefinitionError(
                 f"two workflows have the name {item.name!r}: {other!r} and {item!r}; give one @workflow(name=...)"
             )
-    return found
+    if not interceptors:
+        return found
+    around = Around(interceptors)
+    return {name: item.within(around) for name, item in found.items()}
 
 
 def registered_activities(activities: Iterable[Any]) -> dict[str, Activity[..., Any]]:

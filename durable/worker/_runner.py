@@ -12,11 +12,13 @@ from .._log import ActivityEnded, ActivityTask, read_task
 from ..author import Activity
 from ..codec import Codec
 from ..errors import DamagedRecordError, DefinitionError, StoreError
+from ..interceptors import Interceptor, chained
 from ..stores import ClaimedTask, Store
 from ._attempt import Attempt
 from ._claims import Claimer
 from ._deadlines import Deadlines
 from ._delivery import Delivery
+from ._intercepted import run_activity
 from ._modes import Modes, timed_out
 from ._outcome import failed, log_failure
 from ._plans import Plan
@@ -44,12 +46,14 @@ class Runner:
         queue: str,
         activities: Mapping[str, Activity[..., object]],
         slots: Slots,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._store, self._session, self._queue, self._slots = store, session, queue, slots
         self._clock = store.clock
         self.monotonic = store.clock.monotonic
         self._codec = codec
-        self._plans = {name: Plan(activity, codec, queue) for name, activity in activities.items()}
+        self._execute = chained(interceptors, "run_activity", run_activity)
+        self._plans = {name: self._plan(activity) for name, activity in activities.items()}
         self._kinds: dict[Mode, list[str]] = {"async": [], "thread": [], "process": []}
         for plan in self._plans.values():
             self._kinds[plan.mode].append(plan.name)
@@ -114,8 +118,11 @@ class Runner:
 
     def offer(self, activity: Activity[..., object]) -> None:
         """Run `activity` as well from now on. One of its mode must have been known from the start: its claimer takes both."""
-        plan = self._plans[activity.name] = Plan(activity, self._codec, self._queue)
+        plan = self._plans[activity.name] = self._plan(activity)
         self._kinds[plan.mode].append(plan.name)
+
+    def _plan(self, activity: Activity[..., object]) -> Plan:
+        return Plan(activity, self._codec, self._queue, self._execute)
 
     def _knows(self, task_id: str) -> bool:
         delivery = self._delivery

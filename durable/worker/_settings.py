@@ -6,6 +6,7 @@ from typing import Any
 
 from .._ids import QueueName
 from ..author import Activity, Workflow
+from ..interceptors import Interceptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +23,4 @@ class Settings:
     lease_ttl_ms: int
     grace_s: float
     renew_in_thread: bool
+    interceptors: tuple[Interceptor, ...] = ()

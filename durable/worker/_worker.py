@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from .._ids import DEFAULT_QUEUE, checked_queue
 from ..author import Workflow
 from ..codec import Codec
 from ..errors import DefinitionError, InvalidCallError
+from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Store
 from ._life import Life
 from ._plans import registered_activities, registered_workflows
@@ -40,6 +41,11 @@ class Connected(Protocol):
         """What turns values into payloads."""
         ...
 
+    @property
+    def interceptors(self) -> tuple[Interceptor, ...]:
+        """What is around the calls of the worker's code, unless the worker is told otherwise."""
+        ...
+
 
 class Worker:
     """Runs workflows and activities of one task queue. Several may run, in one process or many: they share the work.
@@ -48,7 +54,8 @@ class Worker:
     `max_concurrent_activities` run at once, of which `max_threads` in threads (those that are a plain `def`) and
     `max_processes` in processes (cpu_bound ones). `cache_runs` runs are kept in memory; others are replayed when something
     happens to them. If this worker dies, others take over within twice `lease_ttl`. A stop gives running activities
-    `grace` to end. `renew_in_thread=False` is for tests in virtual time: then a blocked event loop costs the leases.
+    `grace` to end. `renew_in_thread=False` is for tests in virtual time: then a blocked event loop costs the leases. `interceptors` are
+    around what its code does, the first one outermost (default: those of the client).
 
     Use it in `async with`, which runs it in the background and stops it gracefully at the end, or call `run`. Once only.
 
@@ -69,13 +76,15 @@ class Worker:
         lease_ttl: Duration = _limits.LEASE_TTL_MS / 1000,
         grace: Duration = 30.0,
         renew_in_thread: bool = True,
+        interceptors: Sequence[Interceptor] | None = None,
     ) -> None:
         total = _positive(max_concurrent_activities, "max_concurrent_activities")
         ttl_ms = milliseconds(lease_ttl, what="lease_ttl")
         if ttl_ms < 100:
             raise ValueError(f"lease_ttl: expected at least 100 ms, got {lease_ttl!r}")
+        around = client.interceptors if interceptors is None else checked_interceptors(interceptors)
         self._settings = Settings(
-            workflows=registered_workflows(workflows),
+            workflows=registered_workflows(workflows, around),
             activities=registered_activities(activities),
             queue=checked_queue(queue),
             activities_max=total,
@@ -90,6 +99,7 @@ class Worker:
             lease_ttl_ms=ttl_ms,
             grace_s=seconds(grace, what="grace"),
             renew_in_thread=renew_in_thread,
+            interceptors=around,
         )
         if not self._settings.workflows and not self._settings.activities:
             raise DefinitionError("a worker needs workflows=[...], activities=[...], or both")

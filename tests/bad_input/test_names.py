@@ -139,6 +139,7 @@ def test_two_of_one_name_are_refused_at_registration() -> None:
     class Connected:
         store: Any = None
         codec: Any = None
+        interceptors: Any = ()
 
     for options in ({"workflows": [flow, another_flow]}, {"workflows": [flow], "activities": [work, another]}):
         with pytest.raises(DefinitionError) as caught:

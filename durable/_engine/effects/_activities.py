@@ -40,6 +40,7 @@ def activity_task(
         scheduled_ms=event.at,
         timeout_ms=event.timeout_ms,
         heartbeat_timeout_ms=event.heartbeat_timeout_ms,
+        headers=event.headers,
         details=details,
     )
 

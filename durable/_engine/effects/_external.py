@@ -14,7 +14,7 @@ def _add(run: Run, event: ExternalSignalRequested | ExternalCancelRequested, dec
     request = outgoing_key(run.run_id, event.id)
     message: SendSignal | RequestCancel
     if isinstance(event, ExternalSignalRequested):
-        message = SendSignal(name=event.name, value=event.value, request=request)
+        message = SendSignal(name=event.name, value=event.value, request=request, headers=event.headers)
     else:
         message = RequestCancel(request=request, reason=event.reason)
     item = OutgoingMessage(

@@ -35,6 +35,7 @@ def _start(execution: Execution, message: StartRun, now_ms: int, decision: Decis
         pinned=message.pinned,
         attributes=message.attributes,
         memo=message.memo,
+        headers=message.headers,
     )
     begin(execution, started, decision)
     effects.add_run_timeout(started, now_ms, decision)

@@ -15,7 +15,9 @@ from ._table import Handlers
 def _signal(execution: Execution, message: SendSignal, now_ms: int, decision: Decision) -> None:
     run = open_run(execution)
     if run is not None and not run.signals.knows(message.request):
-        event = SignalReceived(at=now_ms, name=message.name, request=message.request, value=message.value)
+        event = SignalReceived(
+            at=now_ms, name=message.name, request=message.request, value=message.value, headers=message.headers
+        )
         deliver(execution, event, decision)
 
 

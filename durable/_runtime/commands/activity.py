@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from ...codec import Failure, exception_of
@@ -63,11 +64,20 @@ class ActivityCommand(Command):
         del run.commands[self.id]
 
 
-def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CommandFuture:
-    """Record the command and return the future of its result.
+def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:
+    """Record the command and return the future of its result, or what the interceptors make of it.
 
     Raises `EncodeError` or `PayloadTooLargeError` for arguments that cannot go into the history; nothing is recorded then.
     """
+    around = run.around
+    if around is None or around.call_activity is None:
+        return _schedule(run, call, args, kwargs, None)
+    return around.call(run, call, _schedule, args, kwargs, is_local=False)
+
+
+def _schedule(
+    run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any], headers: dict[str, str] | None
+) -> CommandFuture:
     id = run.next_command_id()  # noqa: A001 - the field's name
     matcher = run.matcher
     if matcher.replaying:
@@ -93,6 +103,7 @@ def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwarg
         total_timeout_ms=options.total_timeout_ms,
         queue_timeout_ms=options.queue_timeout_ms,
         heartbeat_timeout_ms=options.heartbeat_timeout_ms,
+        headers=headers,
     )
     run.emit(event)
     return ActivityCommand(run, call, event).future

@@ -45,14 +45,22 @@ class ExternalCommand(Command):
 
 
 def send_signal(
-    run: Run, workflow_id: str, name: str, value: msgspec.Raw, *, child: int | None = None
+    run: Run,
+    workflow_id: str,
+    name: str,
+    value: msgspec.Raw,
+    *,
+    child: int | None = None,
+    headers: dict[str, str] | None = None,
 ) -> CommandFuture:
     """Record the command and return a future that is done once the signal is in the other run's inbox.
 
     `child` is the number of the command that started that run, if it is a child.
     """
     id = run.next_command_id()  # noqa: A001 - the field's name
-    event = ExternalSignalRequested(at=run.now_ms, id=id, workflow_id=workflow_id, name=name, value=value, child=child)
+    event = ExternalSignalRequested(
+        at=run.now_ms, id=id, workflow_id=workflow_id, name=name, value=value, child=child, headers=headers
+    )
     return _send(run, event)
 
 

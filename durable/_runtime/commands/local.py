@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from ...history import (
@@ -48,8 +49,17 @@ class LocalActivityCommand(Command):
             super().resolve(event)
 
 
-def schedule_local(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CommandFuture:
-    """Record the command and return the future of its result. Raises as `schedule_activity` does."""
+def schedule_local(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:
+    """Record the command and return the future of its result, as `schedule_activity` does."""
+    around = run.around
+    if around is None or around.call_activity is None:
+        return _schedule(run, call, args, kwargs, None)
+    return around.call(run, call, _schedule, args, kwargs, is_local=True)
+
+
+def _schedule(
+    run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any], headers: dict[str, str] | None
+) -> CommandFuture:
     id = run.next_command_id()  # noqa: A001 - the field's name
     if run.matcher.replaying:
         event = run.matcher.take(LocalActivityScheduled, id)
@@ -61,7 +71,7 @@ def schedule_local(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: 
     else:
         run.check_may_command(f"local activity {call.name}")
         payload = call.signature.encode_call(run.codec, args, kwargs, what=f"activity {call.name}")
-        event = LocalActivityScheduled(at=run.now_ms, id=id, activity=call.name, args=to_raw(payload))
+        event = LocalActivityScheduled(at=run.now_ms, id=id, activity=call.name, args=to_raw(payload), headers=headers)
         run.emit(event)
     run.has_local = True
     return LocalActivityCommand(run, call, event).future

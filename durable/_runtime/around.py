@@ -1,0 +1,154 @@
+"""The interceptors of a worker, as the runtime calls them: one chain for each thing that a run does, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from ..interceptors import (
+    CallActivityInput,
+    HandleQueryInput,
+    HandleSignalInput,
+    Interceptor,
+    RunWorkflowInput,
+    SignalExternalInput,
+    chained,
+    checked_headers,
+    read_headers,
+)
+from . import guard
+
+if TYPE_CHECKING:
+    from .options import ActivityCall
+    from .run import Run
+
+Headers = dict[str, str] | None
+Schedule = Callable[["Run", "ActivityCall", tuple[Any, ...], dict[str, Any], Headers], Awaitable[Any]]
+
+
+class Around:
+    """The chains of a worker's interceptors, each None where none of them is interested. See `Interceptor`."""
+
+    __slots__ = ("call_activity", "handle_query", "handle_signal", "run_workflow", "signal_external")
+
+    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
+        self.run_workflow = chained(interceptors, "run_workflow", _run)
+        self.handle_signal = chained(interceptors, "handle_signal", _handle)
+        self.handle_query = chained(interceptors, "handle_query", _answer)
+        self.call_activity = chained(interceptors, "call_activity", _call)
+        self.signal_external = chained(interceptors, "signal_external", _send)
+
+    def run(
+        self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any], headers: Headers
+    ) -> Coroutine[Any, Any, Any]:
+        """Return the workflow's code with `run_workflow` around it."""
+        assert self.run_workflow is not None
+        given = RunWorkflowInput(
+            run=View(run), args=args, kwargs=kwargs, headers=read_headers(headers), _call=run.spec.fn
+        )
+        return _coroutine(self.run_workflow, given)
+
+    def call(
+        self,
+        run: Run,
+        call: ActivityCall,
+        schedule: Schedule,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_local: bool,
+    ) -> Awaitable[Any]:
+        """Call an activity by `schedule`, with `call_activity` around it."""
+        assert self.call_activity is not None
+        queue = "" if is_local else call.options.queue or run.queue
+        return self.call_activity(
+            CallActivityInput(
+                run=View(run), activity=call.name, queue=queue, is_local=is_local, args=args, kwargs=kwargs,
+                _call=(run, call, schedule),
+            )
+        )  # fmt: skip
+
+    def send(
+        self, run: Run, workflow_id: str, signal: str, value: Any, send: Callable[[Any, Headers], Awaitable[None]]
+    ) -> Awaitable[None]:
+        """Send a signal to another run by `send`, with `signal_external` around it."""
+        assert self.signal_external is not None
+        return self.signal_external(
+            SignalExternalInput(run=View(run), workflow_id=workflow_id, signal=signal, value=value, _call=send)
+        )
+
+
+class View:
+    """See `RunView`."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def workflow(self) -> str:
+        """See `RunView`."""
+        return self._run.spec.name
+
+    @property
+    def workflow_id(self) -> str:
+        """See `RunView`."""
+        return self._run.workflow_id
+
+    @property
+    def run_id(self) -> str:
+        """See `RunView`."""
+        return self._run.run_id
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """See `RunView`."""
+        return read_headers(self._run.started.headers)
+
+    @property
+    def now_ms(self) -> int:
+        """See `RunView`."""
+        return self._run.now_ms
+
+    @property
+    def started_ms(self) -> int:
+        """See `RunView`."""
+        return self._run.started.at
+
+    @property
+    def replaying(self) -> bool:
+        """See `RunView`."""
+        return self._run.replaying
+
+    def unguarded(self) -> AbstractContextManager[None]:
+        """See `RunView`."""
+        return guard.allowed()
+
+
+async def _coroutine(chain: Callable[[RunWorkflowInput], Awaitable[Any]], given: RunWorkflowInput) -> Any:
+    return await chain(given)
+
+
+async def _run(given: RunWorkflowInput) -> Any:
+    return await given._call(*given.args, **given.kwargs)
+
+
+async def _handle(given: HandleSignalInput) -> None:
+    await given._call(given.value)
+
+
+def _answer(given: HandleQueryInput) -> Any:
+    return given._call(*given.args, **given.kwargs)
+
+
+def _call(given: CallActivityInput) -> Awaitable[Any]:
+    run, call, schedule = given._call
+    result: Awaitable[Any] = schedule(run, call, given.args, dict(given.kwargs), checked_headers(given.headers))
+    return result
+
+
+def _send(given: SignalExternalInput) -> Awaitable[None]:
+    sent: Awaitable[None] = given._call(given.value, checked_headers(given.headers))
+    return sent
