@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .author import Query as Query
     from .author import RunInfo as RunInfo
     from .author import Signal as Signal
+    from .author import Update as Update
     from .author import activity as activity
     from .author import activity_info as activity_info
     from .author import deprecate_patch as deprecate_patch
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .client import Client as Client
     from .client import Handle as Handle
     from .client import RunDescription as RunDescription
+    from .client import UpdateHandle as UpdateHandle
     from .codec import JsonCodec as JsonCodec
     from .codec import PickleCodec as PickleCodec
     from .interceptors import Interceptor as Interceptor
@@ -61,6 +63,8 @@ __all__ = [
     "RunDescription",
     "RunInfo",
     "Signal",
+    "Update",
+    "UpdateHandle",
     "Worker",
     "activity",
     "activity_info",
@@ -86,11 +90,11 @@ __all__ = [
 
 _MODULES = {
     "author": (
-        "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "activity", "activity_info", "deprecate_patch",
+        "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "Update", "activity", "activity_info", "deprecate_patch",
         "external", "heartbeat", "info", "local", "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "start_child",
         "upsert_attributes", "uuid4", "wait_condition", "workflow",
     ),
-    "client": ("Client", "Handle", "RunDescription"),
+    "client": ("Client", "Handle", "RunDescription", "UpdateHandle"),
     "codec": ("JsonCodec", "PickleCodec"),
     "interceptors": ("Interceptor",),
     "retry": ("RetryPolicy",),

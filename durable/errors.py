@@ -11,7 +11,8 @@ DurableError
 ├── RunOutcomeError                                         from `handle.result()`: how the run ended
 │   ├── RunFailedError, RunCancelledError, RunTerminatedError, RunTimedOutError
 ├── RunNotFoundError, RunClosedError, RunAlreadyOpenError   the run that was asked for
-├── RequestFailedError, RequestTimeoutError                 a query or request that its run did not answer well
+├── RequestFailedError, RequestTimeoutError                 a query, update or request that its run did not answer well
+│   └── UpdateRejectedError                                 an update that was not accepted
 ├── HistoryError                                            a record that cannot be read
 │   ├── DamagedRecordError, FutureVersionError
 ├── StoreError                                              the store
@@ -163,7 +164,11 @@ class RunAlreadyOpenError(DurableError):
 
 
 class RequestFailedError(DurableError):
-    """A query's handler, or another request to a run, failed. `__cause__` is what it raised, if there is one."""
+    """A query's or update's handler, or another request to a run, failed. `__cause__` is what it raised, if there is one."""
+
+
+class UpdateRejectedError(RequestFailedError):
+    """The run did not accept the update: its validator refused it, or it has no such handler. It left no trace there."""
 
 
 class RequestTimeoutError(DurableError, TimeoutError):

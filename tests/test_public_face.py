@@ -25,6 +25,8 @@ PUBLIC = [  # one a line: several people add to it at once
     "RunDescription",
     "RunInfo",
     "Signal",
+    "Update",
+    "UpdateHandle",
     "Worker",
     "activity",
     "activity_info",

@@ -83,6 +83,10 @@ class Committer:
             commit.replies += replies
         # From here on nothing raises.
         prepared.stepped.append(stepped)
+        if decision.held:  # they stay in the inbox
+            held = {id(delivery) for delivery in decision.held}
+            stepped.deliveries = [delivery for delivery in stepped.deliveries if id(delivery) not in held]
+            stepped.mailbox.held = decision.held
         for delivery in stepped.deliveries:
             if delivery.seq:
                 commit.consumed.append(delivery.seq)

@@ -46,6 +46,7 @@ class Decision:
     attributes: dict[str, AttributeValue | None] | None = None  # those of the record that change; None removes one
     closed: str = ""  # the status the run is closed with
     reopened: bool = False
+    held: list[Delivery] = field(default_factory=list[Delivery])  # updates without a handler yet: not consumed
     retry_reply: str = ""  # whom to tell if the reopening is refused
 
     def add_due(self, item: AnyDue, due_ms: int) -> None:

@@ -31,7 +31,16 @@ class Mailbox:
     failures: int = 0  # in a row
     not_before_ms: int = 0
     noted: str = ""  # what the run's record says of why it is stuck, as far as this engine wrote it
+    held: list[Delivery] = field(
+        default_factory=list[Delivery]
+    )  # updates without a handler, offered again at each step
     execution: Execution | None = None  # loaded for the next step, which takes it from here
+
+    def take_all(self) -> list[Delivery]:
+        """Return all that waits for the run, the held updates first, and forget it here."""
+        waiting = self.held + self.deliveries
+        self.held, self.deliveries = [], []
+        return waiting
 
 
 class Owned:
@@ -92,7 +101,7 @@ class Owned:
         mailbox.busy = False
         if mailbox.deliveries:
             self.enqueue(mailbox)
-        elif self.mailboxes.get(mailbox.name) is mailbox and not mailbox.noted:
+        elif self.mailboxes.get(mailbox.name) is mailbox and not mailbox.noted and not mailbox.held:
             del self.mailboxes[mailbox.name]
             if mailbox.execution is not None:  # loaded, and what it was loaded for has gone elsewhere meanwhile
                 mailbox.execution.dispose()

@@ -21,6 +21,7 @@ from ..history import (
     RunReopened,
     RunStarted,
     SignalReceived,
+    UpdateAccepted,
 )
 from ..stores import Store
 from . import effects
@@ -64,7 +65,9 @@ async def reopen(
             fresh.run = replayed(fresh.spec, fresh.codec, kept, watched)
         watched(lambda: _go_on(fresh, kept, failing, message, now_ms, number, decision))
         for event in voided:
-            if isinstance(event, SignalReceived | CancelRequested):  # acknowledged, and in vain: the code had ended
+            if isinstance(
+                event, SignalReceived | UpdateAccepted | CancelRequested
+            ):  # acknowledged, and in vain: the code had ended
                 again = _at(event, _now_ms(fresh))
                 watched(partial(redeliver, fresh, again, decision))
         if fresh.run is not None:

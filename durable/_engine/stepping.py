@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-from .._log import ActivityEnded, AskQuery, QueryReply, RetryRun, StartRun
+from .._log import ActivityEnded, AskQuery, QueryReply, RetryRun, SendUpdate, StartRun
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec, default_codec, failure_of
 from ..errors import RunNotFoundError
@@ -28,7 +28,7 @@ from .loading import closed_execution, load_execution, started_execution
 from .local import run_local_activity
 from .owned import Mailbox, Owned
 from .reopen import reopen
-from .steps import deliver_local, finish, pending_local, step
+from .steps import closed_reply, deliver_local, finish, pending_local, step
 from .stuck import Stuck
 
 _log = logging.getLogger("durable.engine")
@@ -75,8 +75,7 @@ class Stepper:
             try:
                 execution = started_execution(self._specs, self._codec, mailbox.deliveries[0])
             except Exception as error:
-                self._spawn(self.stuck.report(owned, mailbox, mailbox.deliveries, error))
-                mailbox.deliveries = []
+                self._spawn(self.stuck.report(owned, mailbox, mailbox.take_all(), error))
                 return True
         if execution is None:
             self._spawn(self._load(owned, mailbox))
@@ -86,7 +85,7 @@ class Stepper:
         return True
 
     def _step(self, owned: Owned, mailbox: Mailbox, execution: Execution, prepared: Prepared) -> None:
-        deliveries, mailbox.deliveries = mailbox.deliveries, []
+        deliveries = mailbox.take_all()
         run_id = execution.run_id
         if execution.closed and _newer_start(deliveries, run_id) is not None:
             execution.dispose()  # the id was started anew while the closed run was loaded; it may be asked already
@@ -112,7 +111,9 @@ class Stepper:
         try:
             step(execution, mine, self._store.now_ms(), decision, self._watch(execution.workflow_id))
             if mine is not deliveries:
-                decision.dues_removed += [d.due_key for d in deliveries if d.due_key and d not in mine]
+                theirs_only = dropped([d for d in deliveries if d not in mine])
+                decision.dues_removed += theirs_only.dues_removed
+                decision.replies += theirs_only.replies
             if pending_local(execution):
                 self._spawn(self._run_local(owned, stepped))
             else:
@@ -150,14 +151,14 @@ class Stepper:
                 document = await self._document(owned, mailbox)
                 if document is None or (not document.open and not _asks(mailbox.deliveries)):
                     _log.debug("messages for workflow id %r are dropped: it has no open run", mailbox.name)
-                    deliveries, mailbox.deliveries = mailbox.deliveries, []
-                    await self._commit(owned, Stepped(mailbox, deliveries, _only_dues(deliveries)))
+                    deliveries = mailbox.take_all()
+                    await self._commit(owned, Stepped(mailbox, deliveries, dropped(deliveries)))
                     return
                 mailbox.noted = document.note
                 mailbox.execution = await self._loaded(owned, mailbox, document)
                 mailbox.reload = False
         except Exception as error:
-            deliveries, mailbox.deliveries = mailbox.deliveries, []
+            deliveries = mailbox.take_all()
             await self.stuck.report(owned, mailbox, deliveries, error, document=document)
             return
         if not self._is_owned(owned):
@@ -265,5 +266,10 @@ def _no_such_run(run_id: str | None, workflow_id: str) -> QueryReply:
     return QueryReply(failure=failure_of(error, default_codec()).as_wire())
 
 
-def _only_dues(deliveries: list[Delivery]) -> Decision:
-    return Decision(dues_removed=[d.due_key for d in deliveries if d.due_key])
+def dropped(deliveries: list[Delivery]) -> Decision:
+    """Return the decision that removes what no open run is left for; who waits for an answer is told."""
+    updates = [(d.message.reply, d.name) for d in deliveries if isinstance(d.message, SendUpdate)]
+    return Decision(
+        dues_removed=[d.due_key for d in deliveries if d.due_key],
+        replies=[(reply, closed_reply(name, default_codec())) for reply, name in updates],
+    )

@@ -16,6 +16,7 @@ from .._log import (
     QueryReply,
     RetryRun,
     RunTimeoutDue,
+    SendUpdate,
     StartRun,
     Terminate,
     ended_entry_id,
@@ -43,6 +44,7 @@ from .commits import Committer, Prepared, Stepped
 from .decision import Decision, Delivery
 from .execution import Execution
 from .owned import FOREVER_MS, Mailbox, Owned
+from .steps import closed_reply
 
 _log = logging.getLogger("durable.engine")
 
@@ -141,6 +143,8 @@ class Stuck:
             event = RunTimedOut(at=now_ms, timeout_ms=end.timeout_ms)
         decision = Decision(events=[event], closed=event.status)
         decision.dues_removed += [d.due_key for d in deliveries if d.due_key]
+        updates = [d.message for d in deliveries if isinstance(d.message, SendUpdate)]
+        decision.replies += [(update.reply, closed_reply(mailbox.name, self._codec)) for update in updates]
         seq = await self._drop_pending(partition, run_id, decision)
         execution = Execution(mailbox.name, run_id, None, self._codec, seq=seq + 1, note=mailbox.noted)
         prepared = self._committer.prepare(owned)

@@ -13,6 +13,8 @@ from ._dues import (
     write_due,
 )
 from ._messages import (
+    HANDLERS_QUERY,
+    Acceptance,
     ActivityEnded,
     AskQuery,
     ChildEnded,
@@ -21,12 +23,16 @@ from ._messages import (
     RequestCancel,
     RetryRun,
     SendSignal,
+    SendUpdate,
     StartRun,
     Terminate,
+    accepted_reply,
     ended_entry_id,
     message_entry,
+    read_acceptance,
     read_message,
     read_reply,
+    update_reply_id,
     write_reply,
 )
 from ._offers import Offer, Offered, offered, session_groups
@@ -38,6 +44,8 @@ from ._starts import start_body, start_document
 from ._tasks import ActivityTask, read_task, task_id, write_task
 
 __all__ = [
+    "HANDLERS_QUERY",
+    "Acceptance",
     "ActivityEnded",
     "ActivityTask",
     "AnyDue",
@@ -59,12 +67,14 @@ __all__ = [
     "RunRecord",
     "RunTimeoutDue",
     "SendSignal",
+    "SendUpdate",
     "StartRun",
     "Status",
     "Terminate",
     "TimerDue",
     "TotalTimeoutDue",
     "WatchChild",
+    "accepted_reply",
     "child_document",
     "ended_entry_id",
     "has_recorded",
@@ -73,6 +83,7 @@ __all__ = [
     "offered",
     "outgoing_key",
     "partition_of",
+    "read_acceptance",
     "read_due",
     "read_message",
     "read_outgoing",
@@ -83,6 +94,7 @@ __all__ = [
     "start_body",
     "start_document",
     "task_id",
+    "update_reply_id",
     "write_body",
     "write_due",
     "write_outgoing",

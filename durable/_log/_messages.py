@@ -41,6 +41,18 @@ class SendSignal(Message, frozen=True, kw_only=True):
     headers: dict[str, str] | None = None
 
 
+class SendUpdate(Message, frozen=True, kw_only=True):
+    """An update for the open run, of the id `update`: a repeat is dropped.
+
+    Under the reply id `reply`, a `QueryReply` says whether it was accepted: its result is an `Acceptance`, its failure why not.
+    """
+
+    name: str
+    value: msgspec.Raw
+    update: str
+    reply: str
+
+
 class RequestCancel(Message, frozen=True, kw_only=True):
     """The run is asked to cancel."""
 
@@ -62,6 +74,10 @@ class AskQuery(Message, frozen=True, kw_only=True):
     args: msgspec.Raw
     reply: str
     headers: dict[str, str] | None = None
+
+
+HANDLERS_QUERY = "__durable_handlers__"
+"""The query that every run answers: which names of signals, queries and updates it knows, by kind."""
 
 
 class RetryRun(Message, frozen=True, kw_only=True):
@@ -106,10 +122,20 @@ class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: FailureData | None = None
 
 
-_AnyMessage = StartRun | SendSignal | RequestCancel | Terminate | AskQuery | RetryRun | ActivityEnded | ChildEnded
+class Acceptance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An update was accepted by run `run_id`, as event number `seq` of its history, or some time before (0)."""
+
+    run_id: str
+    seq: int = 0
+
+
+_AnyMessage = (
+    StartRun | SendSignal | SendUpdate | RequestCancel | Terminate | AskQuery | RetryRun | ActivityEnded | ChildEnded
+)
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[_AnyMessage] = msgspec.json.Decoder(_AnyMessage)
 _reply_decoder = msgspec.json.Decoder(QueryReply)
+_acceptance_decoder = msgspec.json.Decoder(Acceptance)
 
 
 def message_entry(entry_id: str, workflow_id: str, message: Message) -> Entry:
@@ -141,3 +167,21 @@ def read_reply(data: bytes) -> QueryReply:
 def ended_entry_id(run_id: str, command: int, attempt: int) -> str:
     """Return the id of the entry that reports an attempt's end: one per attempt, so that a repeat is dropped."""
     return f"{run_id}/{command}/{attempt}/ended"
+
+
+def accepted_reply(run_id: str, seq: int = 0) -> QueryReply:
+    """Return the answer to a `SendUpdate` that was accepted. See `Acceptance`."""
+    return QueryReply(result=msgspec.Raw(_encoder.encode(Acceptance(run_id=run_id, seq=seq))))
+
+
+def read_acceptance(reply: QueryReply) -> Acceptance:
+    """Return what `accepted_reply` wrote. Raises `DamagedRecordError`."""
+    try:
+        return _acceptance_decoder.decode(reply.result or b"")
+    except UNREADABLE as error:
+        raise DamagedRecordError(f"the answer to an update cannot be read: {error}") from None
+
+
+def update_reply_id(run_id: str, update: str) -> str:
+    """Return the reply id under which the end of an update is announced. The announcement holds nothing: the history does."""
+    return f"{run_id}/update/{update}"

@@ -15,7 +15,8 @@ from ..history import CommandEvent, Event, PatchMarked, tag_of
 E = TypeVar("E", bound=CommandEvent)
 Observe = Callable[[Event, Callable[[], object]], None]
 """Takes a recorded command that the code has asked for again, and a function that returns what it asked for now and no replay
-compares: an activity's arguments (`Payload`), a timer's ms, another run's message (its event). It may raise `EncodeError`."""
+compares: an activity's arguments (`Payload`), a timer's ms, another run's message or an update's end (the event). It may raise
+`EncodeError`."""
 
 _OWN = ("durable", "asyncio")
 _OURS_BUT_USERS = "durable._samples."  # the samples come with the package, and are written as users write

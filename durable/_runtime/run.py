@@ -30,16 +30,20 @@ from ..history import (
     RunReopened,
     RunStarted,
     SignalReceived,
+    UpdateAccepted,
     from_raw,
     to_raw,
 )
 from . import context, guard
 from .commands import ActivityCommand, Command, cancel_timer, start_timer
 from .entropy import run_random
+from .handlers import HandlerCalls
 from .loop import DeterministicLoop
 from .matcher import Matcher, nondeterminism_in, waiting_line
 from .options import WorkflowSpec
+from .queries import QueryTable
 from .signals import SignalBox
+from .updates import UpdateBox
 
 _log = logging.getLogger("durable")
 
@@ -63,8 +67,10 @@ class Run:
         self.marked: dict[str, bool] = {}  # the patches that the history has, and whether as deprecated ones
         self.attributes = dict(started.attributes)
         self.record_changed = False  # what the run's record has of it may differ: its attributes, its patches
+        self.calls = HandlerCalls(self)
         self.signals = SignalBox(self)
-        self.queries: dict[str, Callable[[Any], Any]] = {}
+        self.updates = UpdateBox(self)
+        self.queries = QueryTable()
         self.reopened = 0  # the number of the last reopening that counts
         self.has_local = False  # whether a local activity was ever asked for
         self.cancel_requested: CancelRequested | None = None
@@ -126,7 +132,7 @@ class Run:
     def finished(self) -> bool:
         """Whether the code has ended, with all its handlers: the run may be closed."""
         main = self._main
-        return main is not None and (self._handler_error is not None or (main.done() and not self.signals.busy))
+        return main is not None and (self._handler_error is not None or (main.done() and not self.calls.busy))
 
     @property
     def failed(self) -> bool:
@@ -161,15 +167,19 @@ class Run:
 
         If it changed what the code does next, `spoiled` is set: then the run must be thrown away and rebuilt.
         """
-        handler = self.queries.get(name)
+        handler = self.queries.answerer(name)
         if handler is None:
-            known = ", ".join(sorted(self.queries)) or "none"
+            known = ", ".join(self.queries.names) or "none"
             raise InvalidCallError(f"workflow {self.spec.name!r} has no query {name!r}; it has: {known}")
-        with self.reading_only(f"the query {name!r}"):
-            answer = self._guarded(lambda: self.context.copy().run(handler, args))
+        return self.read(f"the query {name!r}", partial(handler, args))
+
+    def read(self, what: str, function: Callable[[], Any]) -> Any:
+        """Return what `function`, the code's own, returns: it may only read. Raises what it raises; see `query` for `spoiled`."""
+        with self.reading_only(what):
+            answer = self._guarded(lambda: self.context.copy().run(function))
         if not self.loop.is_quiescent():
             self.spoiled = True
-            raise InvalidCallError(f"the query {name!r} woke a part of the workflow: a query may only read")
+            raise InvalidCallError(f"{what} woke a part of the workflow: it may only read")
         return answer
 
     def dispose(self) -> None:
@@ -282,10 +292,12 @@ class Run:
             self._start(event)
         elif isinstance(event, SignalReceived):
             self.context.run(self.signals.deliver, event)
+        elif isinstance(event, UpdateAccepted):
+            self.context.run(self.updates.deliver, event)
         elif isinstance(event, CancelRequested):
             self.cancel_requested = event
             if self._main is not None and not self._main.cancel():
-                self.signals.cancel_handlers()  # the code has ended, and only they hold the run open
+                self.calls.cancel()  # the code has ended, and only they hold the run open
         else:
             command = self.commands.get(getattr(event, "id", 0))  # every other inbound event ends a command
             if command is None:
@@ -305,7 +317,9 @@ class Run:
 
     def _ended(self, main: asyncio.Task[Any]) -> None:
         if main.cancelled() or main.exception() is not None:
-            self.signals.cancel_handlers()  # what they wait for from the code will not come
+            self.calls.cancel()  # what they wait for from the code will not come
+        else:
+            self.calls.abandon()
 
     def _run_to_quiescence(self) -> None:
         loop = self.loop

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from .handlers import Handler
 
 if TYPE_CHECKING:
     import msgspec
@@ -16,30 +15,20 @@ if TYPE_CHECKING:
     from .run import Run
 
 
-@dataclass(slots=True)
-class Handler:
-    """A function that takes each signal of a name. Async ones run one at a time over the whole run unless `concurrent`."""
-
-    function: Callable[[Any], Any]
-    decode: Callable[[msgspec.Raw], Any]
-    concurrent: bool
-
-
 class SignalBox:
     """All signals of one run."""
 
-    __slots__ = ("_buffers", "_handlers", "_open", "_pump", "_queue", "_run", "_seen", "_tasks", "_waiters")
+    __slots__ = ("_arrived", "_buffers", "_dynamic", "_handlers", "_received", "_run", "_seen", "_waiters")
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._buffers: dict[str, deque[msgspec.Raw]] = {}
+        self._arrived = 0
+        self._buffers: dict[str, deque[tuple[int, msgspec.Raw]]] = {}  # each with its place in the order of arrival
         self._waiters: dict[str, deque[asyncio.Future[None]]] = {}
         self._handlers: dict[str, Handler] = {}
+        self._dynamic: Handler | None = None
+        self._received: set[str] = set()  # names that the code has asked for: these are not for the dynamic handler
         self._seen: set[str] = set()
-        self._queue: deque[tuple[Handler, Any]] = deque()
-        self._tasks: dict[int, asyncio.Task[None]] = {}  # of handlers, by sequence number; the pump is one of them
-        self._pump: asyncio.Task[None] | None = None
-        self._open = True
 
     def knows(self, request: str) -> bool:
         """Return whether a signal of this request was delivered already."""
@@ -51,9 +40,14 @@ class SignalBox:
         return [name for name, waiters in self._waiters.items() if any(not waiter.done() for waiter in waiters)]
 
     @property
-    def busy(self) -> bool:
-        """Whether a handler is running or about to run."""
-        return bool(self._tasks)
+    def names(self) -> list[str]:
+        """The names of the signals that the code has asked for or has a handler for, sorted."""
+        return sorted(self._received | self._handlers.keys())
+
+    @property
+    def has_dynamic(self) -> bool:
+        """Whether there is a handler for unknown names."""
+        return self._dynamic is not None
 
     def deliver(self, event: SignalReceived) -> None:
         """Hand the signal to its handler, or keep it and wake who waits longest for it."""
@@ -62,7 +56,11 @@ class SignalBox:
         if handler is not None:
             self._dispatch(handler, event.value)
             return
-        self._buffers.setdefault(event.name, deque()).append(event.value)
+        if self._dynamic is not None and event.name not in self._received:
+            self._dispatch(self._dynamic, event.value, event.name)
+            return
+        self._arrived += 1
+        self._buffers.setdefault(event.name, deque()).append((self._arrived, event.value))
         self._wake(event.name)
 
     async def receive(self, name: str) -> msgspec.Raw:
@@ -83,21 +81,23 @@ class SignalBox:
 
     def take(self, name: str) -> msgspec.Raw | None:
         """Return the next kept signal `name` without waiting, or None."""
+        self._received.add(name)
         buffer = self._buffers.get(name)
-        return buffer.popleft() if buffer else None
+        return buffer.popleft()[1] if buffer else None
 
     def register(self, name: str, handler: Handler) -> None:
         """Hand every signal `name` to `handler` from now on, those that were kept first."""
         self._handlers[name] = handler
-        for value in self._buffers.pop(name, ()):
+        for _, value in self._buffers.pop(name, ()):
             self._dispatch(handler, value)
 
-    def cancel_handlers(self) -> None:
-        """Cancel the handlers that run, and call none any more."""
-        self._open = False
-        self._queue.clear()
-        for task in list(self._tasks.values()):
-            task.cancel()
+    def register_dynamic(self, handler: Handler) -> None:
+        """Hand every signal of a name that the code has not asked for to `handler`, those that were kept first, as they arrived."""
+        self._dynamic = handler
+        unknown = [name for name in self._buffers if name not in self._received]
+        kept = [(place, name, value) for name in unknown for place, value in self._buffers.pop(name)]
+        for _, name, value in sorted(kept, key=lambda item: item[0]):
+            self._dispatch(handler, value, name)
 
     def _wake(self, name: str) -> None:
         waiters = self._waiters.get(name)
@@ -107,37 +107,9 @@ class SignalBox:
                 waiter.set_result(None)
                 return
 
-    def _dispatch(self, handler: Handler, raw: msgspec.Raw) -> None:
-        value = handler.decode(raw)
-        if not self._open:
-            return
-        if handler.concurrent or not inspect.iscoroutinefunction(handler.function):
-            self._start(self._call(handler, value))
-            return
-        self._queue.append((handler, value))
-        if self._pump is None or self._pump.done():
-            self._pump = self._start(self._drain())
+    def _dispatch(self, handler: Handler, raw: msgspec.Raw, *before: Any) -> None:
+        self._run.calls.begin(handler, (*before, handler.decode(raw)), self._ended)
 
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._run.spawn(coroutine)
-        self._tasks[hash(task)] = task
-        task.add_done_callback(self._finished, context=self._run.context)
-        return task
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(hash(task), None)
-        if self._queue and (self._pump is None or self._pump is task):
-            self._pump = self._start(self._drain())  # the code cancelled the one before
-
-    async def _drain(self) -> None:
-        while self._queue:
-            handler, value = self._queue.popleft()
-            await self._call(handler, value)
-
-    async def _call(self, handler: Handler, value: Any) -> None:
-        try:
-            result = handler.function(value)
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:
+    def _ended(self, _result: Any, error: BaseException | None) -> None:
+        if isinstance(error, Exception):
             self._run.fail(error)

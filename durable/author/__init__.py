@@ -16,9 +16,11 @@ from ._children import ChildHandle, start_child
 from ._external import external
 from ._info import ParentInfo, RunInfo, info, logger
 from ._memo import Memo, stored_memo
-from ._messages import Query, Signal
 from ._proxy import local, proxy
+from ._queries import Query
+from ._signals import Signal
 from ._time import deprecate_patch, now, patched, random, side_effect, sleep, uuid4, wait_condition
+from ._updates import Update
 from ._workflow import Workflow, workflow
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Query",
     "RunInfo",
     "Signal",
+    "Update",
     "Workflow",
     "activity",
     "activity_info",

@@ -14,7 +14,7 @@ from .._runtime.options import ActivityCall, ActivityOptions
 from ..codec import Signature, signature_of
 from ..errors import DefinitionError
 from ..retry import RetryPolicy
-from ._definitions import checked_function, definition_name, describe
+from ._definitions import checked_function, checked_raises, definition_name, describe
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -147,13 +147,7 @@ def activity_options(
     raises: Sequence[type[BaseException]],
 ) -> ActivityOptions:
     """Return the options with every value checked. Raises `ValueError`, `TypeError` or `InvalidIdError` naming the value."""
-    if isinstance(raises, type):
-        raise TypeError(
-            f"raises: expected a list of exception classes, got {raises!r}; write raises=[{raises.__name__}]"
-        )
-    for error in raises:
-        if not _is_exception_class(error):
-            raise TypeError(f"raises: expected exception classes, got {error!r}")
+    declared = checked_raises(raises)
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise TypeError(f"retry: expected a RetryPolicy, got {retry!r}")
     return ActivityOptions(
@@ -163,7 +157,7 @@ def activity_options(
         queue_timeout_ms=optional_ms(queue_timeout, what="queue_timeout"),
         heartbeat_timeout_ms=optional_ms(heartbeat_timeout, what="heartbeat_timeout"),
         retry=retry,
-        raises=tuple(raises),
+        raises=declared,
     )
 
 
@@ -207,10 +201,6 @@ def _is_collection(value: object) -> TypeGuard[Iterable[object]]:
 def is_activity(value: object) -> TypeGuard[Activity[..., Any]]:
     """Return whether `value` is an activity."""
     return isinstance(value, Activity)
-
-
-def _is_exception_class(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Exception)
 
 
 def _is_method(fn: Callable[..., Any]) -> bool:

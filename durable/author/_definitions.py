@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._ids import checked_name
@@ -58,3 +58,19 @@ def describe(fn: Callable[..., Any]) -> str:
     code = getattr(fn, "__code__", None)
     place = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
     return f"{getattr(fn, '__qualname__', fn)!s}{place}"
+
+
+def checked_raises(raises: Sequence[type[BaseException]]) -> tuple[type[BaseException], ...]:
+    """Return the declared errors. Raises `TypeError` unless they are a list of exception classes."""
+    if isinstance(raises, type):
+        raise TypeError(
+            f"raises: expected a list of exception classes, got {raises!r}; write raises=[{raises.__name__}]"
+        )
+    for error in raises:
+        if not _is_exception_class(error):
+            raise TypeError(f"raises: expected exception classes, got {error!r}")
+    return tuple(raises)
+
+
+def _is_exception_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)

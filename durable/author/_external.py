@@ -9,7 +9,7 @@ from .._ids import checked_workflow_id
 from .._runtime.commands import send_cancel, send_signal
 from .._runtime.context import require_run
 from ..history import to_raw
-from ._messages import Signal
+from ._signals import Signal
 
 T = TypeVar("T")
 _NOTHING: Any = None

@@ -4,5 +4,6 @@ from ._client import Client
 from ._description import RunDescription
 from ._handle import Handle
 from ._parked import Parked, ParkedTask
+from ._updates import UpdateHandle
 
-__all__ = ["Client", "Handle", "Parked", "ParkedTask", "RunDescription"]
+__all__ = ["Client", "Handle", "Parked", "ParkedTask", "RunDescription", "UpdateHandle"]

@@ -6,15 +6,15 @@ import builtins
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from .._clock import Clock
 from .._duration import Duration
 from .._ids import DEFAULT_QUEUE, checked_name, checked_workflow_id
 from .._log import Status, read_run
-from ..author import Attribute, AttributeCondition, Workflow
+from ..author import Attribute, AttributeCondition, Update, Workflow
 from ..codec import Codec, default_codec
-from ..errors import DefinitionError
+from ..errors import DefinitionError, InvalidCallError
 from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Opening, Store, open_store
 from ._around import Around
@@ -25,11 +25,14 @@ from ._line import Line
 from ._outcome import expected_of
 from ._parked import Parked
 from ._patience import insist
+from ._start_with_update import StartWithUpdate, StartWithUpdateOptions
 from ._starting import Start
+from ._updates import ANSWER_S, UpdateHandle
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Client:
@@ -189,6 +192,41 @@ class Client:
             return await handle.result()
 
         return call
+
+    @overload
+    def start_with_update(
+        self, workflow: Workflow[P, Any], update: Update[None, T], /, **options: Unpack[StartWithUpdateOptions]
+    ) -> Callable[P, Coroutine[Any, Any, UpdateHandle[T]]]: ...
+    @overload
+    def start_with_update(
+        self, workflow: Workflow[P, Any], update: Update[V, T], value: V, /, **options: Unpack[StartWithUpdateOptions]
+    ) -> Callable[P, Coroutine[Any, Any, UpdateHandle[T]]]: ...
+    @overload
+    def start_with_update(
+        self, workflow: str, update: Update[Any, T], /, *value: Any, **options: Unpack[StartWithUpdateOptions]
+    ) -> Callable[..., Coroutine[Any, Any, UpdateHandle[T]]]: ...
+    def start_with_update(
+        self, workflow: Any, update: Update[Any, Any], /, *value: Any, **options: Unpack[StartWithUpdateOptions]
+    ) -> Callable[..., Coroutine[Any, Any, UpdateHandle[Any]]]:
+        """Return a callable that starts a run, or takes the open run of its id, and sends it an update.
+
+        `started = await client.start_with_update(checkout, confirm, card, id="order-42")(order)`: then `started.result()` is
+        the update's, and `started.run` the run's handle. `id` must be given; the options are those of `start` but
+        `request_id`, and `update_id`, `wait` and `timeout` of `Handle.start_update`. With an `update_id`, the whole call may
+        be repeated: the update is carried out once, and no second run is started for it. Raises as these two do, but for
+        `RunAlreadyOpenError`; if the update is rejected, the run was started nevertheless.
+        """
+        given: dict[str, Any] = {"queue": DEFAULT_QUEUE, "run_timeout": None, **options}
+        sent: dict[str, Any] = {name: given.pop(name, default) for name, default in (
+            ("wait", "accepted"), ("update_id", None), ("timeout", ANSWER_S),
+        )}  # fmt: skip
+        if given.get("id") is None:
+            raise InvalidCallError("start_with_update: id is missing; it is what a repeat finds the run by")
+        starting = Start(self._store, self._codec, workflow, request_id=options.get("update_id"), **given)
+        call: Callable[..., Coroutine[Any, Any, UpdateHandle[Any]]] = StartWithUpdate(
+            starting, update, value, **sent
+        ).call
+        return lambda *args, **kwargs: call(args, kwargs)
 
     @overload
     def handle(self, workflow_id: str, run_id: str | None = None, *, workflow: Workflow[..., R]) -> Handle[R]: ...

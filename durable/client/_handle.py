@@ -9,22 +9,23 @@ import msgspec
 
 from .. import _limits
 from .._duration import Duration, seconds
-from .._ids import checked_name, queue_of
-from .._log import AskQuery, Message, QueryReply, RequestCancel, RetryRun, SendSignal, Terminate, read_run
-from ..author import Query, Signal
-from ..codec import Failure, exception_of, untyped_signature
-from ..errors import InternalError, InvalidCallError, RequestFailedError, RequestTimeoutError
+from .._ids import checked_name
+from .._log import AskQuery, RequestCancel, RetryRun, SendSignal, Terminate, read_run
+from ..author import Query, Signal, Update
+from ..codec import untyped_signature
+from ..errors import InternalError, InvalidCallError
 from ..history import RecordedEvent, from_raw, to_raw
 from ..interceptors import CancelInput, QueryInput, SignalInput, TerminateInput
 from ..stores import Document
-from ._description import RunDescription, described, needed_workflow
+from ._asking import ask
+from ._description import RunDescription, described
 from ._line import Line
 from ._outcome import Expected, wait_for_outcome
+from ._updates import ANSWER_S, Sending, UpdateHandle, Wait, checked_wait, update_of
 
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
-
-_ANSWER_S = 10.0
+U = TypeVar("U")
 
 
 class Handle(Generic[R_co]):
@@ -101,10 +102,10 @@ class Handle(Generic[R_co]):
         await self._line.send(message, f"signal/{request}", run_id=self._run_id)
 
     @overload
-    async def query(self, query: Query[T], /, *args: Any, timeout: Duration = _ANSWER_S) -> T: ...
+    async def query(self, query: Query[T], /, *args: Any, timeout: Duration = ANSWER_S) -> T: ...
     @overload
-    async def query(self, query: str, /, *args: Any, timeout: Duration = _ANSWER_S) -> Any: ...
-    async def query(self, query: Query[Any] | str, /, *args: Any, timeout: Duration = _ANSWER_S) -> Any:
+    async def query(self, query: str, /, *args: Any, timeout: Duration = ANSWER_S) -> Any: ...
+    async def query(self, query: Query[Any] | str, /, *args: Any, timeout: Duration = ANSWER_S) -> Any:
         """Ask the run's code, open or closed, and return its answer. Leaves no trace in the history.
 
         Raises `RequestFailedError` if the workflow has no such handler or that raises (then it is the `__cause__`), and
@@ -126,10 +127,115 @@ class Handle(Generic[R_co]):
         reply_id = self._line.clock.new_id()
         document = await self._document()
         message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id, headers=headers)
-        answer = await self._ask(f"{what} of {self.workflow_id!r}", message, reply_id, document, timeout)
+        timeout_s, raises = seconds(timeout, what="timeout"), self._expected.raises
+        answer = await ask(
+            self._line, f"{what} of {self.workflow_id!r}", message, reply_id, document, timeout_s, raises
+        )
         if answer.result is msgspec.UNSET:
             raise InternalError(f"the answer of {what} holds nothing")
         return self._line.codec.decode(from_raw(answer.result), known.type, what=f"the answer of {what}")
+
+    @overload
+    async def update(
+        self, update: Update[None, U], /, *, update_id: str | None = None, timeout: Duration | None = None
+    ) -> U: ...
+    @overload
+    async def update(
+        self, update: Update[T, U], value: T, /, *, update_id: str | None = None, timeout: Duration | None = None
+    ) -> U: ...
+    @overload
+    async def update(
+        self, update: str, /, *value: Any, update_id: str | None = None, timeout: Duration | None = None
+    ) -> Any: ...
+    async def update(
+        self,
+        update: Update[Any, Any] | str,
+        /,
+        *value: Any,
+        update_id: str | None = None,
+        timeout: Duration | None = None,
+    ) -> Any:
+        """Send an update with its value to the run, wait until its handler is done, and return the handler's result.
+
+        `timeout` limits the whole wait (default: 10 seconds until it is accepted, then none). Raises as `start_update` and
+        `UpdateHandle.result` do.
+        """
+        began = self._line.clock.monotonic()
+        limit_s = None if timeout is None else seconds(timeout, what="timeout")
+        started: UpdateHandle[Any] = await self._start_update(update, value, update_id, limit_s)
+        left_s = None if limit_s is None else max(0.0, began + limit_s - self._line.clock.monotonic())
+        return await started.result(timeout=left_s)
+
+    @overload
+    async def start_update(
+        self,
+        update: Update[None, U],
+        /,
+        *,
+        wait: Wait = "accepted",
+        update_id: str | None = None,
+        timeout: Duration = ANSWER_S,
+    ) -> UpdateHandle[U]: ...
+    @overload
+    async def start_update(
+        self,
+        update: Update[T, U],
+        value: T,
+        /,
+        *,
+        wait: Wait = "accepted",
+        update_id: str | None = None,
+        timeout: Duration = ANSWER_S,
+    ) -> UpdateHandle[U]: ...
+    @overload
+    async def start_update(
+        self, update: str, /, *value: Any,
+        wait: Wait = "accepted", update_id: str | None = None, timeout: Duration = ANSWER_S,
+    ) -> UpdateHandle[Any]: ...  # fmt: skip
+    async def start_update(
+        self,
+        update: Update[Any, Any] | str,
+        /,
+        *value: Any,
+        wait: Wait = "accepted",
+        update_id: str | None = None,
+        timeout: Duration = ANSWER_S,
+    ) -> UpdateHandle[Any]:
+        """Send an update with its value to the run; return once it is accepted, or with `wait="completed"` once it is done.
+
+        An accepted update is in the run's history and will be carried out, whatever crashes. `update_id` makes a repeat of
+        this call harmless: the second one finds the update of the first. One whose handler is not there yet waits for it.
+
+        Raises `EncodeError` for a value that does not fit (nothing was sent), `UpdateRejectedError` if the run did not accept
+        it, a declared error of the update as itself, and `RunClosedError`. Raises `RequestTimeoutError`, saying what it waited
+        for, if it is not accepted within `timeout`: then it may still be, later; a repeat with the same `update_id` is safe.
+        """
+        waits = checked_wait(wait)
+        started = await self._start_update(update, value, update_id, seconds(timeout, what="timeout"))
+        if waits:
+            await started.result()
+        return started
+
+    @overload
+    def update_handle(self, update_id: str, update: Update[Any, U]) -> UpdateHandle[U]: ...
+    @overload
+    def update_handle(self, update_id: str, update: str = "update") -> UpdateHandle[Any]: ...
+    def update_handle(self, update_id: str, update: Update[Any, Any] | str = "update") -> UpdateHandle[Any]:
+        """Return the handle of an update that was sent to this run some time before; nothing is looked up yet.
+
+        `update` says what its result is; without it, or by its name, the result is JSON data. Raises `InvalidIdError`.
+        """
+        checked = checked_name(update_id, "update id")
+        return UpdateHandle(self, self._line, self._expected, update_of(update), checked, None)
+
+    async def _start_update(
+        self, update: Update[Any, Any] | str, value: tuple[Any, ...], update_id: str | None, timeout_s: float | None
+    ) -> UpdateHandle[Any]:
+        sending = Sending(self._line, self._expected, update, value)
+        given = self._line.clock.new_id() if update_id is None else checked_name(update_id, "update id")
+        since = await sending.accepted(self._run_id, given, ANSWER_S if timeout_s is None else timeout_s)
+        run = Handle[Any](self._line, since.run_id, self._expected)
+        return UpdateHandle(run, self._line, self._expected, sending.update, given, since)
 
     async def cancel(self, reason: str = "", *, request_id: str | None = None) -> None:
         """Ask the run to stop: `asyncio.CancelledError` is raised at its await, and it may clean up first. Raises `RunClosedError`."""
@@ -155,7 +261,7 @@ class Handle(Generic[R_co]):
         message = Terminate(run_id=self._run_id, request=request, reason=reason)
         await self._line.send(message, f"terminate/{request}", run_id=self._run_id)
 
-    async def retry(self, *, timeout: Duration = _ANSWER_S, request_id: str | None = None) -> None:
+    async def retry(self, *, timeout: Duration = ANSWER_S, request_id: str | None = None) -> None:
         """Reopen the failed run at its point of failure, with the code as it is now. Returns once it is open again.
 
         Raises `RequestFailedError` if the run did not fail or cannot be reopened, and `RequestTimeoutError` if no worker
@@ -164,7 +270,9 @@ class Handle(Generic[R_co]):
         request, reply_id = self._request(request_id), self._line.clock.new_id()
         document = await self._document()
         message = RetryRun(run_id=document.id, request=request, reply=reply_id)
-        await self._ask(f"the request to retry {self.workflow_id!r}", message, reply_id, document, timeout)
+        timeout_s, raises = seconds(timeout, what="timeout"), self._expected.raises
+        what = f"the request to retry {self.workflow_id!r}"
+        await ask(self._line, what, message, reply_id, document, timeout_s, raises)
 
     async def describe(self) -> RunDescription:
         """Return what is known of the run: its status, whether it is stuck and why, its times."""
@@ -192,24 +300,6 @@ class Handle(Generic[R_co]):
 
     def _request(self, given: str | None) -> str:
         return self._line.clock.new_id() if given is None else checked_name(given, "request id")
-
-    async def _ask(
-        self, what: str, message: Message, reply_id: str, document: Document, timeout: Duration
-    ) -> QueryReply:
-        timeout_s = seconds(timeout, what="timeout")
-        await self._line.send(message, f"ask/{reply_id}", run_id=document.id, closed_too=True)
-        answer = await self._line.reply(reply_id, timeout_s)
-        if answer is None:
-            raise RequestTimeoutError(
-                f"no worker answered {what} within {timeout_s:g} s; "
-                f"is one running for {needed_workflow(read_run(document))} on task queue {queue_of(document.inbox)!r}?"
-            )
-        if answer.failure is not None:
-            failure = Failure.from_wire(answer.failure)
-            raise RequestFailedError(f"{what} failed: {failure.message}") from exception_of(
-                failure, self._expected.raises, self._line.codec
-            )
-        return answer
 
 
 def _signal_of(signal: Signal[Any] | str) -> Signal[Any]:

@@ -65,10 +65,11 @@ async def wait_for_outcome(line: Line, document: Document, expected: Expected, t
     if isinstance(close, RunCompleted):
         what = f"the result of {document.kind} {document.name!r}"
         return expected.signature.decode_result(line.codec, from_raw(close.result), what=what)
-    raise _error(line.codec, document, expected, close)
+    raise outcome_error(line.codec, document, expected, close)
 
 
-def _error(codec: Codec, document: Document, expected: Expected, close: Close) -> RunOutcomeError:
+def outcome_error(codec: Codec, document: Document, expected: Expected, close: Close) -> RunOutcomeError:
+    """Return the error that says how a run ended that did not complete."""
     which = f"{document.kind} {document.name!r} (run {document.id})"
     ids = {"workflow_id": document.name, "run_id": document.id}
     if isinstance(close, RunFailed):

@@ -17,7 +17,7 @@ from ..stores import Document, Store
 from ._around import Around
 from ._handle import Handle
 from ._line import Line
-from ._outcome import expected_of
+from ._outcome import Expected, expected_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +63,16 @@ class Start:
         self._attributes = _checked_attributes(attributes)
         self._memo = {} if memo is None else stored_memo(memo, codec)
         self._request_id = None if request_id is None else checked_name(request_id, "request id")
+
+    @property
+    def line(self) -> Line:
+        """The line to the workflow id."""
+        return self._line
+
+    @property
+    def expected(self) -> Expected:
+        """What to expect of the run."""
+        return expected_of(None if isinstance(self._workflow, str) else self._workflow)
 
     async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         """Start the run with these arguments and return its handle; durable on return."""
@@ -122,8 +132,7 @@ class Start:
         raise AssertionError  # the last round returns or raises
 
     def _handle(self, run_id: str) -> Handle[Any]:
-        workflow = None if isinstance(self._workflow, str) else self._workflow
-        return Handle(self._line, run_id, expected_of(workflow))
+        return Handle(self._line, run_id, self.expected)
 
 
 def checked_workflow(workflow: object) -> Workflow[..., Any] | str:

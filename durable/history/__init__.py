@@ -38,6 +38,7 @@ from ._runs import (
     RunTimedOut,
 )
 from ._timers import TimerCancelled, TimerFired, TimerStarted
+from ._updates import UpdateAccepted, UpdateCompleted
 from ._wire import EVENTS, WIRE, RecordedEvent, Wire, tag_of
 
 __all__ = [
@@ -86,6 +87,8 @@ __all__ = [
     "TimerCancelled",
     "TimerFired",
     "TimerStarted",
+    "UpdateAccepted",
+    "UpdateCompleted",
     "Wire",
     "from_raw",
     "null",

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from ..errors import DamagedRecordError, FutureVersionError
-from . import _activities, _attributes, _children, _external, _markers, _messages, _runs, _timers
+from . import _activities, _attributes, _children, _external, _markers, _messages, _runs, _timers, _updates
 from ._event import Event
 from ._payload import UNREADABLE
 
@@ -43,6 +43,8 @@ EVENTS: tuple[type[Event], ...] = (
     _timers.TimerFired,
     _timers.TimerCancelled,
     _messages.SignalReceived,
+    _updates.UpdateAccepted,
+    _updates.UpdateCompleted,
     _markers.SideEffectRecorded,
     _markers.PatchMarked,
     _attributes.AttributesUpserted,

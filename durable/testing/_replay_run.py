@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+import msgspec
+
 from .._engine._watchdog import Watchdog
 from .._engine.execution import effective
 from .._runtime import guard
@@ -16,7 +18,7 @@ from .._runtime.matcher import describe, is_users, nondeterminism_in, source_lin
 from .._runtime.replay import follow
 from .._runtime.run import Run, StepAbortedError
 from ..author import Workflow
-from ..codec import Codec, Payload
+from ..codec import Codec, Failure, Payload
 from ..errors import BlockedStepError, DecodeError, HistoryError, NonDeterminismError
 from ..history import (
     ActivityScheduled,
@@ -30,6 +32,7 @@ from ..history import (
     RunCompleted,
     RunStarted,
     TimerStarted,
+    UpdateCompleted,
     from_raw,
     tag_of,
 )
@@ -271,6 +274,10 @@ def _shown(value: object) -> str:
             return f"of {value / 1000:g} s"
         case ExternalSignalRequested():
             return _shown(from_raw(value.value))
+        case UpdateCompleted():
+            if value.failure is not None or value.result is msgspec.UNSET:
+                return f"raises {Failure.from_wire(value.failure).short_type}"
+            return _shown(from_raw(value.result))
         case _:
             return getattr(value, "reason", "")
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from durable._engine.decision import Decision, Delivery
 from durable._engine.execution import Execution, rebuild
 from durable._engine.steps import deliver_local, finish, step
@@ -14,11 +16,12 @@ from durable._log import (
     QueryReply,
     RequestCancel,
     SendSignal,
+    SendUpdate,
     StartRun,
     Terminate,
     TimerDue,
 )
-from durable.author import Signal, Workflow
+from durable.author import Signal, Update, Workflow
 from durable.codec import Codec, Payload, default_codec, failure_of
 from durable.history import (
     WIRE,
@@ -27,6 +30,7 @@ from durable.history import (
     Event,
     RecordedEvent,
     RunCompleted,
+    UpdateCompleted,
     from_raw,
     tag_of,
     to_raw,
@@ -47,6 +51,7 @@ class SteppedRun:
         self.dues: dict[str, tuple[Any, int]] = {}
         self.now_ms = START_MS
         self.last = Decision()
+        self.held: list[Delivery] = []  # updates without a handler yet
         self.execution = Execution("wf-1", "run-1", workflow, self.codec)
         self._requests = 0
         ALIVE.append(self)
@@ -68,7 +73,9 @@ class SteppedRun:
             if isinstance(message, ActivityEnded):  # whoever reports an attempt has taken its task
                 self.tasks.pop(f"run-1/{message.id}/{message.attempt}", None)
         decision = self.last = Decision()
-        step(self.execution, [Delivery("wf-1", message) for message in messages], self.now_ms, decision)
+        deliveries = [*self.held, *(Delivery("wf-1", message) for message in messages)]
+        step(self.execution, deliveries, self.now_ms, decision)
+        self.held = decision.held
         self.history += [WIRE.encode(event) for event in decision.events]
         for task_id in decision.tasks_removed:
             self.tasks.pop(task_id, None)
@@ -92,6 +99,34 @@ class SteppedRun:
     def signal(self, signal: Signal[Any], value: Any = None, *, request: str = "") -> list[str]:
         """Deliver a signal."""
         return self.send(self.signal_message(signal, value, request=request))
+
+    def update_message(self, update: Update[Any, Any], value: Any = None, *, id: str = "") -> SendUpdate:
+        """Return the message that carries an update, whose reply id is "reply/" and its id."""
+        self._requests += 1
+        given = id or f"update-{self._requests}"
+        raw = to_raw(update.encode(self.codec, value))
+        return SendUpdate(name=update.name, value=raw, update=given, reply=f"reply/{given}")
+
+    def update(self, update: Update[Any, Any], value: Any = None, *, id: str = "") -> list[str]:
+        """Deliver an update."""
+        return self.send(self.update_message(update, value, id=id))
+
+    def told(self, id: str) -> str:
+        """Return what the last step told the sender of the update `id`: "accepted", the failure as text, or "" for nothing."""
+        for reply_id, reply in self.last.replies:
+            if reply_id == f"reply/{id}":
+                return "accepted" if reply.failure is None else _text(reply.failure)
+        return ""
+
+    def updated(self, id: str) -> Any:
+        """Return the result of the update `id`, or its failure as text; None while it is under way."""
+        for event in self.events():
+            if isinstance(event, UpdateCompleted) and event.update == id:
+                if event.failure is not None:
+                    return _text(event.failure)
+                assert not isinstance(event.result, msgspec.UnsetType)
+                return self.codec.decode(from_raw(event.result), Any, what="result")
+        return None
 
     def cancel(self, reason: str = "") -> list[str]:
         """Ask the run to cancel."""
@@ -188,8 +223,7 @@ class SteppedRun:
 
     def failure(self) -> str:
         """Return what the run failed with, as "type: message"."""
-        failure = getattr(self.events()[-1], "failure")  # noqa: B009 - an event of any class
-        return f"{failure['type']}: {failure['message']}"
+        return _text(getattr(self.events()[-1], "failure"))  # noqa: B009 - an event of any class
 
     def dispose(self) -> None:
         """Drop the code in memory."""
@@ -223,6 +257,10 @@ class SteppedRun:
             return self.ended(task.id, function(*args), attempt=task.attempt)
         except Exception as error:
             return self.ended(task.id, attempt=task.attempt, error=error)
+
+
+def _text(failure: dict[str, Any]) -> str:
+    return f"{failure['type']}: {failure['message']}"
 
 
 def replayed_execution(workflow: Workflow[..., Any], history: list[bytes], codec: Codec | None = None) -> Execution:

@@ -3,5 +3,6 @@
 from ._lifecycle import begin, redeliver
 from ._local import deliver_local, pending_local
 from ._step import finish, step
+from ._updates import closed_reply
 
-__all__ = ["begin", "deliver_local", "finish", "pending_local", "redeliver", "step"]
+__all__ = ["begin", "closed_reply", "deliver_local", "finish", "pending_local", "redeliver", "step"]

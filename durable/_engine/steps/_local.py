@@ -9,6 +9,7 @@ from ..decision import Decision
 from ..execution import Execution
 from ._activities import result_of
 from ._deliver import deliver, live
+from ._updates import offer_held
 
 
 def pending_local(execution: Execution) -> list[LocalActivityCommand]:
@@ -29,3 +30,4 @@ def deliver_local(execution: Execution, ended: ActivityEnded, now_ms: int, decis
     else:
         event = LocalActivityCompleted(at=now_ms, id=ended.id, result=result_of(ended), attempt=ended.attempt)
     deliver(execution, event, decision)
+    offer_held(execution, now_ms, decision)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..._log import AskQuery, QueryReply, SendSignal
+import msgspec
+
+from ..._log import HANDLERS_QUERY, AskQuery, QueryReply, SendSignal
+from ..._runtime.run import Run
 from ...codec import failure_of
 from ...errors import RequestFailedError
 from ...history import SignalReceived, to_raw
@@ -26,10 +29,21 @@ def _query(execution: Execution, message: AskQuery, now_ms: int, decision: Decis
     try:
         if run.spoiled:
             raise RequestFailedError("another query has just changed the run, which is loaded anew: ask again")
-        reply = QueryReply(result=to_raw(run.query(message.name, message.args)))
+        answer = handlers_of(run) if message.name == HANDLERS_QUERY else to_raw(run.query(message.name, message.args))
+        reply = QueryReply(result=answer)
     except Exception as error:  # the handler's own: it is told to the caller and changes nothing
         reply = QueryReply(failure=failure_of(error, execution.codec).as_wire())
     decision.replies.append((message.reply, reply))
+
+
+def handlers_of(run: Run) -> msgspec.Raw:
+    """Return the names that the run takes messages for now, by kind; "*" stands for a dynamic handler."""
+    known = {
+        "signals": run.signals.names + ["*"] * run.signals.has_dynamic,
+        "queries": run.queries.names + ["*"] * run.queries.has_dynamic,
+        "updates": run.updates.names + ["*"] * run.updates.has_dynamic,
+    }
+    return msgspec.Raw(msgspec.json.encode(known))
 
 
 HANDLERS: Handlers = {SendSignal: _signal, AskQuery: _query}

@@ -1,6 +1,6 @@
 """The step: a run and its new messages in, a decision out. Pure: no await, no store, no clock (DESIGN §3).
 
-Messages that a caller sent (signals, cancellations) go first, in their order: so a run that is about to close sees what
+Messages that a caller sent (signals, updates, cancellations) go first, in their order: so a run that is about to close sees what
 was acknowledged before (DESIGN §5). If the code ends while some are left, they are delivered all the same, before the close.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..._log import AskQuery, RequestCancel, SendSignal, StartRun
+from ..._log import AskQuery, RequestCancel, SendSignal, SendUpdate, StartRun
 from ..._runtime.replay import plainly
 from ...errors import DamagedRecordError, InternalError
 from ...history import RunFailed
@@ -20,10 +20,11 @@ from . import _activities, _children, _external, _lifecycle, _messages, _timers
 from ._deliver import close
 from ._local import pending_local
 from ._table import Handlers
+from ._updates import offer, offer_held, refuse_held
 
 PORTION = 1_000  # messages delivered under one watch: a tenth of a second, if the code does little with each
 
-_CALLERS = (SendSignal, RequestCancel)
+_CALLERS = (SendSignal, SendUpdate, RequestCancel)
 _HANDLERS: Handlers = {
     **_lifecycle.HANDLERS,
     **_messages.HANDLERS,
@@ -55,6 +56,8 @@ def step(
     for first in range(0, len(deliveries), PORTION):
         portion = deliveries if len(deliveries) <= PORTION else deliveries[first : first + PORTION]
         watched(partial(_handle, execution, portion, now_ms, decision))
+    if decision.held and not execution.closed:
+        watched(partial(offer_held, execution, now_ms, decision))
     finish(execution, decision)
     if execution.run is not None and execution.run.spoiled:
         execution.dispose()
@@ -64,6 +67,10 @@ def _handle(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, d
     for delivery in deliveries:
         if delivery.due_key:
             decision.dues_removed.append(delivery.due_key)
+        if type(delivery.message) is SendUpdate:
+            if not offer(execution, delivery, now_ms, decision):
+                decision.held.append(delivery)
+            continue
         handler = _HANDLERS.get(type(delivery.message))
         if handler is None:
             if isinstance(delivery.message, Damaged):
@@ -73,16 +80,22 @@ def _handle(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, d
 
 
 def finish(execution: Execution, decision: Decision) -> None:
-    """Note what the run's record is to say from now on, and close the run if its code has ended and nothing holds it open."""
+    """Note what the run's record is to say from now on, and close the run if its code has ended and nothing holds it open.
+
+    A closed one answers what it still held.
+    """
     run = execution.run
-    if run is not None and run.record_changed:
-        add_record_changes(execution, run, decision)
-    if run is None or execution.closed or not run.finished or pending_local(execution):
+    if run is None:
         return
-    outcome = run.outcome()
-    if type(outcome) is RunFailed:
-        outcome = RunFailed(at=outcome.at, failure=outcome.failure, failed_at=execution.failed_at)
-    close(execution, outcome, decision)
+    if run.record_changed:
+        add_record_changes(execution, run, decision)
+    if not execution.closed and run.finished and not pending_local(execution):
+        outcome = run.outcome()
+        if type(outcome) is RunFailed:
+            outcome = RunFailed(at=outcome.at, failure=outcome.failure, failed_at=execution.failed_at)
+        close(execution, outcome, decision)
+    if execution.closed and decision.held:
+        refuse_held(execution, run, decision)
 
 
 def _rank(delivery: Delivery) -> int:
