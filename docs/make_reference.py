@@ -30,7 +30,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "What a workflow is written with. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `Queue`, ...) works as well.",
         ("workflow", "proxy", "local", "start_child", "ChildHandle", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched", "deprecate_patch", "Attribute",
          "upsert_attributes", "info",
-         "RunInfo", "ParentInfo", "logger", "Signal", "Query", "external",
+         "RunInfo", "ParentInfo", "logger", "Signal", "Query", "Update", "external",
          "author._external.ExternalRun", "author.AttributeCondition", "author.Attributes"),
     ),
     "activities.md": (
@@ -41,7 +41,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "client-and-worker.md": (
         "Client and worker",
         "The process that asks, and the process that runs.",
-        ("Client", "Handle", "RunDescription", "client.Parked", "client.ParkedTask", "Worker", "JsonCodec", "PickleCodec"),
+        ("Client", "Handle", "UpdateHandle", "client._start_with_update.StartWithUpdateOptions",
+         "RunDescription", "client.Parked", "client.ParkedTask", "Worker", "JsonCodec", "PickleCodec"),
     ),
     "interceptors.md": (
         "Interceptors",
@@ -71,6 +72,7 @@ FAMILIES = {
     "_children": "Child workflows",
     "_timers": "Timers",
     "_messages": "Messages",
+    "_updates": "Updates",
     "_external": "Messages to other runs",
     "_markers": "Markers",
     "_attributes": "Attributes",

@@ -20,6 +20,7 @@ from ._handlers import F, Unfinished, abandons, taking_name, taking_value
 
 T = TypeVar("T")
 R = TypeVar("R")
+V = TypeVar("V")
 
 
 class Update(Generic[T, R]):
@@ -34,7 +35,7 @@ class Update(Generic[T, R]):
     def __init__(self: Update[None, Any], name: str, *, raises: Sequence[type[BaseException]] = ()) -> None: ...
     @overload
     def __init__(
-        self: Update[T, Any], name: str, type: type[T], *, raises: Sequence[type[BaseException]] = ()
+        self: Update[V, Any], name: str, type: type[V], *, raises: Sequence[type[BaseException]] = ()
     ) -> None: ...
     @overload
     def __init__(

@@ -55,6 +55,10 @@ def timeline_of(events: Iterable[tuple[int, Data]]) -> Timeline:
     names = {
         event["id"]: event.get("activity", "") for _, event in numbered if _kind(event).endswith("ActivityScheduled")
     }
+    updates = {event.get("update"): event.get("name", "") for _, event in numbered if _kind(event) == "UpdateAccepted"}
+    names |= {
+        event["id"]: updates.get(event.get("update"), "") for _, event in numbered if _kind(event) == "UpdateCompleted"
+    }
     timeline = Timeline()
     for seq, event in numbered:
         timeline.lines.append(_line(seq, event, names, voided=seq in voided))
@@ -213,6 +217,13 @@ def _activity_failed(event: Data, name: str) -> _Described:
     return f"{name} #{event['id']} failed for good, attempt {event.get('attempt', 1)}{timeout}", detail, "bad"
 
 
+def _update_completed(event: Data, name: str) -> _Described:
+    which = f"update {name} ({event.get('update')})"
+    if event.get("failure") is not None:
+        return f"{which} failed", failure_text(event["failure"]), "bad"
+    return f"{which} completed", value_text(event.get("result")), "good"
+
+
 _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
     "RunStarted": _started,
     "ActivityScheduled": _activity_scheduled,
@@ -247,6 +258,12 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
     "TimerFired": lambda event, _: (f"timer #{event['id']} fired", "", ""),
     "TimerCancelled": lambda event, _: (f"timer #{event['id']} cancelled", "", "quiet"),
     "SignalReceived": lambda event, _: (f"signal {event.get('name')} received", value_text(event.get("value")), ""),
+    "UpdateAccepted": lambda event, _: (
+        f"update {event.get('name')} ({event.get('update')}) accepted",
+        value_text(event.get("value")),
+        "",
+    ),
+    "UpdateCompleted": _update_completed,
     "SideEffectRecorded": lambda event, _: (
         f"side effect #{event['id']} recorded",
         value_text(event.get("value")),
