@@ -15,7 +15,7 @@ from ..errors import DefinitionError
 from ..history import ParentClose, to_raw
 from ._activity import Activity
 from ._definitions import describe
-from ._messages import Signal
+from ._signals import Signal
 from ._workflow import Workflow, is_workflow
 
 P = ParamSpec("P")

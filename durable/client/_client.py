@@ -222,7 +222,8 @@ class Client:
         )}  # fmt: skip
         if given.get("id") is None:
             raise InvalidCallError("start_with_update: id is missing; it is what a repeat finds the run by")
-        starting = Start(self._store, self._codec, workflow, request_id=options.get("update_id"), **given)
+        given["request_id"] = options.get("update_id")
+        starting = Start(self._store, self._codec, self._around, workflow, **given)
         call: Callable[..., Coroutine[Any, Any, UpdateHandle[Any]]] = StartWithUpdate(
             starting, update, value, **sent
         ).call
