@@ -53,6 +53,15 @@ def queue_of(inbox: str) -> str:
     return inbox.partition(_PINNED)[0]
 
 
+def pinned_version_of(inbox: str) -> tuple[str, str] | None:
+    """Return the workflow and the version that `inbox` is of, or None if it is that of a queue."""
+    rest = inbox.partition(_PINNED)[2]
+    if not rest:
+        return None
+    workflow, _, version = rest.rpartition(_PINNED)
+    return workflow, version
+
+
 def is_pinned(inbox: str) -> bool:
     """Return whether `inbox` is that of a pinned version."""
     return _PINNED in inbox

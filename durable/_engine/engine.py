@@ -1,4 +1,6 @@
-"""The driver: the only place that reads the log, steps what was read, and commits. One per worker and task queue.
+"""The driver: the only place that reads the log, steps what was read, and commits.
+
+One per worker and inbox: that of its task queue, and one for each pinned version of a workflow.
 
 Loop: read the inboxes of the owned partitions, add the dues that are due, step each run that has something waiting, and
 send one commit per partition. While a commit is under way the next batch, of other runs, is stepped.
@@ -12,7 +14,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from .. import _limits, telemetry
-from .._log import ActivityEnded
+from .._log import ActivityEnded, sessions_serving
 from .._runtime import guard
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec
@@ -40,7 +42,7 @@ POLL_S = 2.0  # notifications are hints: the inboxes are read at least this ofte
 
 
 class Engine:
-    """Owns partitions of one task queue and moves their runs. See the module's docstring."""
+    """Owns partitions of one inbox of a task queue and moves their runs. See the module's docstring."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Engine:
         *,
         session: str,
         queue: str,
+        inbox: str | None = None,
         workflows: Mapping[str, WorkflowSpec],
         codec: Codec,
         local: LocalTasks,
@@ -55,6 +58,7 @@ class Engine:
         lease_ttl_ms: int = _limits.LEASE_TTL_MS,
     ) -> None:
         self._store, self._session, self._queue = store, session, queue
+        self._inbox = queue if inbox is None else inbox
         self._interval_s = lease_ttl_ms / 5000
         self._owned: dict[int, Owned] = {}
         self._leases: tuple[Lease, ...] = ()  # replaced, never changed: other threads read it
@@ -66,7 +70,7 @@ class Engine:
         self._stopping = False
         self._commits = 0
         self._watchdog = Watchdog()
-        committer = Committer(store, local, session, queue)
+        committer = Committer(store, local, session, self._inbox)
         self._committer = committer
         self._cache = ExecutionCache(cache_runs)
         self._outbox = Outbox(store, self._spawn, self._is_owned, self._wake.set)
@@ -105,7 +109,7 @@ class Engine:
         Its task stays claimed in the store until the commit that records the result removes it.
         """
         owned = self._owned.get(claimed.partition)
-        if owned is None or owned.leaving or self._stopping or claimed.task.inbox != self._queue:
+        if owned is None or owned.leaving or self._stopping or claimed.task.inbox != self._inbox:
             return False
         owned.post(Delivery(claimed.task.name, ended, claimed=claimed))
         self._wake.set()
@@ -206,7 +210,7 @@ class Engine:
 
     async def _listen_forever(self) -> None:
         while not self._stopping:
-            topics = [inbox_topic(partition, self._queue) for partition in range(self._store.partitions)]
+            topics = [inbox_topic(partition, self._inbox) for partition in range(self._store.partitions)]
             watch = self._store.watch(topics)
             try:
                 while not self._stopping:
@@ -301,7 +305,7 @@ class Engine:
 
     async def _balance(self) -> None:
         store, partitions = self._store, self._store.partitions
-        members = [session.id for session in await store.sessions(f"engine/{self._queue}")]
+        members = await sessions_serving(store, self._queue, self._inbox)
         if self._session not in members:
             return  # expired: the keeper makes it anew, or the worker is about to end
         share = balance.fair_share(members, self._session, partitions)
@@ -311,7 +315,7 @@ class Engine:
                 await self._leave(owned)
         if (len(self._owned) >= share and not self._doubtful) or self._stopping:
             return
-        holders = await store.holders(self._queue)
+        holders = await store.holders(self._inbox)
         offset = sorted(members).index(self._session) * partitions // len(members)
         others = [partition for partition, holder in holders.items() if holder != self._session]
         # What the store may hold for us, unknown to us, nobody could ever take: own it, and give it up in good order.
@@ -320,7 +324,7 @@ class Engine:
             p for p in balance.to_acquire(list(self._owned), others, share, partitions, offset) if p not in wanted
         ]
         self._doubtful.update(wanted)
-        for lease in await store.acquire(self._session, self._queue, wanted):
+        for lease in await store.acquire(self._session, self._inbox, wanted):
             self._owned[lease.partition] = owned = Owned(lease)
             self._spawn(self._outbox.take_over(owned))
         self._doubtful.clear()

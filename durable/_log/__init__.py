@@ -35,7 +35,7 @@ from ._messages import (
     update_reply_id,
     write_reply,
 )
-from ._offers import Offer, Offered, offered, session_groups
+from ._offers import Offer, Offered, offered, session_groups, sessions_serving
 from ._outgoing import OutgoingEnded, OutgoingMessage, WatchChild, outgoing_key, read_outgoing, write_outgoing
 from ._partitions import partition_of
 from ._recorded import has_recorded
@@ -91,6 +91,7 @@ __all__ = [
     "read_run",
     "read_task",
     "session_groups",
+    "sessions_serving",
     "start_body",
     "start_document",
     "task_id",

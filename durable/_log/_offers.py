@@ -4,16 +4,22 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..stores import Store
+from .._ids import pinned_version_of
+from ..stores import SessionInfo, Store
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says of itself in its session."""
+    """What a worker says of itself in its session.
+
+    `workflows` are those that follow the code as it is, `inboxes` whose runs it steps: that of its queue, if there are such
+    workflows, and one for each pinned version.
+    """
 
     pid: int
     host: str
     workflows: list[str]
     activities: list[str]
+    inboxes: list[str] = []
 
 
 class Offered(NamedTuple):
@@ -21,6 +27,12 @@ class Offered(NamedTuple):
 
     workflows: frozenset[str]
     activities: frozenset[str]
+    inboxes: frozenset[str]
+
+    @property
+    def pinned(self) -> list[tuple[str, str]]:
+        """The pinned versions, each as (workflow, version)."""
+        return sorted(found for inbox in self.inboxes if (found := pinned_version_of(inbox)) is not None)
 
 
 def session_groups(queue: str) -> tuple[str, str]:
@@ -30,13 +42,30 @@ def session_groups(queue: str) -> tuple[str, str]:
 
 async def offered(store: Store, queue: str) -> Offered:
     """Return what the live workers of `queue` offer. One of another version, whose offer cannot be read, counts as none."""
-    workflows, activities = set[str](), set[str]()
+    workflows, activities, inboxes = set[str](), set[str](), set[str]()
     for group in session_groups(queue):
         for session in await store.sessions(group):
-            try:
-                offer = msgspec.json.decode(session.data, type=Offer)
-            except msgspec.MsgspecError:
-                continue
-            workflows.update(offer.workflows)
-            activities.update(offer.activities)
-    return Offered(frozenset(workflows), frozenset(activities))
+            offer = _read(session)
+            if offer is not None:
+                workflows.update(offer.workflows)
+                activities.update(offer.activities)
+                inboxes.update(offer.inboxes)
+    return Offered(frozenset(workflows), frozenset(activities), frozenset(inboxes))
+
+
+async def sessions_serving(store: Store, queue: str, inbox: str) -> list[str]:
+    """Return the ids of the live sessions that step the runs of `inbox`, which is of `queue`, in order."""
+    sessions = await store.sessions(session_groups(queue)[0])
+    return [session.id for session in sessions if inbox in _inboxes(session, queue)]
+
+
+def _inboxes(session: SessionInfo, queue: str) -> list[str]:
+    offer = _read(session)
+    return [queue] if offer is None else offer.inboxes
+
+
+def _read(session: SessionInfo) -> Offer | None:
+    try:
+        return msgspec.json.decode(session.data, type=Offer)
+    except msgspec.MsgspecError:
+        return None

@@ -80,7 +80,9 @@ async def _load(client: "Client", workflow_id: str, run_id: str | None) -> _Load
     if run.status == "running":
         loaded.parked = [task.activity for task in await client.parked.list(workflow_id=run.workflow_id)]
         pending = [(one.queue, one.activity) for one in loaded.timeline.pending if one.activity and not one.local]
-        loaded.absent = await absent_workers(client.store, run.queue, run.workflow, pending)
+        loaded.absent = await absent_workers(
+            client.store, run.queue, run.workflow, pending, pinned=run.version if run.pinned else None
+        )
     return loaded
 
 

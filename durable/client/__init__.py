@@ -5,5 +5,8 @@ from ._description import RunDescription
 from ._handle import Handle
 from ._parked import Parked, ParkedTask
 from ._updates import UpdateHandle
+from ._versions import PatchUse, VersionUse
 
-__all__ = ["Client", "Handle", "Parked", "ParkedTask", "RunDescription", "UpdateHandle"]
+__all__ = [
+    "Client", "Handle", "Parked", "ParkedTask", "PatchUse", "RunDescription", "UpdateHandle", "VersionUse",
+]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from .._clock import Clock
 from .._duration import Duration
-from .._ids import DEFAULT_QUEUE, checked_name, checked_workflow_id
+from .._ids import DEFAULT_QUEUE, checked_name, checked_queue, checked_workflow_id
 from .._log import Status, read_run
 from ..author import Attribute, AttributeCondition, Update, Workflow
 from ..codec import Codec, default_codec
@@ -28,6 +28,7 @@ from ._patience import insist
 from ._start_with_update import StartWithUpdate, StartWithUpdateOptions
 from ._starting import Start
 from ._updates import ANSWER_S, UpdateHandle
+from ._versions import PatchUse, VersionUse, patch_uses, version_uses
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -311,6 +312,20 @@ class Client:
             attributes=attributes,
         )
         return await insist(self._store.clock, lambda: self._store.inspect.count_documents(wanted))
+
+    async def versions(self, *, queue: str | None = None) -> builtins.list[VersionUse]:
+        """Return each version of a workflow that an open run or a live worker has: how many open runs, and whether it is served.
+
+        On `queue`, or on the default queue and those with open runs. Reads the record of each open run.
+        """
+        return await version_uses(self._store, None if queue is None else checked_queue(queue))
+
+    async def patches(self) -> builtins.list[PatchUse]:
+        """Return each patch (`patched`, `deprecate_patch`) that an open run has recorded, with how many runs need what.
+
+        Reads the record of each open run, and no history. A patch that no open run has recorded is not in it.
+        """
+        return await patch_uses(self._store)
 
     async def __aenter__(self) -> Client:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar, overload
 
@@ -20,6 +21,7 @@ from ..stores import Document
 from ._asking import ask
 from ._description import RunDescription, described
 from ._line import Line
+from ._offers import absent_workers
 from ._outcome import Expected, wait_for_outcome
 from ._updates import ANSWER_S, Sending, UpdateHandle, Wait, checked_wait, update_of
 
@@ -275,8 +277,19 @@ class Handle(Generic[R_co]):
         await ask(self._line, what, message, reply_id, document, timeout_s, raises)
 
     async def describe(self) -> RunDescription:
-        """Return what is known of the run: its status, whether it is stuck and why, its times."""
-        return described(read_run(await self._document()), self._line.codec)
+        """Return what is known of the run: its status, whether it is stuck and why, its times.
+
+        An open run that is pinned to a version which no live worker serves is said to be stuck by that.
+        """
+        record = read_run(await self._document())
+        found = described(record, self._line.codec)
+        if record.pinned and found.status == "running" and found.stuck is None:
+            absent = await absent_workers(
+                self._line.store, record.queue, record.workflow, (), pinned=record.body.version
+            )
+            if absent:
+                return replace(found, stuck=f"{absent[0]}: start one that has it, and the run goes on")
+        return found
 
     async def history(self) -> list[RecordedEvent]:
         """Return all events of the run so far, in order. Raises `HistoryError` naming the first one that cannot be read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -71,7 +71,7 @@ class TestEnvironment:
             raise InvalidCallError("start_time: time is real on a real store")
         self._url = "memory:" if store is None else store
         self._codec = default_codec() if codec is None else codec
-        self._workflows: Mapping[str, Workflow[..., Any]] = registered_workflows(workflows)
+        self._workflows = registered_workflows(workflows)
         self._virtual_clock = VirtualClock(_ms(START if start_time is None else start_time))
         self._clock: Clock = self._virtual_clock if self._virtual else SystemClock()
         self._stand_ins = StandIns(activities, self._codec, self._clock, threads=threads)
@@ -98,7 +98,7 @@ class TestEnvironment:
         workers = self._workers = Workers(
             store,
             self._codec,
-            self._workflows.values(),
+            self._workflows,
             stand_ins.made.values(),
             cache_runs=self._cache_runs,
             virtual=self._virtual,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +15,13 @@ from ..codec import Codec
 from ..errors import HistoryError
 from ..history import WIRE
 from ..stores import Document, DocumentFilter, Store, TaskInfo
+from ..worker._plans import workflows_by_inbox
 
 _RUNS_MAX = 20  # described; more would not be read
 _EVENTS_MAX = 1_000
 
 
-async def story_of(store: Store, workflows: Mapping[str, Workflow[..., Any]], codec: Codec) -> str:
+async def story_of(store: Store, workflows: Sequence[Workflow[..., Any]], codec: Codec) -> str:
     """Return what each open run waits for: where its code is, and what would make it go on."""
     found = await store.inspect.documents(DocumentFilter(states=("running",)), limit=_RUNS_MAX + 1)
     tasks = {info.task.id: info for info in await store.inspect.tasks(limit=100_000)}
@@ -60,7 +61,7 @@ def _event_line(record: bytes, began_ms: int) -> str:
 
 async def _run_lines(
     store: Store,
-    workflows: Mapping[str, Workflow[..., Any]],
+    workflows: Sequence[Workflow[..., Any]],
     codec: Codec,
     partition: int,
     document: Document,
@@ -70,8 +71,11 @@ async def _run_lines(
     head = f"  {record.workflow} {record.workflow_id!r}"
     if record.stuck:
         return [f"{head} is stuck: {record.stuck}"]
+    known = workflows_by_inbox(workflows, record.queue).get(document.inbox, {})
+    if record.pinned and not known:
+        return [f"{head} waits for a worker that serves its version {record.body.version!r}, pinned: there is none"]
     try:
-        execution = await load_execution(store, workflows, codec, partition, document, lambda step: step())
+        execution = await load_execution(store, known, codec, partition, document, lambda step: step())
     except Exception as error:  # it is asked for its state here, and nothing else: whatever is wrong with it is told
         return [f"{head} cannot be read: {type(error).__name__}: {error}"]
     try:

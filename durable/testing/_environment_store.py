@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
+from .._ids import queue_of
 from ..stores import Document, Entry, Store, Watch
 from ..stores._watch import TopicWatch
 from ._environment_time import TimeKeeper, Waiter
@@ -41,7 +42,7 @@ class OutsideStore:
         self, partition: int, document: Document, entries: Sequence[Entry], *, latest: str | None = None
     ) -> Document:
         """See `Store`. The run's queue has a worker from now on."""
-        await self._host.serve(document.inbox)
+        await self._host.serve(queue_of(document.inbox))
         return await self._store.create(partition, document, entries, latest=latest)
 
     def watch(self, topics: Iterable[str]) -> Watch:

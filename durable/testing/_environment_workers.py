@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._ids import DEFAULT_QUEUE
+from .._ids import DEFAULT_QUEUE, queue_of
 from .._log import ActivityEnded, read_task
 from ..author import Activity, Workflow, activity
 from ..codec import Codec
@@ -149,7 +149,7 @@ class Workers:
         queues = {info.task.queue for info in tasks if info.claimed_by is None}
         if thorough:
             running = await self._store.inspect.documents(DocumentFilter(states=("running",)), limit=_TASKS_MAX)
-            queues |= {document.inbox for _, document in running}
+            queues |= {queue_of(document.inbox) for _, document in running}
         begun = [await self.serve(queue) for queue in sorted(queues)]
         return any(begun)
 

@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,14 +15,12 @@ from ..codec import Codec
 from ..errors import StoreError
 from ..stores import Lease, Renewal, Store
 from ._background import Background
+from ._engines import Engines
 from ._keeper import Keeper
 from ._runner import Runner
 from ._settings import Settings
 from ._slots import Slots
 from ._unknown import watch_for_waiting
-
-if TYPE_CHECKING:
-    from .._engine import Engine
 
 logger = logging.getLogger("durable.worker")
 
@@ -45,26 +42,10 @@ class Life:
         self._runner = Runner(
             store, codec, self.session, settings.queue, settings.activities, slots, settings.interceptors
         )
-        self._engine: Engine | None = self._new_engine(codec) if settings.workflows else None
+        self._engines = Engines(store, codec, settings, self.session, self._runner)
+        self._runner.accept = self._engines.accept
         self._keeper = Keeper(store, self.session, settings.lease_ttl_ms, self, use_thread=settings.renew_in_thread)
         self._runner.is_sure = self._keeper.is_sure
-
-    def _new_engine(self, codec: Codec) -> Engine:
-        from .._engine import Engine  # a worker of activities only does not load what steps workflows
-
-        settings = self._settings
-        engine = Engine(
-            self._store,
-            session=self.session,
-            queue=settings.queue,
-            workflows=settings.workflows,
-            codec=codec,
-            local=self._runner,
-            cache_runs=settings.cache_runs,
-            lease_ttl_ms=settings.lease_ttl_ms,
-        )
-        self._runner.accept = engine.accept
-        return engine
 
     @property
     def failure(self) -> BaseException | None:
@@ -77,15 +58,16 @@ class Life:
         start, runner, settings = self._background.start, self._runner, self._settings
         self._kept = start("keeper", self._keeper.run())
         start("deadlines", runner.watch_deadlines())
-        if self._engine is not None:
-            start("engine", self._engine.run())
-        shares = self._engine is not None
+        for name, engine in self._engines.named():
+            start(name, engine.run())
+        shares = bool(settings.workflows)
         for mode in ("async", "thread", "process"):
             start(f"claims-{mode}", runner.claim(mode, shares=shares))
         start("waiting", watch_for_waiting(self._store, settings.queue, runner.known))
         logger.info(
             "worker %s started on %s: queue %s, %d workflows, %d activities",
-            self.session, self._store.url, settings.queue, len(settings.workflows), len(settings.activities),
+            self.session, self._store.url, settings.queue,
+            sum(map(len, settings.workflows.values())), len(settings.activities),
         )  # fmt: skip
 
     async def _begin_session(self) -> None:
@@ -93,8 +75,9 @@ class Life:
         offer = Offer(
             pid=os.getpid(),
             host=socket.gethostname(),
-            workflows=sorted(settings.workflows),
+            workflows=sorted(settings.workflows.get(settings.queue, ())),
             activities=sorted(settings.activities),
+            inboxes=sorted(settings.workflows),
         )
         group = session_groups(settings.queue)[0 if settings.workflows else 1]
         asked_s = self._clock.monotonic()
@@ -146,7 +129,7 @@ class Life:
 
     def leases(self) -> Sequence[Lease]:
         """See `Held`."""
-        return self._engine.leases() if self._engine is not None else ()
+        return self._engines.leases()
 
     def long_running(self, longer_than_s: float) -> Sequence[str]:
         """See `Held`."""
@@ -154,8 +137,8 @@ class Life:
 
     def lost(self, renewal: Renewal) -> None:
         """See `Held`."""
-        if renewal.leases and self._engine is not None:
-            self._engine.lost(renewal.leases)
+        if renewal.leases:
+            self._engines.lost(renewal.leases)
         if renewal.tasks:
             self._runner.lost(renewal.tasks)
         if renewal.session_expired and not self._told.is_set():
@@ -178,9 +161,7 @@ class Life:
         self._runner.close_intake()
         # From here on results go through the store: the engine's last commit may be under way already.
         self._runner.accept = lambda _claimed, _ended: False
-        engine_stop = None
-        if self._engine is not None:
-            engine_stop = self._background.start("engine-stop", self._engine.stop())
+        engine_stop = self._background.start("engine-stop", self._engines.stop()) if self._engines.named() else None
         if not self._hard:
             await self._runner.wait_until_idle(self._settings.grace_s)
         if engine_stop is not None:

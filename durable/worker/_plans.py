@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
+from .._ids import inbox_of
 from .._log import ActivityTask
 from .._runtime.around import Around
 from ..author import Activity, Workflow, collect_activities
@@ -52,23 +53,37 @@ class Plan:
 
 def registered_workflows(
     workflows: Iterable[Any], interceptors: Sequence[Interceptor] = ()
-) -> dict[str, Workflow[..., Any]]:
-    """Return the workflows by name, with the interceptors around them. Raises `DefinitionError` for what is none, and for two of one name."""
-    found: dict[str, Workflow[..., Any]] = {}
+) -> list[Workflow[..., Any]]:
+    """Return the workflows, with the interceptors around them.
+
+    Raises `DefinitionError` for what is none, and for two of one name and pinned version.
+    """
+    found: dict[tuple[str, str], Workflow[..., Any]] = {}
     for item in _items(workflows, "workflows"):
         if not isinstance(item, Workflow):
             hint = "an activity: pass it in `activities`" if isinstance(item, Activity) else _advice(item, "workflow")
             raise DefinitionError(f"workflows: {item!r} is {hint}")
         item.check()
-        other = found.setdefault(item.name, item)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-        if other is not item:
+        one = cast("Workflow[..., Any]", item)
+        other = found.setdefault((one.name, one.version if one.pinned else ""), one)
+        if other is not one:
             raise DefinitionError(
-                f"two workflows have the name {item.name!r}: {other!r} and {item!r}; give one @workflow(name=...)"
+                f"two workflows have the name {one.name!r}: {other!r} and {one!r}; give one @workflow(name=...), "
+                'or make them versions, with @workflow(version="...", pinned=True)'
             )
     if not interceptors:
-        return found
+        return list(found.values())
     around = Around(interceptors)
-    return {name: item.within(around) for name, item in found.items()}
+    return [item.within(around) for item in found.values()]
+
+
+def workflows_by_inbox(workflows: Iterable[Workflow[..., Any]], queue: str) -> dict[str, dict[str, Workflow[..., Any]]]:
+    """Return the workflows by the inbox of their runs on `queue`, and by name."""
+    found: dict[str, dict[str, Workflow[..., Any]]] = {}
+    for item in workflows:
+        inbox = inbox_of(queue, item.name, item.version, pinned=item.pinned)
+        found.setdefault(inbox, {})[item.name] = item
+    return found
 
 
 def registered_activities(activities: Iterable[Any]) -> dict[str, Activity[..., Any]]:

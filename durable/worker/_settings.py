@@ -13,7 +13,7 @@ from ..interceptors import Interceptor
 class Settings:
     """See the arguments of `Worker`."""
 
-    workflows: Mapping[str, Workflow[..., Any]]
+    workflows: Mapping[str, Mapping[str, Workflow[..., Any]]]  # by inbox, and by name
     activities: Mapping[str, Activity[..., Any]]
     queue: QueueName
     activities_max: int

@@ -1,13 +1,15 @@
-"""Reports tasks that wait for somebody: for a worker that knows their activity, or, if they are parked, for a person."""
+"""Reports what waits for somebody: tasks for a worker that knows their activity or, if they are parked, for a person, and runs
+for a worker of the version that they are pinned to."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Set
 
+from .._ids import pinned_version_of, queue_of
 from .._log import offered
 from ..errors import StoreError
-from ..stores import Store
+from ..stores import DocumentFilter, Store
 
 logger = logging.getLogger("durable.worker")
 
@@ -17,10 +19,11 @@ _TASKS_MAX = 1_000  # looked at each time: enough to find what waits, however lo
 
 async def watch_for_waiting(store: Store, queue: str, known: Set[str]) -> None:
     """Report what waits in `queue`, each thing once. Until cancelled."""
-    reported: set[str] = set()
+    reported, unserved = set[str](), set[str]()
     while (pause_s := store.clock.upkeep_s(_INTERVAL_S)) is not None:
         try:
             await report_waiting(store, queue, known, reported)
+            await report_unserved(store, queue, unserved)
         except StoreError as error:
             logger.debug("could not look for tasks that wait: %s", error)
         await store.clock.sleep(pause_s)
@@ -43,6 +46,24 @@ async def report_waiting(store: Store, queue: str, known: Set[str], reported: se
                 "task %s of queue %s (activity %s) is parked, and its run waits for you: %s; "
                 "see `durable parked inspect`, then release or discard it",
                 info.task.id, queue, info.task.kind, info.parked,
+            )  # fmt: skip
+
+
+async def report_unserved(store: Store, queue: str, reported: set[str]) -> None:
+    """Log each pinned version that open runs of `queue` wait for and that no live worker serves; not those `reported`."""
+    counts = await store.inspect.count_documents(DocumentFilter(states=("running",)), by="inbox")
+    waiting = {inbox: pinned for inbox in counts if queue_of(inbox) == queue and (pinned := pinned_version_of(inbox))}
+    if not waiting:
+        return
+    served = (await offered(store, queue)).inboxes
+    reported.difference_update(served)  # should it be gone again later, that is news
+    for inbox, (workflow, version) in sorted(waiting.items()):
+        if inbox not in served and inbox not in reported:
+            reported.add(inbox)
+            logger.warning(
+                "%d open runs of queue %s wait for version %s of workflow %s, which no running worker serves; "
+                "they are pinned to it and wait until one does; see `durable versions`",
+                counts[inbox], queue, version, workflow,
             )  # fmt: skip
 
 

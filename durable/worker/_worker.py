@@ -19,7 +19,7 @@ from ..errors import DefinitionError, InvalidCallError
 from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Store
 from ._life import Life
-from ._plans import registered_activities, registered_workflows
+from ._plans import registered_activities, registered_workflows, workflows_by_inbox
 from ._settings import Settings
 from ._signals import stop_signals
 
@@ -50,8 +50,8 @@ class Connected(Protocol):
 class Worker:
     """Runs workflows and activities of one task queue. Several may run, in one process or many: they share the work.
 
-    `activities` takes decorated functions, instances with decorated methods, and modules. At most
-    `max_concurrent_activities` run at once, of which `max_threads` in threads (those that are a plain `def`) and
+    `workflows` may hold several pinned versions of one name. `activities` takes decorated functions, instances with decorated
+    methods, and modules. At most `max_concurrent_activities` run at once, of which `max_threads` in threads (those that are a plain `def`) and
     `max_processes` in processes (cpu_bound ones). `cache_runs` runs are kept in memory; others are replayed when something
     happens to them. If this worker dies, others take over within twice `lease_ttl`. A stop gives running activities
     `grace` to end. `renew_in_thread=False` is for tests in virtual time: then a blocked event loop costs the leases. `interceptors` are
@@ -83,10 +83,11 @@ class Worker:
         if ttl_ms < 100:
             raise ValueError(f"lease_ttl: expected at least 100 ms, got {lease_ttl!r}")
         around = client.interceptors if interceptors is None else checked_interceptors(interceptors)
+        checked = checked_queue(queue)
         self._settings = Settings(
-            workflows=registered_workflows(workflows, around),
+            workflows=workflows_by_inbox(registered_workflows(workflows, around), checked),
             activities=registered_activities(activities),
-            queue=checked_queue(queue),
+            queue=checked,
             activities_max=total,
             threads_max=_positive(
                 max_threads if max_threads is not None else min(total, _THREADS_DEFAULT), "max_threads"

@@ -157,7 +157,7 @@ async def test_a_worker_of_activities_serves_the_workflows_of_another() -> None:
     ):
         assert await client.execute(order)() == "warehouse"
         assert warehouse._life is not None
-        assert warehouse._life._engine is None
+        assert warehouse._life._engines.named() == []
 
 
 async def test_methods_of_an_instance_share_its_state() -> None:

@@ -1,0 +1,404 @@
+"""Pinned versions: runs stay with the code that they began with, and old and new workers run side by side."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable import Client, Query, Signal, Worker, activity, info, sleep, workflow
+from durable.author import Workflow
+from durable.errors import DefinitionError, InvalidCallError, InvalidIdError, RequestTimeoutError, RunFailedError
+from durable.testing import TestEnvironment
+from durable.worker._unknown import report_unserved
+from tests.worker.harness import until, until_async
+
+go = Signal("go")
+step: Query[str] = Query("step", str)
+
+
+@activity
+async def pack(item: str) -> str:
+    return f"packed {item}"
+
+
+@activity
+async def wrap(item: str) -> str:
+    return f"wrapped {item}"
+
+
+@workflow(name="order", version="1", pinned=True)
+async def order_1(item: str) -> str:
+    @step.handler
+    def tell() -> str:
+        return "first"
+
+    await go.receive()
+    return await pack(item)
+
+
+@workflow(name="order", version="2", pinned=True)
+async def order_2(item: str) -> str:
+    wrapped = await wrap(item)
+
+    @step.handler
+    def tell() -> str:
+        return "second"
+
+    await go.receive()
+    return await pack(wrapped)
+
+
+@workflow(name="order")
+async def order_today(item: str) -> str:
+    await go.receive()
+    return f"today's {item}"
+
+
+ACTIVITIES = [pack, wrap]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
+    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'runs.db'}"
+    async with Client.connect(url) as connected:
+        yield connected
+
+
+def serve(client: Client, *workflows: Workflow[..., Any], **options: Any) -> Worker:
+    return Worker(client, workflows=workflows, activities=ACTIVITIES, **options)
+
+
+async def holders(client: Client, inbox: str) -> list[str]:
+    return sorted((await client.store.holders(inbox)).values())
+
+
+# --- side by side
+
+
+async def test_old_and_new_workers_run_side_by_side(client: Client) -> None:
+    """Each run ends on the version that it began with, wherever its messages come from."""
+    async with serve(client, order_1), serve(client, order_2):
+        old = [await client.start(order_1, id=f"old-{n}")("lamp") for n in range(8)]
+        new = [await client.start(order_2, id=f"new-{n}")("lamp") for n in range(8)]
+        for handle in [*old, *new]:
+            await handle.signal(go)
+        assert {await handle.result() for handle in old} == {"packed lamp"}
+        assert {await handle.result() for handle in new} == {"packed wrapped lamp"}
+
+
+async def test_a_rolling_deployment_leaves_no_run_behind(client: Client) -> None:
+    """The new worker comes, takes new runs and helps with the old ones; the old one goes; all runs end on their own code."""
+    async with serve(client, order_1):
+        old = [await client.start(order_1, id=f"old-{n}")("lamp") for n in range(12)]
+        for handle in old[:4]:
+            await handle.signal(go)
+        async with serve(client, order_1, order_2) as second:
+            assert second._life is not None
+            mine = second._life.session
+            await until_async(lambda: _holds(client, "default@order@1", mine))
+            new = [await client.start(order_2, id=f"new-{n}")("lamp") for n in range(4)]
+            for handle in old[4:8]:
+                await handle.signal(go)
+    async with serve(client, order_1, order_2):
+        for handle in [*old[8:], *new]:
+            await handle.signal(go)
+        assert {await handle.result() for handle in old} == {"packed lamp"}
+        assert {await handle.result() for handle in new} == {"packed wrapped lamp"}
+    assert [use.open_runs for use in await client.versions()] == []
+
+
+async def _holds(client: Client, inbox: str, session: str) -> bool:
+    return session in await holders(client, inbox)
+
+
+async def test_a_version_is_shared_out_among_those_who_serve_it(client: Client) -> None:
+    """And nobody else gets a share of it: it would hold runs that it cannot step."""
+    async with (
+        serve(client, order_1, order_today) as both,
+        serve(client, order_1) as one,
+        serve(client, order_2) as two,
+    ):
+        sessions = [worker._life.session for worker in (both, one, two) if worker._life is not None]
+        first, second, third = sessions
+        half = client.store.partitions // 2
+        for inbox, expected in (
+            ("default@order@1", [first] * half + [second] * half),
+            ("default@order@2", [third] * 2 * half),
+            ("default", [first] * 2 * half),
+        ):
+            await until_async(lambda inbox=inbox, expected=expected: _held_by(client, inbox, expected))  # type: ignore[misc]
+
+
+async def _held_by(client: Client, inbox: str, expected: list[str]) -> bool:
+    return await holders(client, inbox) == sorted(expected)
+
+
+async def test_workers_may_share_the_version_of_one_workflow_and_not_of_another(client: Client) -> None:
+    """A version is one of a workflow: a worker that has the number 2 of another one is not asked for it."""
+
+    @workflow(version="2", pinned=True)
+    async def other() -> str:
+        await go.receive()
+        return "other"
+
+    async with serve(client, order_1, other), serve(client, order_2, other):
+        handles = [await client.start(order_2, id=f"o-{n}")("lamp") for n in range(8)]
+        others = [await client.start(other, id=f"x-{n}")() for n in range(8)]
+        for handle in [*handles, *others]:
+            await handle.signal(go)
+        assert {await handle.result() for handle in handles} == {"packed wrapped lamp"}
+        assert {await handle.result() for handle in others} == {"other"}
+
+
+async def test_one_worker_serves_several_versions_and_the_unpinned_one(client: Client) -> None:
+    """Three workflows of one name, each with its own runs."""
+    async with serve(client, order_1, order_2, order_today):
+        expected = {order_1: "packed lamp", order_2: "packed wrapped lamp", order_today: "today's lamp"}
+        for code, result in expected.items():
+            handle = await client.start(code, id=f"v{code.version}")("lamp")
+            await handle.signal(go)
+            assert await handle.result() == result
+
+
+async def test_without_pinned_workflows_there_is_one_engine(client: Client) -> None:
+    """They cost nothing where they are not used."""
+
+    @workflow(version="7")
+    async def plain() -> str | None:
+        return info().version
+
+    async with serve(client, plain, order_today) as worker:
+        assert worker._life is not None
+        assert len(worker._life._engines.named()) == 1
+        handle = await client.start(plain, id="p")()
+        assert await handle.result() == "7"
+        run = await handle.describe()
+        assert (run.version, run.pinned, run.queue) == ("7", False, "default")
+
+
+# --- started, asked and ended through its inbox
+
+
+async def test_a_version_is_started_by_name(client: Client) -> None:
+    """By whoever does not have its code."""
+    async with serve(client, order_1, order_2):
+        handle = await client.start("order", version="2", id="by-name")("lamp")
+        await handle.signal(go)
+        assert await handle.result() == "packed wrapped lamp"
+        run = await handle.describe()
+        assert (run.version, run.pinned, run.queue, run.workflow) == ("2", True, "default", "order")
+
+
+async def test_queries_cancellation_and_termination_reach_a_pinned_run(client: Client) -> None:
+    """Through the inbox of its version; the closed run is asked there as well."""
+    async with serve(client, order_1), serve(client, order_2):
+        old, new = [await client.start(code, id=f"q-{code.version}")("lamp") for code in (order_1, order_2)]
+        assert (await old.query(step), await new.query(step)) == ("first", "second")
+        await old.cancel("no lamps")
+        await new.terminate("neither")
+        assert [await _status(handle) for handle in (old, new)] == ["cancelled", "terminated"]
+        assert await old.query(step) == "first"
+
+
+async def _status(handle: Any) -> str:
+    async def closed() -> str | None:
+        status: str = (await handle.describe()).status
+        return status if status != "running" else None
+
+    found = await until_async(closed)
+    assert found is not None
+    return found
+
+
+async def test_a_failed_pinned_run_is_retried_on_its_version(client: Client) -> None:
+    """The code of that version, put right."""
+    broken = True
+
+    @workflow(name="order", version="1", pinned=True)
+    async def fails() -> str:
+        if broken:
+            raise ValueError("no")
+        return "mended"
+
+    async with serve(client, fails), serve(client, order_2):
+        handle = await client.start(fails, id="f")()
+        with pytest.raises(RunFailedError):
+            await handle.result()
+        broken = False
+        await handle.retry()
+        assert await handle.result() == "mended"
+
+
+# --- nobody there
+
+
+async def test_a_run_waits_for_a_worker_of_its_version_and_says_so(client: Client) -> None:
+    """Also beside a worker that serves another one. It goes on as soon as there is one."""
+    async with serve(client, order_2):
+        handle = await client.start(order_1, id="waits")("lamp")
+        await handle.signal(go)
+        with pytest.raises(RequestTimeoutError, match="version 1 of workflow 'order' on task queue 'default'"):
+            await handle.query(step, timeout=0.05)
+        run = await handle.describe()
+        assert run.stuck == (
+            "no running worker of queue default knows version 1 of workflow order: start one that has it, and the run goes on"
+        )
+        uses = {use.version: (use.open_runs, use.served, use.pinned) for use in await client.versions()}
+        assert uses == {"1": (1, False, True), "2": (0, True, True)}
+    async with serve(client, order_1):
+        assert await handle.result() == "packed lamp"
+        assert (await handle.describe()).stuck is None
+
+
+async def test_the_log_names_a_version_that_nobody_serves(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, and again if it is missing again later."""
+    caplog.set_level(logging.WARNING, "durable.worker")
+    reported: set[str] = set()
+    for n in range(3):
+        await client.start(order_1, id=f"w-{n}")("lamp")
+    await client.start(order_today, id="plain")("lamp")
+    await report_unserved(client.store, "other", reported)
+    await report_unserved(client.store, "default", reported)
+    await report_unserved(client.store, "default", reported)
+    assert [record.getMessage() for record in caplog.records] == [
+        (
+            "3 open runs of queue default wait for version 1 of workflow order, which no running worker serves; "
+            "they are pinned to it and wait until one does; see `durable versions`"
+        )
+    ]
+    async with serve(client, order_1):
+        await report_unserved(client.store, "default", reported)
+    await report_unserved(client.store, "default", reported)
+    assert len(caplog.records) == 2
+
+
+async def test_versions_are_counted_by_queue_and_workflow(client: Client) -> None:
+    """Those without a version and those that are only recorded as well."""
+
+    @workflow(version="7")
+    async def plain() -> None: ...
+
+    for n in range(2):
+        await client.start(order_1, id=f"a-{n}", queue="far")("lamp")
+    await client.start(order_2, id="b")("lamp")
+    await client.start(order_today, id="c")("lamp")
+    await client.start(plain, id="d")()
+    async with serve(client, order_2, plain):
+        await client.handle("d").result()
+        found = [(u.queue, u.workflow, u.version, u.pinned, u.open_runs, u.served) for u in await client.versions()]
+    assert found == [
+        ("default", "order", None, False, 1, False),
+        ("default", "order", "2", True, 1, True),
+        ("default", "plain", None, False, 0, True),
+        ("far", "order", "1", True, 2, False),
+    ]
+    assert [(u.queue, u.version) for u in await client.versions(queue="far")] == [("far", "1")]
+
+
+# --- crashes, time and no cache
+
+
+@pytest.mark.parametrize("cache_runs", [0, 100])
+async def test_pinned_runs_survive_crashes_between_any_two_steps(cache_runs: int) -> None:
+    """Timers, activities and signals find the run's own inbox again."""
+
+    @workflow(name="order", version="3", pinned=True)
+    async def long() -> list[str]:
+        got: list[str] = []
+        for _ in range(3):
+            await go.receive()
+            got.append(await pack("lamp"))
+            await sleep("1 day")
+        return got
+
+    async with TestEnvironment(workflows=[long, order_2], activities=ACTIVITIES, cache_runs=cache_runs) as env:
+        handle = await env.client.start(long, id="l")()
+        for _ in range(3):
+            await env.crash_worker()
+            await handle.signal(go)
+            await env.crash_worker()
+            await env.advance("1 day")
+        assert await handle.result() == ["packed lamp"] * 3
+
+
+async def test_a_killed_owner_of_a_version_is_followed_by_another(client: Client) -> None:
+    """The runs of its inbox go on where a worker has that version, and only there."""
+    async with serve(client, order_2):
+        dying = serve(client, order_1, lease_ttl=0.5)
+        life = dying._new_life()
+        await life.begin()
+        handle = await client.start(order_1, id="k")("lamp")
+        assert await handle.query(step) == "first"
+        await life._background.cancel()  # no goodbye: its leases run out
+        life._keeper.stop()
+        await handle.signal(go)
+        async with serve(client, order_1):
+            assert await asyncio.wait_for(handle.result(), 20) == "packed lamp"
+        life._runner.close()
+
+
+async def test_the_cache_is_shared_by_the_versions() -> None:
+    """`cache_runs` bounds what the worker keeps, however many versions it serves."""
+    async with Client.connect("memory:") as client, serve(client, order_1, order_2, cache_runs=4) as worker:
+        handles = [
+            await client.start(code, id=f"{code.version}-{n}")("lamp") for code in (order_1, order_2) for n in range(5)
+        ]
+        for handle in handles:
+            await handle.query(step)
+        assert worker._life is not None
+        engines = [engine for _, engine in worker._life._engines.named()]
+        await until(lambda: sum(len(engine._cache) for engine in engines) <= 4)
+        assert [engine._cache._size for engine in engines] == [2, 2]
+
+
+# --- bad input
+
+
+def test_a_pinned_workflow_needs_a_version() -> None:
+    """Pinned to what?"""
+    with pytest.raises(DefinitionError, match=r"a pinned workflow needs a version: @workflow\(version="):
+
+        @workflow(pinned=True)
+        async def nothing() -> None: ...
+
+
+@pytest.mark.parametrize("version", ["", "a@b", "x" * 101, "a\nb", 2])
+def test_a_version_is_a_short_text_without_the_separator(version: Any) -> None:
+    """It is part of the name of an inbox."""
+    with pytest.raises(InvalidIdError, match="workflow version"):
+
+        @workflow(version=version)
+        async def nothing() -> None: ...
+
+
+async def test_the_separator_is_refused_in_names_of_queues(client: Client) -> None:
+    """A queue of that name would be the inbox of a version."""
+    with pytest.raises(InvalidIdError, match="task queue name must not hold '@'"):
+        client.start(order_today, queue="default@order@1")
+    with pytest.raises(InvalidIdError, match="task queue name must not hold '@'"):
+        serve(client, order_today, queue="a@b")
+
+
+async def test_two_of_one_name_and_version_are_refused(client: Client) -> None:
+    """And two that are not pinned, whatever their versions."""
+
+    @workflow(name="order", version="1", pinned=True)
+    async def again() -> None: ...
+
+    @workflow(name="order", version="1")
+    async def unpinned() -> None: ...
+
+    for pair in ((order_1, again), (order_today, unpinned)):
+        with pytest.raises(DefinitionError, match="two workflows have the name 'order'"):
+            serve(client, *pair)
+
+
+async def test_a_workflow_has_its_own_version(client: Client) -> None:
+    """Another one is started by name."""
+    with pytest.raises(InvalidCallError, match=r"has its own; .*client.start\('order', version='1'\)"):
+        client.start(order_2, version="1")
+    with pytest.raises(InvalidIdError, match="workflow version"):
+        client.start("order", version="1@2")
