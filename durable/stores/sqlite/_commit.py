@@ -176,12 +176,11 @@ def _look_at_documents(
     for row in query_rows(tx.cursor, _DOCUMENTS, 2, _flat(dict.fromkeys(ids))):
         partition, id_, name, inbox = cast("tuple[int, str, str, str]", row)
         facts.documents[partition, id_] = (name, inbox)
+    closing = [(partition, update.id) for partition, update in updates if update.closes]
     boxes = dict[tuple[int, str, str], None]()
-    for key in [(partition, update.id) for partition, update in updates if update.closes]:
-        if key in facts.documents:
-            name, inbox = facts.documents[key]
-            boxes[key[0], inbox, name] = None
-    if boxes:  # what is created may be closed by the next commit
+    for partition, name, inbox in [(key[0], *facts.documents[key]) for key in closing if key in facts.documents]:
+        boxes[partition, inbox, name] = None
+    if closing:  # what one commit creates the next one may close
         boxes.update(dict.fromkeys((partition, each.inbox, each.name) for partition, each, _ in created))
     for row in query_rows(tx.cursor, _UNREAD, 3, _flat(boxes)):
         partition, inbox, name, seq = cast("tuple[int, str, str, int]", row)

@@ -177,6 +177,24 @@ class CreatedTests(Base):
         assert second == replace(SECOND, state="continued", open=False, closed_ms=5)
         assert [each.id for each in await inbox_of(store)] == ["e-2", "e-3"]
 
+    async def test_what_one_commit_creates_the_next_one_may_not_close_over_a_message(self, store: Store) -> None:
+        """`commit`: in order; an entry that waits for the name from before keeps a new document open, and so does its own."""
+        lease = await lease_for(store)
+        await store.create(P, document(), [entry()])
+        (read,) = await inbox_of(store)
+        await applied(store, lease, consumed=[read.seq], documents=[CLOSES])
+        await store.send(P, entry("e-5"), closed_too=True)
+        answers = await store.commit(
+            [
+                commit_of(lease, created=[(SECOND, entry("e-2", "somebody"))]),
+                commit_of(lease, documents=[replace(CLOSES, id="d-02")]),
+            ]
+        )
+        assert [type(answer) for answer in answers] == [type(None), UnreadMessagesError]
+        found = await store.document(P, id="d-02")
+        assert found is not None
+        assert found.open
+
     async def test_an_entry_that_is_unread_already_is_dropped(self, store: Store) -> None:
         """`Entry.id` is unique among the unread entries of a partition: a repeat is dropped, the document comes all the same."""
         lease = await lease_for(store)
@@ -189,6 +207,26 @@ class CreatedTests(Base):
         more = document("d-03", "order-3", request="r-3")
         await applied(store, lease, consumed=[read.seq], created=[(more, entry(name="order-3"))])
         assert [each.name for each in await inbox_of(store)] == ["order-3"]
+
+    async def test_a_dropped_entry_does_not_come_back(self, store: Store) -> None:
+        """`commit`: in order; an entry is dropped if its id is unread then, also if the next commit of the call consumes that one."""
+        lease = await lease_for(store)
+        await store.create(P, document(), [entry(data=b"first")])
+        (read,) = await inbox_of(store)
+        new = [document(f"d-0{number}", f"order-{number}", request=f"r-{number}") for number in range(2, 5)]
+        answers = await store.commit(
+            [
+                commit_of(lease, created=[(new[0], entry(name="order-2"))]),
+                commit_of(lease, consumed=[read.seq]),
+                commit_of(lease, created=[(new[1], entry("e-3", "order-3")), (new[2], entry("e-3", "order-4"))]),
+                commit_of(lease, documents=[DocumentUpdate("d-02", "order-2", closes=True)]),
+                commit_of(lease, documents=[DocumentUpdate("d-03", "order-3", closes=True)]),
+                commit_of(lease, documents=[DocumentUpdate("d-04", "order-4", closes=True)]),
+            ]
+        )
+        kinds = [type(None), type(None), type(None), type(None), UnreadMessagesError, type(None)]
+        assert [type(answer) for answer in answers] == kinds
+        assert [(each.id, each.name) for each in await inbox_of(store)] == [("e-3", "order-3")]
 
     async def test_watchers_of_the_inbox_are_told(self, store: Store) -> None:
         """`inbox_topic`: touched when an entry is appended to this inbox, by a commit too."""
