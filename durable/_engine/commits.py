@@ -59,10 +59,10 @@ class Prepared:
 
 
 class Committer:
-    """Builds and sends commits."""
+    """Builds and sends commits to the partitions of `inbox`."""
 
     def __init__(self, store: Store, local: LocalTasks, session: str, inbox: str) -> None:
-        self._store, self._local, self._session, self._inbox = store, local, session, inbox
+        self._store, self._local, self._session, self.inbox = store, local, session, inbox
         self._commit_number = 0  # a session's id is of one process, so these ids are too
 
     def prepare(self, owned: Owned) -> Prepared:
@@ -74,7 +74,7 @@ class Committer:
         """Add a run's decision to a commit: all of it or, if something cannot be written (what is raised), nothing."""
         commit, decision, execution = prepared.commit, stepped.decision, stepped.execution
         records = [WIRE.encode(event) for event in decision.events]
-        tasks = [(write_task(task, queue=queue, inbox=self._inbox), task) for task, queue in decision.tasks.values()]
+        tasks = [(write_task(task, queue=queue, inbox=self.inbox), task) for task, queue in decision.tasks.values()]
         dues = [write_due(item, due_ms) for item, due_ms in decision.dues.values()] if decision.dues else ()
         if decision.outgoing or decision.replies:
             outgoing = [self._outgoing(prepared, item) for item in decision.outgoing]
@@ -139,7 +139,7 @@ class Committer:
         """Put the next attempt of an activity on its queue: the due's key goes, the task comes; the run need not be asked."""
         prepared.commit.dues_removed.append(item.key)
         prepared.fired.append(due)
-        self._add_task(prepared, write_task(item.task, queue=item.queue, inbox=self._inbox), item.task)
+        self._add_task(prepared, write_task(item.task, queue=item.queue, inbox=self.inbox), item.task)
         limit = queue_limit(item, self._store.now_ms())
         if limit is not None:
             waiting = write_due(*limit)

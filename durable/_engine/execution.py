@@ -33,6 +33,7 @@ class Execution:
     failed_at: int = 0
     body: RecordBody = field(default_factory=RecordBody)
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
+    superseded: str = ""  # of a closed run: the latest one of its workflow id, if that has another queue or version
     ended: bool = False  # the log has its close; `closed` may be of a step that is not committed yet
 
     def dispose(self) -> None:

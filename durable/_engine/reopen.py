@@ -45,7 +45,12 @@ async def reopen(
     """
     history = await read_history(store, partition, execution.run_id)
     decision = Decision()
-    if not history or not isinstance(history[-1].event, RunFailed) or message.run_id not in (None, execution.run_id):
+    if (
+        not history
+        or not isinstance(history[-1].event, RunFailed)
+        or message.run_id not in (None, execution.run_id)
+        or execution.superseded
+    ):
         return execution, _refusal(execution, decision, message)
     failed = history[-1].event
     counted = effective(history)
@@ -147,6 +152,8 @@ def _refusal(execution: Execution, decision: Decision, message: RetryRun) -> Dec
     status = execution.closed or "running"
     if message.run_id not in (None, execution.run_id):
         told = f"run {message.run_id} is not the latest one of its workflow id, which is {execution.run_id} ({status})"
+    elif execution.superseded:
+        told = f"run {execution.run_id} is not the latest one of its workflow id, which is {execution.superseded}"
     else:
         told = f"run {execution.run_id} is {status}"
     error = RequestFailedError(f"only a failed run can be retried: {told}")

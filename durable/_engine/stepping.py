@@ -169,16 +169,29 @@ class Stepper:
         """Return the record of the run that the mailbox is for: the one that is being started, else the latest."""
         partition = owned.lease.partition
         document = await self._store.document(partition, name=mailbox.name)
+        if document is not None and document.inbox != self._committer.inbox:
+            document = await self._earlier(partition, mailbox)
         while (start := _newer_start(mailbox.deliveries, document.id if document is not None else "")) is not None:
             document = await self._store.document(partition, id=start)
             if document is None:
                 break
         return document
 
+    async def _earlier(self, partition: int, mailbox: Mailbox) -> Document | None:
+        """The latest run of the workflow id has another queue or version: return the one of ours that was asked, if there is one."""
+        for run_id in {d.message.run_id: None for d in reversed(mailbox.deliveries) if d.message.run_id}:
+            document = await self._store.document(partition, id=run_id)
+            if document is not None and document.name == mailbox.name and document.inbox == self._committer.inbox:
+                return document
+        return None
+
     async def _loaded(self, owned: Owned, mailbox: Mailbox, document: Document) -> Execution:
         if not document.open and any(type(d.message) is RetryRun for d in mailbox.deliveries):
             # Not replayed to its failure: the code may have been put right, and would not fail any more.
-            return closed_execution(self._specs, self._codec, document)
+            execution = closed_execution(self._specs, self._codec, document)
+            latest = await self._store.document(owned.lease.partition, name=mailbox.name)
+            execution.superseded = latest.id if latest is not None and latest.id != document.id else ""
+            return execution
         return await self._replayed(owned.lease.partition, document)
 
     async def _run_local(self, owned: Owned, stepped: Stepped) -> None:

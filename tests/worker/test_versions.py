@@ -10,7 +10,14 @@ import pytest
 
 from durable import Client, Query, Signal, Worker, activity, info, sleep, workflow
 from durable.author import Workflow
-from durable.errors import DefinitionError, InvalidCallError, InvalidIdError, RequestTimeoutError, RunFailedError
+from durable.errors import (
+    DefinitionError,
+    InvalidCallError,
+    InvalidIdError,
+    RequestFailedError,
+    RequestTimeoutError,
+    RunFailedError,
+)
 from durable.testing import TestEnvironment
 from durable.worker._unknown import report_unserved
 from tests.worker.harness import until, until_async
@@ -402,3 +409,47 @@ async def test_a_workflow_has_its_own_version(client: Client) -> None:
         client.start(order_2, version="1")
     with pytest.raises(InvalidIdError, match="workflow version"):
         client.start("order", version="1@2")
+
+
+# --- one workflow id, several inboxes
+
+
+@pytest.mark.parametrize("latest", ["open", "closed"])
+async def test_an_earlier_run_of_another_version_is_asked_through_its_own(client: Client, latest: str) -> None:
+    """Its workers leave the later run of the same workflow id alone."""
+    async with serve(client, order_1), serve(client, order_2):
+        first = await client.start(order_1, id="same")("lamp")
+        await first.signal(go)
+        await first.result()
+        second = await client.start(order_2, id="same")("lamp")
+        if latest == "closed":
+            await second.signal(go)
+            await second.result()
+        assert await first.query(step) == "first"
+        assert await second.query(step) == "second"
+        assert (await second.describe()).stuck is None
+        if latest == "open":
+            await second.signal(go)
+        assert await second.result() == "packed wrapped lamp"
+        assert await first.query(step) == "first"
+
+
+async def test_an_earlier_run_of_another_queue_is_not_retried(client: Client) -> None:
+    """Only the latest run of a workflow id can be, on whatever queue and version that is."""
+
+    @workflow
+    async def fails() -> None:
+        raise ValueError("no")
+
+    async with serve(client, fails), serve(client, fails, queue="far"):
+        first = await client.start(fails, id="same")()
+        with pytest.raises(RunFailedError):
+            await first.result()
+        second = await client.start(fails, id="same", queue="far")()
+        with pytest.raises(RunFailedError):
+            await second.result()
+        with pytest.raises(
+            RequestFailedError, match=f"is not the latest one of its workflow id, which is {second.run_id}"
+        ):
+            await first.retry()
+        assert (await first.describe()).status == "failed"
