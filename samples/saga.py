@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from durable import Client, Worker, activity, uuid4, workflow
 from durable.errors import RunCancelledError, RunFailedError
@@ -76,7 +77,7 @@ async def travel(trip: Trip) -> list[str]:
     try:
         for what in ("flight", "hotel", "car"):
             reference = str(uuid4())  # the same on each replay
-            saga.on_failure(lambda what=what, reference=reference: give_back(what, trip, reference))
+            saga.on_failure(partial(give_back, what, trip, reference))
             await book(what, trip, reference)
             booked.append(what)
     except BaseException:  # a cancellation too: its cleanup may await like any other code
