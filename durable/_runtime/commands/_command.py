@@ -78,4 +78,4 @@ class DeferringFuture(CommandFuture):
     def end_cancelled(self) -> None:
         """The command ended by its cancellation: whoever awaits it gets `CancelledError`."""
         if not self.done():
-            Future.cancel(self, self._message)
+            super().cancel(self._message)
