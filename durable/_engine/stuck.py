@@ -21,6 +21,7 @@ from .._log import (
     Terminate,
     ended_entry_id,
     message_entry,
+    read_run,
     task_id,
 )
 from ..codec import Codec, default_codec, failure_of
@@ -31,9 +32,9 @@ from ..history import (
     ChildStartRequested,
     Close,
     Event,
+    Parent,
     RecordedEvent,
     RunReopened,
-    RunStarted,
     RunTerminated,
     RunTimedOut,
     TimerStarted,
@@ -136,7 +137,7 @@ class Stuck:
         if end is None:
             return False
         partition, now_ms = owned.lease.partition, self._store.now_ms()
-        event: Event
+        event: RunTerminated | RunTimedOut
         if isinstance(end, Terminate):
             event = RunTerminated(at=now_ms, request=end.request, reason=end.reason)
         else:
@@ -145,21 +146,23 @@ class Stuck:
         decision.dues_removed += [d.due_key for d in deliveries if d.due_key]
         updates = [d.message for d in deliveries if isinstance(d.message, SendUpdate)]
         decision.replies += [(update.reply, closed_reply(mailbox.name, self._codec)) for update in updates]
-        seq = await self._drop_pending(partition, run_id, decision)
+        family = _Family(mailbox.name, run_id)
+        family.note_record(await self._store.document(partition, id=run_id))
+        seq = await self._drop_pending(partition, run_id, decision, family)
+        decision.outgoing += family.messages(event, self._codec)
         execution = Execution(mailbox.name, run_id, None, self._codec, seq=seq + 1, note=mailbox.noted)
         prepared = self._committer.prepare(owned)
         self._committer.add(prepared, Stepped(mailbox, deliveries, decision, execution))
         self._submit([prepared])
         return True
 
-    async def _drop_pending(self, partition: int, run_id: str, decision: Decision) -> int:
+    async def _drop_pending(self, partition: int, run_id: str, decision: Decision, family: _Family) -> int:
         """Take back every task and due that the run may have, as far as its history can be read; return its length.
 
-        Its children get what its close means for them, and its parent is told.
+        `family` takes note of all events.
         """
         seq = 0
         attempts: dict[int, int] = {}
-        family = _Family(run_id)
         while page := await self._store.read(partition, run_id, after=seq):
             for record in page:
                 seq += 1
@@ -178,38 +181,39 @@ class Stuck:
             decision.tasks_removed.append(task_id(run_id, command, attempt))
             decision.dues_removed += [f"{run_id}/{command}/{kind}" for kind in ("retry", "total", "queue")]
         decision.dues_removed.append(f"{run_id}/timeout")
-        decision.outgoing += family.messages(decision.events[-1], self._codec)
         return seq
 
 
 class _Family:
-    """What a history says of a run's children and of its parent."""
+    """What is known of a run's children and of its parent without its code."""
 
-    def __init__(self, run_id: str) -> None:
-        self._run_id = run_id
-        self._started: RunStarted | None = None
+    def __init__(self, workflow_id: str, run_id: str) -> None:
+        self._workflow_id, self._run_id = workflow_id, run_id
+        self._workflow = ""
+        self._parent: Parent | None = None
         self._reopened = 0
         self._children: dict[tuple[int, int], ChildStartRequested] = {}  # by number and reopening
 
+    def note_record(self, document: Document | None) -> None:
+        """Take what the run's record says of it: there is one even if the history does not begin yet, or cannot be read."""
+        try:
+            if document is not None:
+                self._workflow, self._parent = document.kind, read_run(document).body.parent
+        except HistoryError:
+            _log.error("whether run %s has a parent cannot be read: none is told of its end", self._run_id)
+
     def note(self, event: Event) -> None:
-        """Take the next event, one that a reopening voided as well: an end that it voided is told once more for nothing."""
-        if isinstance(event, RunStarted):
-            self._started = event
-        elif isinstance(event, RunReopened):
+        """Take the next event of the history, one that a reopening voided as well: its child may be open all the same."""
+        if isinstance(event, RunReopened):
             self._reopened = event.number
         elif isinstance(event, ChildStartRequested):
             self._children[event.id, self._reopened] = event
 
-    def messages(self, close: Event, codec: Codec) -> list[OutgoingMessage]:
+    def messages(self, close: Close, codec: Codec) -> list[OutgoingMessage]:
         """Return what `close` leads to. A child that has ended is sent to as well: that is dropped at the relay."""
-        started = self._started
-        if started is None or not isinstance(close, Close):
-            return []
-        told = [
-            effects.parent_closed(started.workflow_id, self._run_id, event, reopened)
-            for (_, reopened), event in self._children.items()
-        ]
-        told.append(effects.child_ended(started, close, codec))
+        ids = self._workflow_id, self._run_id
+        told = [effects.parent_closed(*ids, event, number) for (_, number), event in self._children.items()]
+        told.append(effects.child_ended(self._parent, self._workflow, *ids, close, codec))
         return [item for item in told if item is not None]
 
 

@@ -8,7 +8,7 @@ from durable.errors import StoreUnavailableError
 from durable.stores import Store
 
 DRIVEN = (
-    "commit", "document", "read", "read_inboxes", "read_dues", "read_outgoing", "send", "acquire", "release", "sessions",
+    "commit", "create", "document", "read", "read_inboxes", "read_dues", "read_outgoing", "send", "acquire", "release", "sessions",
     "holders", "complete",
 )  # fmt: skip
 

@@ -18,7 +18,6 @@ from ...history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
-    RunStarted,
     RunTerminated,
     RunTimedOut,
 )
@@ -26,18 +25,18 @@ from ..decision import Decision
 from ._family import Family
 
 
-def child_ended(started: RunStarted, close: Close, codec: Codec) -> OutgoingMessage | None:
+def child_ended(
+    parent: Parent | None, workflow: str, workflow_id: str, run_id: str, close: Close, codec: Codec
+) -> OutgoingMessage | None:
     """Return what tells the parent of a run how it ended; None if it has no parent, or goes on as a new run."""
-    if started.parent is None:
-        return None
-    message = child_end(started.parent, started.workflow, started.workflow_id, started.run_id, close, codec)
-    if message is None:
+    message = None if parent is None else child_end(parent, workflow, workflow_id, run_id, close, codec)
+    if parent is None or message is None:
         return None
     return OutgoingMessage(
-        workflow_id=started.workflow_id,
-        run_id=started.run_id,
+        workflow_id=workflow_id,
+        run_id=run_id,
         id=0,
-        target=started.parent.workflow_id,
+        target=parent.workflow_id,
         message=message,
         part="ended",
     )
