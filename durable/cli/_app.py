@@ -38,12 +38,14 @@ COMMANDS = {
     "lint": ("_lint", "Find what workflow code must not do."),
     "list": ("_list", "List runs, newest first."),
     "parked": ("_parked", "Look at parked tasks, release or discard them."),
+    "query": ("_requests", "Ask the run ID a query, and print the answer."),
     "replay": ("_replay", "Replay histories with the code as it is now."),
     "retry": ("_messages", "Reopen the failed run ID at the point of failure."),
     "show": ("_show", "Show a run: its history and why it waits."),
-    "signal": ("_messages", "Send the signal NAME to the run ID."),
+    "signal": ("_messages", "Send a signal to the run ID."),
     "start": ("_start", "Start a run of a workflow."),
     "terminate": ("_messages", "End the run ID at once: its code does not run again."),
+    "update": ("_requests", "Send the run ID an update, and print its result."),
     "worker": ("_worker", "Serve the functions marked @workflow and @activity."),
 }
 

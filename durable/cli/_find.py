@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -10,6 +11,8 @@ from ._module import is_module_here, load, workflows_of
 
 if TYPE_CHECKING:
     from ..author import Workflow
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -65,6 +68,25 @@ def workflow_or_name(target: str) -> "Workflow[..., Any] | str":
             f"{target!r} is a module: name a workflow of it, as MODULE:WORKFLOW; {workflows_of(module)}"
         )
     return named or target
+
+
+def message_or_name(target: str, kind: "type[T]") -> "T | str":
+    """Return the signal, query or update `MODULE:NAME`, or `target` itself if it is only a name.
+
+    Raises `click.UsageError` if it is something else.
+    """
+    if ":" not in target:
+        return target
+
+    def those_of(module: ModuleType) -> str:
+        names = sorted(name for name, value in vars(module).items() if isinstance(value, kind))
+        what = kind.__name__
+        return f"of type {what} it has {', '.join(names)}" if names else f"it has nothing of type {what}"
+
+    module, found = load(target, those_of)
+    if not isinstance(found, kind):
+        raise click.UsageError(f"{target!r} is no {kind.__name__}; {those_of(module)}")
+    return found
 
 
 def _collect(values: Iterable[object], served: Served, *, strict: bool) -> None:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._find import message_or_name
 from ._output import print_json
 from ._settings import Settings, json_option, run_option, store_option
-from ._values import value_of
+from ._values import message_value
 
 if TYPE_CHECKING:
     from durable import Client, Handle
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("signal")
 @click.argument("workflow_id", metavar="ID")
-@click.argument("name")
+@click.argument("name", metavar="[MODULE:]SIGNAL")
 @click.argument("value", required=False)
 @run_option
 @store_option
@@ -24,10 +25,23 @@ if TYPE_CHECKING:
 def signal_command(
     settings: Settings, workflow_id: str, name: str, value: str | None, run_id: str | None, as_json: bool
 ) -> None:
-    """Send the signal NAME to the run ID, with VALUE: JSON if it is JSON, else text."""
-    values = [] if value is None else [value_of(value)]
+    """Send a signal to the run ID.
+
+    With MODULE:SIGNAL, VALUE is checked against the declared type: JSON if that fits, else text. By its name alone, VALUE
+    must be JSON.
+    """
+    from ..author import Signal
+
+    signal: Any = message_or_name(name, Signal)
+    told = signal if isinstance(signal, str) else signal.name
+    values = message_value(signal, f"signal {told}", value)
     _tell(
-        settings, workflow_id, run_id, lambda handle: handle.signal(name, *values), f"signalled {name}", as_json=as_json
+        settings,
+        workflow_id,
+        run_id,
+        lambda handle: handle.signal(signal, *values),
+        f"signalled {told}",
+        as_json=as_json,
     )
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,10 +36,10 @@ class BrokenModuleError(click.ClickException):
         click.secho(f"durable: {self.message}", fg="red", err=True, file=file)
 
 
-def load(target: str) -> tuple[ModuleType, object]:
+def load(target: str, hint: "Callable[[ModuleType], str] | None" = None) -> tuple[ModuleType, object]:
     """Import the module of `MODULE[:NAME]`, from the working directory too; return it, and the named object or itself.
 
-    Raises `click.UsageError` that says which part was not found, or `BrokenModuleError` if the module itself raises.
+    Raises `click.UsageError` that says which part was not found (`hint` tells what the module has), or `BrokenModuleError` if the module itself raises.
     """
     module_name, colon, name = target.partition(":")
     if not module_name or (colon and not name):
@@ -50,7 +51,7 @@ def load(target: str) -> tuple[ModuleType, object]:
     found: object = module
     for part in name.split(".") if name else ():
         if not hasattr(found, part):
-            raise click.UsageError(f"the module {module_name!r} has no {name!r}; {workflows_of(module)}")
+            raise click.UsageError(f"the module {module_name!r} has no {name!r}; {(hint or workflows_of)(module)}")
         found = getattr(found, part)
     return module, found
 

@@ -41,8 +41,27 @@ def arguments_of(workflow: "Workflow[..., Any]", texts: Sequence[str]) -> list[A
         if parameter.name in bound.arguments:
             given = bound.arguments[parameter.name]
             every = given if parameter.kind is parameter.VAR_POSITIONAL else [given]
-            values += [_typed(text, hints[parameter.name], f"argument {parameter.name!r}") for text in every]
+            values += [typed(text, hints[parameter.name], f"argument {parameter.name!r}") for text in every]
     return values
+
+
+def message_value(message: object, name: str, text: str | None) -> list[Any]:
+    """Return the value of a signal or update as the arguments that `Handle.signal` and `update` take after it.
+
+    `message` is the contract, whose type the text must fit, or only its name: then the text must be JSON, since nothing says
+    whether `yes` is meant as text. Raises `click.UsageError` if it is not.
+    """
+    if text is None:
+        return []
+    if not isinstance(message, str):
+        return [typed(text, getattr(message, "type", Any), f"the value of {name}")]
+    try:
+        return [json.loads(text, parse_constant=_refuse_constant)]
+    except ValueError:
+        raise click.UsageError(
+            f"the value of {name} is not JSON: {text!r}; quote text twice, as '{json.dumps(text)}', or name the "
+            f"object as MODULE:NAME, and its declared type says what is meant"
+        ) from None
 
 
 def moment_of(text: str) -> datetime:
@@ -73,7 +92,7 @@ def duration(_ctx: click.Context, _parameter: click.Parameter, text: str | None)
         raise click.BadParameter(str(error)) from None
 
 
-def _typed(text: str, hint: Any, what: str) -> Any:
+def typed(text: str, hint: Any, what: str) -> Any:
     """Return `text` as a value of type `hint`: as JSON, else as text, since a text like 42 is JSON of another type."""
     from ..codec import JsonCodec, Payload
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from durable import Signal, activity, proxy, workflow
+from durable import Query, Signal, Update, activity, proxy, workflow
 
 approved = Signal("approved", bool)
 
@@ -38,6 +38,39 @@ async def checkout(order: Order, note: str = "", *, express: bool = False) -> st
 async def approval(order_id: str) -> str:
     """Wait for a person."""
     return f"{order_id} {'approved' if await approved.receive() else 'refused'}"
+
+
+class SoldOutError(Exception):
+    """Declared by `take`."""
+
+
+take = Update("take", int, int, raises=[SoldOutError])
+left = Query("left", dict[str, int])
+
+
+@workflow
+async def stock(items: int) -> int:
+    """Hand out items until somebody approves of closing."""
+
+    @left.handler
+    def tell(what: str = "items") -> dict[str, int]:
+        return {what: items}
+
+    @take.validator
+    def check(number: int) -> None:
+        if number < 1:
+            raise ValueError(f"not a number of items: {number}")
+
+    @take.handler
+    def on_take(number: int) -> int:
+        nonlocal items
+        if number > items:
+            raise SoldOutError(f"only {items} left")
+        items -= number
+        return items
+
+    await approved.receive()
+    return items
 
 
 @workflow

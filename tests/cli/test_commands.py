@@ -129,6 +129,71 @@ def test_a_signal_reaches_its_run(say: Say, store: str) -> None:
     assert "run completed" in out
 
 
+def test_a_signal_by_its_object_is_checked(say: Say, store: str) -> None:
+    """What does not fit the declared type is refused before anything is sent; a word is no JSON, so a bare name refuses it."""
+    say("start", f"{SHOP}:approval", "o-3", "--id", "a-9")
+    code, _, err = say("signal", "a-9", f"{SHOP}:approved", "yes")
+    assert code == 2
+    assert "the value of signal approved: expected bool, got str; got 'yes'" in err
+    code, _, err = say("signal", "a-9", "approved", "yes")
+    assert code == 2
+    assert "is not JSON: 'yes'" in err
+    code, _, err = say("signal", "a-9", f"{SHOP}:approval", "true")
+    assert code == 2
+    assert "is no Signal; of type Signal it has approved" in err
+    code, _, err = say("signal", "a-9", f"{SHOP}:aproved", "true")
+    assert code == 2
+    assert "has no 'aproved'; of type Signal it has approved" in err
+    assert "SignalReceived" not in say("show", "a-9", "--json")[1]
+    assert say("signal", "a-9", f"{SHOP}:approved", "true")[:2] == (0, "a-9: signalled approved\n")
+    assert ended(store, "a-9") == "o-3 approved"
+
+
+def test_an_update_is_sent_and_its_result_printed(say: Say) -> None:
+    """By its object, checked, or by its name; the id makes a repeat harmless."""
+    say("start", f"{SHOP}:stock", "10", "--id", "s-1")
+    assert say("update", "s-1", f"{SHOP}:take", "3")[:2] == (0, "7\n")
+    assert say("update", "s-1", "take", "2", "--update-id", "u-1")[:2] == (0, "5\n")
+    code, out, _ = say("update", "s-1", "take", "2", "--update-id", "u-1", "--json")
+    assert (code, json.loads(out)) == (0, {"workflow_id": "s-1", "update_id": "u-1", "result": 5})
+    assert say("update", "s-1", "take", "1", "--update-id", "u-2", "--no-wait")[:2] == (0, "u-2\n")
+    _, out, _ = say("show", "s-1")
+    assert "update take (u-1) accepted" in out
+    assert "update take (u-1) completed" in out
+
+
+def test_an_update_that_fails_is_exit_code_1(say: Say) -> None:
+    """Refused, failed, or unknown: with the reason; a bad value is wrong usage."""
+    say("start", f"{SHOP}:stock", "1", "--id", "s-2")
+    for arguments, code, told in (
+        (["take", "-1"], 2, "No such option"),
+        (["take", "--", "-1"], 1, "was not accepted: ValueError: not a number of items: -1"),
+        ([f"{SHOP}:take", "5"], 1, "update 'take' failed: SoldOutError: only 1 left"),
+        (["take", "5"], 1, "SoldOutError: only 1 left"),
+        (["give", "5", "--timeout", "1"], 1, "has no handler for it yet; it has: take"),
+        ([f"{SHOP}:take", "many"], 2, "expected int, got str; got 'many'"),
+        (["take", "many"], 2, "is not JSON"),
+    ):
+        got, out, err = say("update", "s-2", *arguments)
+        assert (got, out) == (code, ""), err
+        assert told in err
+        assert "bug" not in err
+
+
+def test_a_query_prints_its_answer(say: Say) -> None:
+    """By name or by its object, with arguments."""
+    say("start", f"{SHOP}:stock", "4", "--id", "s-3")
+    assert say("query", "s-3", "left")[:2] == (0, '{\n  "items": 4\n}\n')
+    code, out, _ = say("query", "s-3", f"{SHOP}:left", "pens", "--json")
+    assert (code, json.loads(out)) == (0, {"workflow_id": "s-3", "answer": {"pens": 4}})
+    code, _, err = say("query", "s-3", "unknown")
+    assert code == 1
+    assert "it has: left" in err
+    code, _, err = say("query", "s-3", f"{SHOP}:take")
+    assert code == 2
+    assert "is no Query; of type Query it has left" in err
+
+
 def test_show_as_json_has_the_events_as_they_are_stored(say: Say, store: str) -> None:
     """For scripts: the run, why it waits, what is pending, and the history."""
     say("start", f"{SHOP}:checkout", ORDER, "--id", "c-4", "--wait")
@@ -179,7 +244,17 @@ def test_a_failed_run_can_be_reopened(say: Say, store: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["show"], ["signal", "{}", "approved"], ["cancel"], ["terminate"], ["retry"]], ids=lambda c: c[0]
+    "command",
+    [
+        ["show"],
+        ["signal", "{}", "approved"],
+        ["update", "{}", "take"],
+        ["query", "{}", "left"],
+        ["cancel"],
+        ["terminate"],
+        ["retry"],
+    ],
+    ids=lambda c: c[0],
 )
 def test_what_is_not_there_is_exit_code_3(say: Say, command: list[str]) -> None:
     """A script can tell a wrong id from anything else."""

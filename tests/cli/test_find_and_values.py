@@ -21,7 +21,7 @@ def names(found: list[Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("target", "workflows", "activities"),
     [
-        (SHOP, ["approval", "broken", "checkout", "outsourced", "refund-order"], ["charge"]),
+        (SHOP, ["approval", "broken", "checkout", "outsourced", "refund-order", "stock"], ["charge"]),
         (f"{SHOP}:checkout", ["checkout"], []),
         (f"{SHOP}:charge", [], ["charge"]),
         (f"{SHOP}:everything", ["checkout"], ["charge"]),

@@ -417,3 +417,96 @@ async def test_a_handler_must_take_the_value() -> None:
     run = SteppedRun(handled).start()
     assert run.status == "failed"
     assert "must take the value of signal 'number'" in run.failure()
+
+
+async def test_unknown_signals_go_to_the_dynamic_handler() -> None:
+    """With their name; those that came before it first, in their order over all names."""
+
+    @workflow
+    async def dynamic() -> list[tuple[str, object]]:
+        got: list[tuple[str, object]] = []
+        await go.receive()
+
+        @Signal.dynamic
+        def on_any(name: str, value: object) -> None:
+            got.append((name, value))
+
+        await wait_condition(lambda: len(got) == 4)
+        return got
+
+    run = SteppedRun(dynamic).start()
+    run.signal(Signal("b", int), 1)
+    run.signal(Signal("a", str), "x")
+    run.signal(Signal("b", int), 2)
+    run.signal(go)
+    run.reload()
+    run.signal(Signal("c"))
+    assert run.reload().result() == [("b", 1), ("a", "x"), ("b", 2), ("c", None)]
+
+
+async def test_a_signal_that_the_code_asks_for_is_not_unknown() -> None:
+    """One that it has received, or handles, does not come to the dynamic handler."""
+
+    @workflow
+    async def dynamic() -> list[object]:
+        got: list[object] = []
+
+        @Signal.dynamic
+        async def on_any(name: str, value: object) -> None:
+            got.append([name, value, await work(1)])
+
+        @number.handler
+        def on_number(n: int) -> None:
+            got.append(n)
+
+        await go.receive()
+        await go.receive()
+        return got
+
+    run = SteppedRun(dynamic).start()
+    run.signal(number, 5)
+    run.signal(go)
+    run.signal(Signal("other", int), 7)
+    run.complete(1, 1)
+    run.signal(go)
+    assert run.reload().result() == [5, ["other", 7, 1]]
+
+
+async def test_several_consumers_share_the_signals_of_a_name() -> None:
+    """Each signal goes to one of them: who waits longest comes first."""
+
+    @workflow
+    async def shared() -> list[list[int]]:
+        async def two() -> list[int]:
+            return [await number.receive(), await number.receive()]
+
+        return list(await asyncio.gather(two(), two()))
+
+    run = SteppedRun(shared).start()
+    for n in (1, 2, 3, 4):
+        run.signal(number, n)
+    assert run.reload().result() == [[1, 3], [2, 4]]
+
+
+async def test_a_run_does_not_wait_for_a_handler_that_it_abandons() -> None:
+    """`unfinished="abandon"`: it is cancelled when the code returns."""
+    cleaned: list[int] = []
+
+    @workflow
+    async def abandoning() -> str:
+        @number.handler(unfinished="abandon", concurrent=True)
+        async def on_number(n: int) -> None:
+            try:
+                await work(n)
+            finally:
+                cleaned.append(n)
+
+        await go.receive()
+        return "returned"
+
+    run = SteppedRun(abandoning).start()
+    run.send(run.signal_message(number, 1), run.signal_message(number, 2))
+    assert run.signal(go)[-1] == "RunCompleted"
+    assert cleaned == [1, 2]
+    assert run.tasks == {}
+    assert run.reload().status == "completed"
