@@ -97,7 +97,10 @@ def _print_run(run: "RunDescription", why: str) -> None:
     if run.closed_at is not None:
         took = round((run.closed_at - run.started_at).total_seconds() * 1000)
         closed = f", closed {when(run.closed_at)} after {span(took)}"
-    out.print(Text(f"run {run.run_id} on queue {run.queue}, started {when(run.started_at)}{closed}", style="dim"))
+    parent = f", child of {run.parent.workflow_id}" if run.parent is not None else ""
+    out.print(
+        Text(f"run {run.run_id} on queue {run.queue}, started {when(run.started_at)}{closed}{parent}", style="dim")
+    )
     if run.status == "running":
         out.print(Text(why, style="magenta" if run.stuck else "cyan"))
     out.print()

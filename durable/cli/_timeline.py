@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(slots=True)
 class Pending:
-    """An activity that has not ended, or a timer that has not fired (`activity` is empty)."""
+    """An activity that has not ended, a child (`child` is its workflow id), or, with neither, a timer that has not fired."""
 
     id: int
     activity: str = ""
@@ -37,6 +37,7 @@ class Pending:
     due_ms: int | None = None  # of the next attempt, or of the timer
     last_failure: str = ""
     local: bool = False
+    child: str = ""
 
 
 @dataclass(slots=True)
@@ -54,6 +55,11 @@ def timeline_of(events: Iterable[tuple[int, Data]]) -> Timeline:
     voided = _voided(numbered)
     names = {
         event["id"]: event.get("activity", "") for _, event in numbered if _kind(event).endswith("ActivityScheduled")
+    }
+    names |= {
+        event["id"]: f"child {event.get('workflow_id')}"
+        for _, event in numbered
+        if _kind(event) == "ChildStartRequested"
     }
     updates = {event.get("update"): event.get("name", "") for _, event in numbered if _kind(event) == "UpdateAccepted"}
     names |= {
@@ -147,6 +153,8 @@ def _pending(numbered: Sequence[tuple[int, Data]], voided: set[int]) -> list[Pen
             open_[event["id"]] = Pending(
                 event["id"], event["activity"], queue, since_ms=event["at"], local=kind == "LocalActivityScheduled"
             )
+        elif kind == "ChildStartRequested":
+            open_[event["id"]] = Pending(event["id"], child=event["workflow_id"], since_ms=event["at"])
         elif kind == "TimerStarted":
             open_[event["id"]] = Pending(event["id"], since_ms=event["at"], due_ms=event.get("due_ms"))
         elif kind == "ActivityRetryScheduled" and event["id"] in open_:
@@ -163,6 +171,8 @@ def _pending(numbered: Sequence[tuple[int, Data]], voided: set[int]) -> list[Pen
 
 
 def _reason(pending: Pending, now_ms: int) -> str:
+    if pending.child:
+        return f"child {pending.child} (#{pending.id}): see `durable show {pending.child}`"
     if not pending.activity:
         left = (pending.due_ms or now_ms) - now_ms
         return f"timer #{pending.id} ({f'due in {span(left)}' if left > 0 else 'due now'}), or a signal"
@@ -188,10 +198,12 @@ _Described = tuple[str, str, str]
 
 
 def _started(event: Data, _name: str) -> _Described:
+    parent = event.get("parent")
+    whose = f", child of {parent.get('workflow_id')}" if isinstance(parent, dict) else ""
     limit = f", at most {span(event['timeout_ms'])}" if event.get("timeout_ms") else ""
     return (
         f"run of {event.get('workflow')} started",
-        f"{call_text(event.get('args'))} on queue {event.get('queue')}{limit}",
+        f"{call_text(event.get('args'))} on queue {event.get('queue')}{limit}{whose}",
         "",
     )
 
@@ -217,6 +229,16 @@ def _activity_failed(event: Data, name: str) -> _Described:
     return f"{name} #{event['id']} failed for good, attempt {event.get('attempt', 1)}{timeout}", detail, "bad"
 
 
+def _child_asked(event: Data, name: str) -> _Described:
+    detail = f"{event.get('workflow')}{call_text(event.get('args'))} on queue {event.get('queue')}"
+    return f"{name} #{event['id']} asked for", detail, "quiet"
+
+
+def _child_failed(event: Data, name: str) -> _Described:
+    how = str(event.get("status", "failed")).replace("_", " ")
+    return f"{name} #{event['id']} {how}", failure_text(event.get("failure")), "bad"
+
+
 def _update_completed(event: Data, name: str) -> _Described:
     which = f"update {name} ({event.get('update')})"
     if event.get("failure") is not None:
@@ -234,6 +256,20 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
     "ActivityFailed": _activity_failed,
     "LocalActivityFailed": _activity_failed,
     "ActivityCancelRequested": lambda event, name: (f"{name} #{event['id']} cancelled", "", "quiet"),
+    "ChildStartRequested": _child_asked,
+    "ChildStarted": lambda event, name: (f"{name} #{event['id']} started", f"run {event.get('run_id')}", ""),
+    "ChildStartFailed": lambda event, name: (
+        f"{name} #{event['id']} could not be started",
+        failure_text(event.get("failure")),
+        "bad",
+    ),
+    "ChildCompleted": lambda event, name: (f"{name} #{event['id']} completed", value_text(event.get("result")), "good"),
+    "ChildFailed": _child_failed,
+    "ChildCancelRequested": lambda event, name: (
+        f"cancellation of {name} #{event['id']} asked for",
+        event.get("reason", ""),
+        "quiet",
+    ),
     "ExternalSignalRequested": lambda event, _: (
         f"signal {event.get('name')} sent to {event.get('workflow_id')} (#{event['id']})",
         value_text(event.get("value")),
@@ -284,6 +320,6 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
 }
 _ENDS = {
     "ActivityCompleted", "ActivityFailed", "ActivityCancelRequested", "LocalActivityCompleted", "LocalActivityFailed",
-    "TimerFired", "TimerCancelled",
+    "TimerFired", "TimerCancelled", "ChildStartFailed", "ChildCompleted", "ChildFailed",
 }  # fmt: skip
 _CLOSES = {"RunCompleted", "RunFailed", "RunCancelled", "RunTerminated", "RunTimedOut", "RunContinuedAsNew"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._engine.loading import load_execution
 from .._log import read_run
-from .._runtime.commands import ActivityCommand, Command, TimerCommand
+from .._runtime.commands import ActivityCommand, ChildCommand, Command, TimerCommand
 from .._runtime.run import Run
 from ..author import Workflow
 from ..codec import Codec
@@ -51,7 +51,7 @@ def _event_line(record: bytes, began_ms: int) -> str:
     except HistoryError as error:
         return str(error)
     text = f"{(event.at - began_ms) / 1000:+12.3f} s  {type(event).__name__}"
-    told = [f"{getattr(event, name)}" for name in ("activity", "name") if getattr(event, name, "")]
+    told = [f"{getattr(event, name)}" for name in ("activity", "name", "workflow_id") if getattr(event, name, "")]
     failure = getattr(event, "failure", None)
     if isinstance(failure, dict):
         told.append(f"{failure.get('type')}: {failure.get('message')}")  # pyright: ignore[reportUnknownMemberType]
@@ -110,6 +110,9 @@ def _command(run: Run, command: Command, tasks: Mapping[str, TaskInfo]) -> str:
             if info.claimed_by
             else f"{name}, which waits for a worker of queue {info.task.queue!r}"
         )
+    if isinstance(command, ChildCommand):
+        begun = "which is open" if command.child_run else "which is not started yet"
+        return f"child {command.event.workflow!r} with id {command.event.workflow_id!r}, {begun}"
     if isinstance(command, TimerCommand):
         return f"a timer, due at {datetime.fromtimestamp(command.event.due_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return f"{type(command).__name__.removesuffix('Command').lower()} #{command.id}"

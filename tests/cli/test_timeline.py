@@ -107,3 +107,30 @@ def test_a_worker_that_is_missing_is_named() -> None:
         timeline, "running", None, (), ["no running worker of queue pay knows activity charge"], now_ms=NOW
     )
     assert text.startswith("waiting for activity charge #1 on queue pay, attempt 1; no running worker of queue pay")
+
+
+def test_children_are_told_by_their_ids() -> None:
+    """Started, cancelled, ended; a pending one says where to look."""
+    asked = {
+        "type": "ChildStartRequested", "at": NOW, "id": 1, "workflow": "ship", "workflow_id": "o-1/ship", "queue": "far",
+        "args": [["o-1"], {}],
+    }  # fmt: skip
+    started = {"type": "ChildStarted", "at": NOW, "id": 1, "run_id": "r-9"}
+    cancel = {"type": "ChildCancelRequested", "at": NOW, "id": 1, "reason": "late"}
+    ended = {"type": "ChildFailed", "at": NOW, "id": 1, "status": "timed_out", "failure": DECLINED}
+    done = {"type": "ChildCompleted", "at": NOW, "id": 1, "result": 7}
+    taken = {"type": "ChildStartFailed", "at": NOW, "id": 1, "failure": DECLINED}
+    lines = timeline_of(numbered(STARTED, asked, started, cancel, ended, done, taken)).lines
+    assert [line.what for line in lines[1:]] == [
+        "child o-1/ship #1 asked for",
+        "child o-1/ship #1 started",
+        "cancellation of child o-1/ship #1 asked for",
+        "child o-1/ship #1 timed out",
+        "child o-1/ship #1 completed",
+        "child o-1/ship #1 could not be started",
+    ]
+    assert [line.detail for line in lines[1:4]] == ['ship("o-1") on queue far', "run r-9", "late"]
+    assert why(STARTED, asked, started) == "waiting for child o-1/ship (#1): see `durable show o-1/ship`"
+    assert why(STARTED, asked, started, done) == "waiting for a signal, or for its worker to go on"
+    child = {**STARTED, "parent": {"workflow_id": "o-1", "run_id": "r-1", "command": 1, "partition": 0}}
+    assert timeline_of(numbered(child)).lines[0].detail.endswith("on queue default, child of o-1")
