@@ -41,6 +41,18 @@ PRINTS = {
         "still booked: car for Ada, flight for Ada, hotel for Ada",
     ],
     "polling": ["the near job is done", "the far job is done"],
+    "early_return": [
+        "The customer has a number: True; the run is running",
+        "Later: True",
+        "The customer is told: this card was reported as stolen",
+    ],
+    "safe_handlers": [
+        "2 jobs got 4 machines each, no machine twice: True",
+        "the third: 4 machines, and 2 are free",
+        "refused, and not recorded: job-4 wants 11 machines; this cluster has 10",
+        "still lent: {}",
+        "jobs: 2",
+    ],
 }
 
 
