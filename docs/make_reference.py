@@ -28,7 +28,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "workflow-code.md": (
         "Workflow code",
         "What a workflow is written with. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `Queue`, ...) works as well.",
-        ("workflow", "proxy", "local", "start_child", "ChildHandle", "sleep", "now", "random", "uuid4", "wait_condition", "side_effect", "patched",
+        ("workflow", "proxy", "local", "start_child", "ChildHandle", "sleep", "now", "random", "uuid4", "wait_condition", "all_handlers_finished", "side_effect", "patched",
          "deprecate_patch", "Attribute",
          "upsert_attributes", "info",
          "RunInfo", "ParentInfo", "logger", "Signal", "Query", "Update", "external",

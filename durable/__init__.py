@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .author import Update as Update
     from .author import activity as activity
     from .author import activity_info as activity_info
+    from .author import all_handlers_finished as all_handlers_finished
     from .author import deprecate_patch as deprecate_patch
     from .author import external as external
     from .author import heartbeat as heartbeat
@@ -68,6 +69,7 @@ __all__ = [
     "Worker",
     "activity",
     "activity_info",
+    "all_handlers_finished",
     "deprecate_patch",
     "errors",
     "external",
@@ -90,7 +92,8 @@ __all__ = [
 
 _MODULES = {
     "author": (
-        "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "Update", "activity", "activity_info", "deprecate_patch",
+        "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "Update", "activity", "activity_info",
+        "all_handlers_finished", "deprecate_patch",
         "external", "heartbeat", "info", "local", "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "start_child",
         "upsert_attributes", "uuid4", "wait_condition", "workflow",
     ),

@@ -11,7 +11,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 
-from durable import Client, Query, Signal, Update, Worker, activity, workflow
+from durable import Client, Query, Signal, Update, Worker, activity, all_handlers_finished, wait_condition, workflow
 from durable.errors import RequestFailedError
 
 
@@ -78,6 +78,7 @@ async def cluster(size: int) -> int:
         return {machine: holder for machine, holder in machines.items() if holder}
 
     await shut_down.receive()
+    await wait_condition(all_handlers_finished)  # a run waits for its handlers anyhow; `jobs` is to count theirs
     return jobs
 
 

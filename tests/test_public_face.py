@@ -30,6 +30,7 @@ PUBLIC = [  # one a line: several people add to it at once
     "Worker",
     "activity",
     "activity_info",
+    "all_handlers_finished",
     "deprecate_patch",
     "errors",
     "external",

@@ -14,6 +14,7 @@ from ._attributes import (
 )
 from ._children import ChildHandle, start_child
 from ._external import external
+from ._handlers import all_handlers_finished
 from ._info import ParentInfo, RunInfo, info, logger
 from ._memo import Memo, stored_memo
 from ._proxy import local, proxy
@@ -39,6 +40,7 @@ __all__ = [
     "Workflow",
     "activity",
     "activity_info",
+    "all_handlers_finished",
     "check_attributes_size",
     "checked_attribute_name",
     "collect_activities",

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
+from .._runtime.context import require_run
 from ..errors import DefinitionError
 from ._definitions import checked_function, describe
 
@@ -54,3 +55,12 @@ def _ignoring_value(fn: Callable[..., Any]) -> Callable[[Any], Any]:
 
         return call_async
     return lambda _value: fn()
+
+
+def all_handlers_finished() -> bool:
+    """Return whether no handler of a signal or update is running or about to run, but those that need not end.
+
+    A run waits for its handlers before it closes; `await wait_condition(all_handlers_finished)` waits for them before the
+    code goes on, for instance to return what they have counted. Works in workflow code only.
+    """
+    return not require_run("all_handlers_finished").calls.busy

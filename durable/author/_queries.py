@@ -17,10 +17,10 @@ from ..history import from_raw
 from ._definitions import checked_function, describe
 from ._handlers import F, taking_name
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Query(Generic[R]):
+class Query(Generic[R_co]):
     """A question to a run, answered by a handler inside its workflow; `type` is the answer's type.
 
     Answering reads only: the handler is a plain `def` that awaits and commands nothing, and the history has no trace of it.
@@ -30,7 +30,7 @@ class Query(Generic[R]):
     @overload
     def __init__(self: Query[Any], name: str) -> None: ...
     @overload
-    def __init__(self, name: str, type: type[R]) -> None: ...
+    def __init__(self, name: str, type: type[R_co]) -> None: ...
     @overload
     def __init__(self: Query[Any], name: str, type: Any) -> None: ...
     def __init__(self, name: str, type: Any = Any) -> None:  # noqa: A002 - the field's name

@@ -19,11 +19,11 @@ from ._definitions import checked_raises, describe
 from ._handlers import F, Unfinished, abandons, taking_name, taking_value
 
 T = TypeVar("T")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
 
 
-class Update(Generic[T, R]):
+class Update(Generic[T, R_co]):
     """A request to a run of name `name`, with a value of type `type` and a result of type `result`.
 
     It is *accepted* once the run has it in its history, and *completed* once its handler has returned or raised, which may take
@@ -39,7 +39,7 @@ class Update(Generic[T, R]):
     ) -> None: ...
     @overload
     def __init__(
-        self, name: str, type: type[T], result: type[R], *, raises: Sequence[type[BaseException]] = ()
+        self, name: str, type: type[T], result: type[R_co], *, raises: Sequence[type[BaseException]] = ()
     ) -> None: ...
     @overload
     def __init__(
@@ -129,9 +129,9 @@ class Update(Generic[T, R]):
         """Return `value` as this update's payload. Raises `EncodeError` if it does not fit the type."""
         return codec.encode(value, self.type, what=f"the value of update {self.name!r}")
 
-    def decode_result(self, codec: Codec, payload: Payload) -> R:
+    def decode_result(self, codec: Codec, payload: Payload) -> R_co:
         """Return the result in `payload`. Raises `DecodeError` if it does not fit the type."""
-        return cast(R, codec.decode(payload, self.result, what=f"the result of update {self.name!r}"))
+        return cast(R_co, codec.decode(payload, self.result, what=f"the result of update {self.name!r}"))
 
     def _read(self, codec: Codec, raw: msgspec.Raw) -> Any:
         return codec.decode(from_raw(raw), self.type, what=f"the value of update {self.name!r}")
