@@ -46,6 +46,15 @@ PRINTS = {
         "Later: True",
         "The customer is told: this card was reported as stolen",
     ],
+    "versioning": [
+        "without a patch: does not follow the history of open runs",
+        "with a patch: fits",
+        "subscription-ada ended with the second version",
+        "subscription-bo ended with the second version",
+        "charged Ada, checked Bo, charged Ada, charged Bo, charged Bo",
+        "plan-ada ended on version 1",
+        "plan-bo ended on version 2",
+    ],
     "safe_handlers": [
         "2 jobs got 4 machines each, no machine twice: True",
         "the third: 4 machines, and 2 are free",
