@@ -43,7 +43,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Client and worker",
         "The process that asks, and the process that runs.",
         ("Client", "Handle", "UpdateHandle", "client._start_with_update.StartWithUpdateOptions",
-         "RunDescription", "client.Parked", "client.ParkedTask",
+         "RunDescription", "client.ForkInfo", "client.Parked", "client.ParkedTask",
          "client.VersionUse", "client.PatchUse", "Worker", "JsonCodec", "PickleCodec"),
     ),
     "interceptors.md": (

@@ -10,8 +10,7 @@ from .._runtime.options import WorkflowSpec
 from .._runtime.replay import plainly, replayed
 from .._runtime.run import Run
 from ..codec import Codec
-from ..errors import DamagedRecordError
-from ..history import AttributeValue, Close, Event, RecordedEvent, RunReopened, RunStarted
+from ..history import AttributeValue, Close, Event, RecordedEvent, effective
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -41,24 +40,6 @@ class Execution:
         if self.run is not None:
             self.run.dispose()
             self.run = None
-
-
-def effective(history: list[RecordedEvent]) -> list[RecordedEvent]:
-    """Return the events of `history` that count: without those that a reopening voided.
-
-    Raises `DamagedRecordError` if it does not begin with `RunStarted`.
-    """
-    result: list[RecordedEvent] = []
-    for recorded in history:
-        event = recorded.event
-        if isinstance(event, RunReopened):
-            while result and result[-1].seq >= event.voids_from:
-                result.pop()
-        result.append(recorded)
-    first = next((r.event for r in result if r.event.role != "note"), None)
-    if result and not isinstance(first, RunStarted):
-        raise DamagedRecordError(f"the history does not begin with RunStarted but with {type(first).__name__}")
-    return result
 
 
 def rebuild(

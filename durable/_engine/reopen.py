@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from .._log import QueryReply, RetryRun
+import msgspec
+
+from .._log import QueryReply, RetryRun, write_body
 from .._runtime.replay import plainly, replayed
 from .._runtime.run import Run
 from ..codec import failure_of
@@ -22,11 +24,12 @@ from ..history import (
     RunStarted,
     SignalReceived,
     UpdateAccepted,
+    effective,
 )
 from ..stores import Store
 from . import effects
 from .decision import Decision
-from .execution import Execution, effective
+from .execution import Execution
 from .loading import read_history
 from .steps import begin, finish, redeliver
 
@@ -61,10 +64,11 @@ async def reopen(
     fresh = Execution(
         execution.workflow_id, execution.run_id, execution.spec, execution.codec, seq=len(history), note=execution.note
     )
-    fresh.body, fresh.attributes = execution.body, execution.attributes
     assert fresh.spec is not None
     now_ms = store.now_ms()
     number = 1 + sum(isinstance(recorded.event, RunReopened) for recorded in history)
+    body = msgspec.structs.replace(execution.body, reopenings=execution.body.reopenings + 1, reopened_ms=now_ms)
+    fresh.body, fresh.attributes, decision.body = body, execution.attributes, write_body(body)
     try:
         if any(event.role == "inbound" for event in kept):
             fresh.run = replayed(fresh.spec, fresh.codec, kept, watched)

@@ -24,6 +24,7 @@ from .cache import ExecutionCache
 from .commits import Committer, Prepared, Stepped
 from .decision import Decision, Delivery
 from .execution import Execution
+from .fork import fork
 from .loading import closed_execution, load_execution, started_execution
 from .local import run_local_activity
 from .owned import Mailbox, Owned
@@ -98,7 +99,8 @@ class Stepper:
             theirs = message.run_id != run_id and message.run_id is not None
             if theirs and mine is deliveries:
                 mine = [d for d in deliveries if d.message.run_id in (None, run_id)]
-            if type(message) is RetryRun or (theirs and type(message) is AskQuery):
+            kind = type(message)
+            if kind is RetryRun or (theirs and kind is AskQuery) or (kind is StartRun and _forks(message, execution)):
                 special = True
                 break
         else:
@@ -223,14 +225,11 @@ class Stepper:
         await self._commit(owned, stepped)
 
     async def _special(self, owned: Owned, mailbox: Mailbox, execution: Execution, deliveries: list[Delivery]) -> None:
-        """Do what needs another look at the log: reopen a closed run, or ask one that is not the latest.
+        """Do what needs another look at the log: fork a run, reopen a closed one, or ask one that is not the latest.
 
         One such message at a time; what else came with it waits for the next step.
         """
-        index = next(i for i, d in enumerate(deliveries) if isinstance(d.message, RetryRun | AskQuery) and (
-            isinstance(d.message, RetryRun) or d.message.run_id not in (None, execution.run_id)
-        ))  # fmt: skip
-        special = deliveries.pop(index)
+        special = deliveries.pop(next(i for i, d in enumerate(deliveries) if _is_special(d.message, execution)))
         mailbox.deliveries[:0] = deliveries
         partition = owned.lease.partition
         asked: Execution | None = execution
@@ -239,6 +238,9 @@ class Stepper:
                 watched = self._watch(execution.workflow_id)
                 execution, decision = await reopen(self._store, partition, execution, special.message, watched)
                 self._live.add(execution)
+            elif isinstance(special.message, StartRun):
+                watched = self._watch(execution.workflow_id)
+                decision = await fork(self._store, execution, special.message, watched)
             else:
                 self._cache.put(mailbox.name, partition, execution)
                 asked = None  # it is the cache's again, whatever becomes of the question
@@ -255,13 +257,26 @@ class Stepper:
         except Exception as error:
             if asked is not None:
                 asked.dispose()
-            await self.stuck.report(owned, mailbox, [special], error, asked)
+            failed = [special]
+            if isinstance(special.message, StartRun):  # without its first step, nothing that came after it can be taken
+                failed, mailbox.deliveries = [special, *mailbox.deliveries], []
+            await self.stuck.report(owned, mailbox, failed, error, asked)
             return
         stepped = Stepped(mailbox, [special], decision, execution)
         if pending_local(execution):
             await self._run_local(owned, stepped)
         else:
             await self._commit(owned, stepped)
+
+
+def _forks(message: Any, execution: Execution) -> bool:
+    return isinstance(message, StartRun) and message.fork is not None and not execution.seq
+
+
+def _is_special(message: Any, execution: Execution) -> bool:
+    if isinstance(message, AskQuery):
+        return message.run_id not in (None, execution.run_id)
+    return isinstance(message, RetryRun) or _forks(message, execution)
 
 
 def _asks(deliveries: list[Delivery]) -> bool:

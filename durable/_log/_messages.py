@@ -6,7 +6,7 @@ The entry's name is the workflow id. `run_id` is None where the sender means the
 import msgspec
 
 from ..errors import DamagedRecordError
-from ..history import UNREADABLE, AttributeValue, FailureData, Parent
+from ..history import UNREADABLE, AttributeValue, FailureData, Origin, Parent
 from ..stores import Entry
 
 
@@ -14,6 +14,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     """Something for a run. `request` is the id of the call or fact behind it: a repeat is dropped."""
 
     run_id: str | None = None
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a new run begins with: the history of `origin`, which is in `partition`, up to its event."""
+
+    origin: Origin
+    partition: int
 
 
 class StartRun(Message, frozen=True, kw_only=True):
@@ -30,6 +37,7 @@ class StartRun(Message, frozen=True, kw_only=True):
     attributes: dict[str, AttributeValue] = {}
     memo: dict[str, msgspec.Raw] = {}
     headers: dict[str, str] | None = None
+    fork: Fork | None = None
 
 
 class SendSignal(Message, frozen=True, kw_only=True):

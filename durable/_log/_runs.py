@@ -8,7 +8,7 @@ import msgspec
 
 from .._ids import is_pinned, queue_of
 from ..errors import DamagedRecordError
-from ..history import UNREADABLE, AttributeValue, Parent
+from ..history import UNREADABLE, AttributeValue, Origin, Parent
 from ..stores import Document
 
 Status = Literal["running", "completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new"]
@@ -18,7 +18,7 @@ class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The part of a run record that nobody searches by.
 
     `version` is that of the workflow's code at the start. `patches` are the changes whose `patched(name)` the run has recorded,
-    `deprecated_patches` those whose `deprecate_patch(name)` it has.
+    `deprecated_patches` those whose `deprecate_patch(name)` it has. `reopenings` is how often the run was reopened, `reopened_ms` when last.
     """
 
     timeout_ms: int | None = None
@@ -27,6 +27,9 @@ class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     patches: tuple[str, ...] = ()
     deprecated_patches: tuple[str, ...] = ()
     parent: Parent | None = None
+    forked_from: Origin | None = None
+    reopenings: int = 0
+    reopened_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,4 +23,10 @@ def start_document(workflow_id: str, message: StartRun, *, now_ms: int) -> Docum
 
 def start_body(message: StartRun) -> RecordBody:
     """Return the body of the record of the run that `message` starts."""
-    return RecordBody(timeout_ms=message.timeout_ms, version=message.version, memo=message.memo, parent=message.parent)
+    return RecordBody(
+        timeout_ms=message.timeout_ms,
+        version=message.version,
+        memo=message.memo,
+        parent=message.parent,
+        forked_from=message.fork.origin if message.fork is not None else None,
+    )

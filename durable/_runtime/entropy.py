@@ -143,9 +143,14 @@ class RunRandom(random.Random):
     betavariate = binomialvariate = gammavariate = paretovariate = vonmisesvariate = weibullvariate = _not_offered
 
 
-def run_random(run_id: str) -> RunRandom:
-    """Return the generator of a run: same run id, same numbers."""
-    return RunRandom(f"durable/1/{run_id}")
+def run_random(seed: str) -> RunRandom:
+    """Return the generator of a run: same seed, same numbers. The seed is the run's id, or that of the run it was forked from."""
+    return RunRandom(f"durable/1/{seed}")
+
+
+def reseed(rng: random.Random, seed: str) -> None:
+    """Let `rng` go on as the generator of another seed."""
+    rng.seed(f"durable/1/{seed}")
 
 
 def run_uuid4(rng: random.Random) -> uuid.UUID:

@@ -18,26 +18,38 @@ def plainly(step: Callable[[], None]) -> None:
 
 
 def replayed(
-    spec: WorkflowSpec, codec: Codec, events: Sequence[Event], watched: Callable[[Callable[[], None]], None] = plainly
+    spec: WorkflowSpec,
+    codec: Codec,
+    events: Sequence[Event],
+    watched: Callable[[Callable[[], None]], None] = plainly,
+    *,
+    may_have_ended: bool = False,
 ) -> Run:
     """Return the run that `events`, its effective history, lead to. Raises as `Run.replay` does.
 
     `watched` runs each step of it: a place to notice one that never ends.
 
     A close event is matched with the code's outcome by kind; a history that goes on after the code has ended is one whose
-    code has changed, unless what follows are messages that were acknowledged before the close.
+    code has changed, unless what follows are messages that were acknowledged before the close. `may_have_ended`: the code may
+    have ended although there is no close, as that of a fork.
     """
     # A run that failed in its first step and was reopened has notes before its start.
     run = Run(spec, codec, next(event for event in events if isinstance(event, RunStarted)))
     try:
-        follow(run, events, watched)
+        follow(run, events, watched, may_have_ended=may_have_ended)
     except BaseException:
         run.dispose()  # else the garbage collector ends its tasks, as code outside of a run, whose activities are plain functions
         raise
     return run
 
 
-def follow(run: Run, events: Sequence[Event], watched: Callable[[Callable[[], None]], None] = plainly) -> None:
+def follow(
+    run: Run,
+    events: Sequence[Event],
+    watched: Callable[[Callable[[], None]], None] = plainly,
+    *,
+    may_have_ended: bool = False,
+) -> None:
     """Replay `events` into `run`, a new one. See `replayed`."""
     index, count = 0, len(events)
     while index < count:
@@ -53,7 +65,7 @@ def follow(run: Run, events: Sequence[Event], watched: Callable[[Callable[[], No
             run.note(event)
         else:
             _match_close(run, event)
-    if run.finished and events[-1].role != "close":
+    if run.finished and events[-1].role != "close" and not may_have_ended:
         raise run.matcher.mismatch("the end of the workflow", where=run.where())
 
 

@@ -27,6 +27,7 @@ from ..history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunForked,
     RunReopened,
     RunStarted,
     SignalReceived,
@@ -36,7 +37,7 @@ from ..history import (
 )
 from . import context, guard
 from .commands import ActivityCommand, Command, cancel_timer, start_timer
-from .entropy import run_random
+from .entropy import reseed, run_random
 from .handlers import HandlerCalls
 from .loop import DeterministicLoop
 from .matcher import Matcher, nondeterminism_in, waiting_line
@@ -81,6 +82,7 @@ class Run:
         self._handler_error: Exception | None = None
         self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None], Context]] = []
         self._last_command = 0
+        self.seed = started.seed or self.run_id
         self._random: Random | None = None
         self._main: asyncio.Task[Any] | None = None
         make: Any = DeterministicLoop  # its refusals are made at import, so that a type checker believes it abstract
@@ -127,6 +129,13 @@ class Run:
                     command.since_ms = event.at  # the time in which the run was closed does not count
                     if command.id == event.activity:
                         command.attempt, command.attempts_before = event.attempt, event.attempt - 1
+        elif isinstance(event, RunForked):
+            self.seed = event.seed
+            if self._random is not None:
+                reseed(self._random, event.seed)  # in place: the code may hold it
+            for command in self.commands.values():
+                if isinstance(command, ActivityCommand):
+                    command.since_ms = event.at
 
     @property
     def finished(self) -> bool:
@@ -270,7 +279,7 @@ class Run:
                 f"{self.read_only} is read-only: it cannot take random numbers, which would be missing later"
             )
         if self._random is None:
-            self._random = run_random(self.run_id)
+            self._random = run_random(self.seed)
         return self._random
 
     # --- one step

@@ -35,6 +35,7 @@ COMMANDS = {
     "cancel": ("_messages", "Ask the run ID to stop: its code may clean up."),
     "demo": ("_demo", "Watch a shop survive the death of its worker."),
     "export": ("_export", "Export histories as JSON lines."),
+    "fork": ("_messages", "Start a new run from the history of the run ID."),
     "lint": ("_lint", "Find what workflow code must not do."),
     "list": ("_list", "List runs, newest first."),
     "parked": ("_parked", "Look at parked tasks, release or discard them."),

@@ -1,4 +1,4 @@
-"""`durable signal`, `cancel`, `terminate` and `retry`: what one says to a run."""
+"""`durable signal`, `cancel`, `terminate`, `retry` and `fork`: what one says to a run."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from ._settings import Settings, json_option, run_option, store_option
 from ._values import message_value
 
 if TYPE_CHECKING:
-    from durable import Client, Handle
+    from durable import Client, Handle, RunDescription
 
 
 @click.command("signal")
@@ -79,6 +79,33 @@ def terminate_command(settings: Settings, workflow_id: str, reason: str, run_id:
 def retry_command(settings: Settings, workflow_id: str, run_id: str | None, as_json: bool) -> None:
     """Reopen the failed run ID at the point of failure, with the code as it is now."""
     _tell(settings, workflow_id, run_id, lambda handle: handle.retry(), "reopened", as_json=as_json)
+
+
+@click.command("fork")
+@click.argument("workflow_id", metavar="ID")
+@click.option(
+    "--at", type=int, default=None, metavar="N", help="The event to fork after (default: the last that goes on)."
+)
+@click.option("--id", "new_id", default=None, metavar="NEW", help="The new run's workflow id (default: a new one).")
+@run_option
+@store_option
+@json_option
+@click.pass_obj
+def fork_command(
+    settings: Settings, workflow_id: str, at: int | None, new_id: str | None, run_id: str | None, as_json: bool
+) -> None:
+    """Start a new run from the history of the run ID."""
+
+    async def work(client: "Client") -> "RunDescription":
+        handle = await client.handle(workflow_id, run_id).fork(at=at, id=new_id)
+        return await handle.describe()
+
+    run = settings.with_client(work)
+    if as_json:
+        print_json({"workflow_id": run.workflow_id, "run_id": run.run_id, "forked_from": run.forked_from})
+    else:
+        after = f" after event {run.forked_from.event}" if run.forked_from is not None else ""
+        click.echo(f"{run.workflow_id}: forked from {workflow_id}{after}")
 
 
 def _tell(

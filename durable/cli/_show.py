@@ -101,9 +101,23 @@ def _print_run(run: "RunDescription", why: str) -> None:
     out.print(
         Text(f"run {run.run_id} on queue {run.queue}, started {when(run.started_at)}{closed}{parent}", style="dim")
     )
+    for line in _origins(run):
+        out.print(Text(line, style="dim"))
     if run.status == "running":
         out.print(Text(why, style="magenta" if run.stuck else "cyan"))
     out.print()
+
+
+def _origins(run: "RunDescription") -> list[str]:
+    """Return where the run comes from, other than from its own start."""
+    lines: list[str] = []
+    if run.forked_from is not None:
+        source = run.forked_from
+        lines.append(f"forked from {source.workflow_id} (run {source.run_id}) after its event {source.event}")
+    if run.retried_at is not None:
+        times = "once" if run.retries == 1 else f"{run.retries} times, the last time"
+        lines.append(f"reopened {times} {when(run.retried_at)}")
+    return lines
 
 
 def _print_lines(timeline: Timeline) -> None:

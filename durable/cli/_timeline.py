@@ -201,8 +201,9 @@ def _started(event: Data, _name: str) -> _Described:
     parent = event.get("parent")
     whose = f", child of {parent.get('workflow_id')}" if isinstance(parent, dict) else ""
     limit = f", at most {span(event['timeout_ms'])}" if event.get("timeout_ms") else ""
+    forked = ", as that of another run" if event.get("forked_from") else ""
     return (
-        f"run of {event.get('workflow')} started",
+        f"run of {event.get('workflow')} started{forked}",
         f"{call_text(event.get('args'))} on queue {event.get('queue')}{limit}{whose}",
         "",
     )
@@ -310,6 +311,11 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
     "RunReopened": lambda event, _: (
         "run reopened",
         f"events from {event.get('voids_from')} on do not count any more",
+        "",
+    ),
+    "RunForked": lambda event, _: (
+        "forked here",
+        f"from {event.get('workflow_id')}, after its event {event.get('event')}",
         "",
     ),
     "RunCompleted": lambda event, _: ("run completed", value_text(event.get("result")), "good"),

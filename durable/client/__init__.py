@@ -1,12 +1,12 @@
 """The process that asks: starts runs, sends them messages, waits for them, and looks at them."""
 
 from ._client import Client
-from ._description import RunDescription
+from ._description import ForkInfo, RunDescription
 from ._handle import Handle
 from ._parked import Parked, ParkedTask
 from ._updates import UpdateHandle
 from ._versions import PatchUse, VersionUse
 
 __all__ = [
-    "Client", "Handle", "Parked", "ParkedTask", "PatchUse", "RunDescription", "UpdateHandle", "VersionUse",
+    "Client", "ForkInfo", "Handle", "Parked", "ParkedTask", "PatchUse", "RunDescription", "UpdateHandle", "VersionUse",
 ]  # fmt: skip

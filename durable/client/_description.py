@@ -12,6 +12,15 @@ from ..author import Attributes, Memo, ParentInfo
 from ..codec import Codec
 
 
+@dataclass(frozen=True, slots=True)
+class ForkInfo:
+    """The run that another one was forked from, and the number of the last event that it has from there."""
+
+    workflow_id: str
+    run_id: str
+    event: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDescription:
     """What is known of a run without its history. Times are aware, in UTC; `closed_at` is None while the run is open.
@@ -20,7 +29,8 @@ class RunDescription:
     `timeout` limits the run, from its start; None: no limit. `version` is that of the workflow when the run was started, or
     None; `pinned` runs are stepped by workers of that version only. `attributes[customer]` has the type of the `Attribute`
     `customer`; a value of the `memo` is decoded when it is asked for.
-    `parent` is the run that started this one as its child, or None.
+    `parent` is the run that started this one as its child, or None; `forked_from` is where a forked run comes from, or None.
+    `retries` counts how often the run was reopened after a failure, `retried_at` is when last, or None.
     """
 
     workflow_id: str
@@ -37,11 +47,15 @@ class RunDescription:
     attributes: Attributes = field(hash=False)
     memo: Mapping[str, Any] = field(hash=False, compare=False)
     parent: ParentInfo | None
+    forked_from: ForkInfo | None
+    retries: int
+    retried_at: datetime | None
 
 
 def described(record: RunRecord, codec: Codec) -> RunDescription:
     """Return a run record as it is shown."""
-    timeout_ms, parent = record.body.timeout_ms, record.body.parent
+    timeout_ms, parent, origin = record.body.timeout_ms, record.body.parent, record.body.forked_from
+    reopened_ms = record.body.reopened_ms
     return RunDescription(
         workflow_id=record.workflow_id,
         run_id=record.run_id,
@@ -57,6 +71,9 @@ def described(record: RunRecord, codec: Codec) -> RunDescription:
         attributes=Attributes(record.attributes),
         memo=Memo(record.body.memo, codec),
         parent=None if parent is None else ParentInfo(parent.workflow_id, parent.run_id),
+        forked_from=None if origin is None else ForkInfo(origin.workflow_id, origin.run_id, origin.event),
+        retries=record.body.reopenings,
+        retried_at=None if reopened_ms is None else moment(reopened_ms),
     )
 
 

@@ -10,16 +10,17 @@ import msgspec
 
 from .. import _limits
 from .._duration import Duration, seconds
-from .._ids import checked_name
+from .._ids import checked_name, checked_workflow_id
 from .._log import AskQuery, RequestCancel, RetryRun, SendSignal, Terminate, read_run
 from ..author import Query, Signal, Update
 from ..codec import untyped_signature
-from ..errors import InternalError, InvalidCallError
+from ..errors import InternalError, InvalidCallError, RequestFailedError, RunAlreadyOpenError
 from ..history import RecordedEvent, from_raw, to_raw
 from ..interceptors import CancelInput, QueryInput, SignalInput, TerminateInput
 from ..stores import Document
 from ._asking import ask
 from ._description import RunDescription, described
+from ._forking import fork
 from ._line import Line
 from ._offers import absent_workers
 from ._outcome import Expected, wait_for_outcome
@@ -271,10 +272,43 @@ class Handle(Generic[R_co]):
         """
         request, reply_id = self._request(request_id), self._line.clock.new_id()
         document = await self._document()
+        if document.state != "failed":  # no worker need be asked
+            raise RequestFailedError(f"only a failed run can be retried: run {document.id} is {document.state}")
         message = RetryRun(run_id=document.id, request=request, reply=reply_id)
         timeout_s, raises = seconds(timeout, what="timeout"), self._expected.raises
         what = f"the request to retry {self.workflow_id!r}"
         await ask(self._line, what, message, reply_id, document, timeout_s, raises)
+
+    async def fork(
+        self,
+        *,
+        at: int | None = None,
+        id: str | None = None,  # noqa: A002 - the name that users write
+        request_id: str | None = None,
+    ) -> Handle[R_co]:
+        """Start a new run that begins with this one's history up to event `at`, and goes on from there with the code as it is now.
+
+        `at` is the number of an event that ends a step: `durable show` has them, and the error for another one says which are
+        near. By default it is the end of the last step or, if the code has ended itself, of the last one before it did. `id`
+        is the new run's workflow id (default: a new one). The source may be open or closed, and is not touched.
+
+        What is recorded up to `at` is not done again. Activities that are pending there are begun anew in the new run, with
+        idempotency keys of its own; timers fire when they were due, those overdue at once; a run timeout counts from the
+        fork. `now()`, `random()` and `uuid4()` give what they gave up to `at`, and other numbers from there on. Code that
+        decides by its own workflow or run id does not follow: then the run is stuck, and says so, until the code is put right.
+
+        Returns once the new run is durable; its worker builds it. A repeat with the same `request_id` and `id` finds the
+        first one's. Raises `InvalidCallError` for an event that cannot be forked at, `RunAlreadyOpenError` if a run of `id`
+        is open, and `HistoryError` for a history that cannot be read.
+        """
+        document, request = await self._document(), self._request(request_id)
+        try:
+            line, created = await fork(self._line, document.id, await self.history(), at, id, request)
+        except RunAlreadyOpenError as error:
+            line = Line(self._line.store, self._line.codec, checked_workflow_id(id or ""), self._line.around)
+            error.handle = Handle(line, None, self._expected)
+            raise
+        return Handle(line, created.id, self._expected)
 
     async def describe(self) -> RunDescription:
         """Return what is known of the run: its status, whether it is stuck and why, its times.

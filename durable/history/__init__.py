@@ -22,16 +22,19 @@ from ._children import (
 )
 from ._event import CommandEvent, Event, FailureData, Inbound
 from ._external import ExternalCancelRequested, ExternalDelivered, ExternalFailed, ExternalSignalRequested
+from ._forks import effective, fork_point, forked
 from ._markers import PatchMarked, SideEffectRecorded
 from ._messages import SignalReceived
 from ._payload import UNREADABLE, from_raw, null, to_raw
 from ._runs import (
     CancelRequested,
     Close,
+    Origin,
     Parent,
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunForked,
     RunReopened,
     RunStarted,
     RunTerminated,
@@ -71,6 +74,7 @@ __all__ = [
     "LocalActivityCompleted",
     "LocalActivityFailed",
     "LocalActivityScheduled",
+    "Origin",
     "Parent",
     "ParentClose",
     "PatchMarked",
@@ -78,6 +82,7 @@ __all__ = [
     "RunCancelled",
     "RunCompleted",
     "RunFailed",
+    "RunForked",
     "RunReopened",
     "RunStarted",
     "RunTerminated",
@@ -90,6 +95,9 @@ __all__ = [
     "UpdateAccepted",
     "UpdateCompleted",
     "Wire",
+    "effective",
+    "fork_point",
+    "forked",
     "from_raw",
     "null",
     "tag_of",

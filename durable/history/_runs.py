@@ -21,10 +21,20 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reopened: int = 0
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The run that another one was forked from, and the number of the last event that it has from there."""
+
+    workflow_id: str
+    run_id: str
+    event: int
+
+
 class RunStarted(Inbound, frozen=True, kw_only=True):
     """The first event. `args` are the call's arguments, `flags` the engine behaviour that this run was begun under.
 
     `version` is that of the workflow's code at the start, if it has one; `pinned`: the run has the inbox of that version.
+    A run with `forked_from` has the events up to `RunForked` from another one, times and all; it draws the random numbers of
+    that one until there, from its `seed` (empty: the run's own id).
     """
 
     workflow: str
@@ -41,6 +51,8 @@ class RunStarted(Inbound, frozen=True, kw_only=True):
     attributes: dict[str, AttributeValue] = {}  # noqa: RUF012 - msgspec copies it
     memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012 - msgspec copies it
     headers: dict[str, str] | None = None
+    forked_from: Origin | None = None
+    seed: str = ""
 
 
 class CancelRequested(Inbound, frozen=True, kw_only=True):
@@ -63,6 +75,15 @@ class RunReopened(Event, frozen=True, kw_only=True):
     activity: int | None = None
     attempt: int = 1
     number: int = 1
+
+
+class RunForked(Event, frozen=True, kw_only=True):
+    """Here ends what the run has from another one, event `event` there. From here on it draws random numbers from `seed`."""
+
+    workflow_id: str
+    run_id: str
+    event: int
+    seed: str
 
 
 class Close(Event, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ EVENTS: tuple[type[Event], ...] = (
     _runs.RunStarted,
     _runs.CancelRequested,
     _runs.RunReopened,
+    _runs.RunForked,
     _runs.RunCompleted,
     _runs.RunFailed,
     _runs.RunCancelled,

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from .._engine._watchdog import Watchdog
-from .._engine.execution import effective
 from .._runtime import guard
 from .._runtime.matcher import describe, is_users, nondeterminism_in, source_line
 from .._runtime.replay import follow
@@ -33,6 +32,7 @@ from ..history import (
     RunStarted,
     TimerStarted,
     UpdateCompleted,
+    effective,
     from_raw,
     tag_of,
 )

@@ -240,7 +240,34 @@ def test_a_failed_run_can_be_reopened(say: Say, store: str) -> None:
     say("start", f"{SHOP}:broken", "--id", "b-8", "--wait")
     assert say("retry", "b-8")[:2] == (0, "b-8: reopened\n")
     assert isinstance(ended(store, "b-8"), errors.RunFailedError)
-    assert "run reopened" in say("show", "b-8")[1]
+    shown = say("show", "b-8")[1]
+    assert "run reopened" in shown
+    assert "reopened once" in shown
+
+
+def test_a_run_that_did_not_fail_is_not_retried(say: Say, store: str) -> None:
+    """No worker need be asked, so the answer comes at once, and without one."""
+    say("start", f"{SHOP}:approval", "o", "--id", "a-9", "--queue", "nobody")
+    code, _, said = say("retry", "a-9")
+    assert code == 1
+    assert "only a failed run can be retried" in said
+    assert "is running" in said
+
+
+def test_a_run_can_be_forked(say: Say, store: str) -> None:
+    """The new run says where it comes from, and the source is as it was."""
+    say("start", f"{SHOP}:broken", "--id", "b-9", "--wait")
+    code, said, _ = say("fork", "b-9", "--at", "1", "--id", "b-9-again")
+    assert (code, said) == (0, "b-9-again: forked from b-9 after event 1\n")
+    assert isinstance(ended(store, "b-9-again"), errors.RunFailedError)
+    shown = say("show", "b-9-again")[1]
+    assert "forked from b-9" in shown
+    assert "forked here" in shown
+    code, said, _ = say("fork", "b-9", "--at", "1", "--json")
+    assert code == 0
+    assert json.loads(said)["forked_from"]["event"] == 1
+    assert say("fork", "b-9", "--at", "99")[0] == 2
+    assert say("fork", "nobody")[0] == 3
 
 
 @pytest.mark.parametrize(
@@ -253,6 +280,7 @@ def test_a_failed_run_can_be_reopened(say: Say, store: str) -> None:
         ["cancel"],
         ["terminate"],
         ["retry"],
+        ["fork"],
     ],
     ids=lambda c: c[0],
 )

@@ -75,6 +75,15 @@ def test_reopening_makes_the_end_void_and_the_activity_pending_again() -> None:
     assert (charge.activity, charge.attempt) == ("charge", 11)
 
 
+def test_a_fork_shows_where_its_own_part_begins() -> None:
+    """What was pending there is pending still."""
+    forked = {"type": "RunForked", "at": NOW, "workflow_id": "source", "run_id": "r", "event": 2, "seed": "s"}
+    timeline = timeline_of(numbered({**STARTED, "forked_from": {"workflow_id": "source"}}, CHARGE, forked))
+    assert timeline.lines[0].what.endswith("started, as that of another run")
+    assert (timeline.lines[2].what, timeline.lines[2].detail) == ("forked here", "from source, after its event 2")
+    assert [one.activity for one in timeline.pending] == ["charge"]
+
+
 @pytest.mark.parametrize(
     ("sentence", "said"),
     [
