@@ -28,7 +28,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "workflow-code.md": (
         "Workflow code",
         "What a workflow is written with. Plain `asyncio` (`gather`, `TaskGroup`, `timeout`, `Queue`, ...) works as well.",
-        ("workflow", "proxy", "local", "start_child", "ChildHandle", "sleep", "now", "random", "uuid4", "wait_condition", "all_handlers_finished", "side_effect", "patched",
+        ("workflow", "proxy", "local", "start_child", "continue_as_new", "author.ContinuingAsNew", "ChildHandle",
+         "sleep", "now", "random", "uuid4", "wait_condition", "all_handlers_finished", "side_effect", "patched",
          "deprecate_patch", "Attribute",
          "upsert_attributes", "info",
          "RunInfo", "ParentInfo", "logger", "Signal", "Query", "Update", "external",
@@ -42,7 +43,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "client-and-worker.md": (
         "Client and worker",
         "The process that asks, and the process that runs.",
-        ("Client", "Handle", "UpdateHandle", "client._start_with_update.StartWithUpdateOptions",
+        ("Client", "Handle", "UpdateHandle", "client.StartOptions", "client._start_with_update.StartWithUpdateOptions",
          "RunDescription", "client.ForkInfo", "client.Parked", "client.ParkedTask",
          "client.VersionUse", "client.PatchUse", "Worker", "JsonCodec", "PickleCodec"),
     ),

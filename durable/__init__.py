@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .author import activity as activity
     from .author import activity_info as activity_info
     from .author import all_handlers_finished as all_handlers_finished
+    from .author import continue_as_new as continue_as_new
     from .author import deprecate_patch as deprecate_patch
     from .author import external as external
     from .author import heartbeat as heartbeat
@@ -70,6 +71,7 @@ __all__ = [
     "activity",
     "activity_info",
     "all_handlers_finished",
+    "continue_as_new",
     "deprecate_patch",
     "errors",
     "external",
@@ -93,7 +95,7 @@ __all__ = [
 _MODULES = {
     "author": (
         "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "Update", "activity", "activity_info",
-        "all_handlers_finished", "deprecate_patch",
+        "all_handlers_finished", "continue_as_new", "deprecate_patch",
         "external", "heartbeat", "info", "local", "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "start_child",
         "upsert_attributes", "uuid4", "wait_condition", "workflow",
     ),

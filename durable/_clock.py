@@ -137,5 +137,15 @@ def ulid(now_ms: int, entropy: bytes) -> str:
     return _text((now_ms << 80) | int.from_bytes(entropy, "big"))
 
 
+def ulid_ms(text: str) -> int | None:
+    """Return the time in a ULID, or None if `text` is none."""
+    if len(text) != 26 or not set(text) <= set(_ALPHABET):
+        return None
+    ms = 0
+    for digit in text[:10]:
+        ms = ms * 32 + _ALPHABET.index(digit)
+    return ms
+
+
 def _text(number: int) -> str:
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

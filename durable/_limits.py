@@ -14,5 +14,14 @@ HISTORY_PAGE_EVENTS = 2_000  # events read at once while replaying: bounds memor
 TASK_DELIVERIES_MAX = 5  # a task that killed its worker this often is parked, where people can see and release it
 LEASE_TTL_MS = 5_000  # failover takes at most twice this; renewed every fifth of it
 CACHE_RUNS_MAX = 2_000  # live executions a worker keeps: a miss costs one replay, a full garbage collection the longer a pause the more there are
+HISTORY_EVENTS_SUGGESTED = (
+    10_000  # from here on `continue_as_new_suggested`: a replay takes a tenth of a second. Code may follow it,
+)
+HISTORY_BYTES_SUGGESTED = (
+    10 * 1024 * 1024
+)  # so a change of either changes replays: it needs a flag (DESIGN §6). And: what a replay reads
+REQUESTS_CARRIED_MAX = (
+    1_000  # ids of calls that a run hands on when it continues as new, so that repeats are dropped: 30 KB in a record
+)
 STEP_CPU_S_MAX = 2.0  # a step is pure computation: past this it is reported as blocked
 STUCK_RETRY_MS_MIN, STUCK_RETRY_MS_MAX = 1_000, 60_000  # backoff between attempts to step a stuck run

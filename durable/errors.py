@@ -11,6 +11,7 @@ DurableError
 ├── RunOutcomeError                                         from `handle.result()`: how the run ended
 │   ├── RunFailedError, RunCancelledError, RunTerminatedError, RunTimedOutError
 ├── RunNotFoundError, RunClosedError, RunAlreadyOpenError   the run that was asked for
+├── WorkflowIdUsedError                                     an id that is not to be used again
 ├── RequestFailedError, RequestTimeoutError                 a query, update or request that its run did not answer well
 │   └── UpdateRejectedError                                 an update that was not accepted
 ├── HistoryError                                            a record that cannot be read
@@ -144,7 +145,11 @@ class RunTerminatedError(RunOutcomeError):
 
 
 class RunTimedOutError(RunOutcomeError, TimeoutError):
-    """The run reached its time limit."""
+    """The run reached its time limit (`kind` is "run"), or that of its whole chain ("execution")."""
+
+    def __init__(self, message: str, *, workflow_id: str = "", run_id: str = "", kind: str = "run") -> None:
+        super().__init__(message, workflow_id=workflow_id, run_id=run_id)
+        self.kind = kind
 
 
 class RunNotFoundError(DurableError, LookupError):
@@ -161,6 +166,19 @@ class RunAlreadyOpenError(DurableError):
     def __init__(self, message: str, *, handle: Any = None) -> None:
         super().__init__(message)
         self.handle = handle
+
+
+class WorkflowIdUsedError(DurableError):
+    """The workflow id has a run already, and `reuse` does not allow another. `run_id` is that run, `status` how it ended.
+
+    `handle` is its handle. Nothing was started; choose another id.
+    """
+
+    def __init__(
+        self, message: str, *, handle: Any = None, workflow_id: str = "", run_id: str = "", status: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.handle, self.workflow_id, self.run_id, self.status = handle, workflow_id, run_id, status
 
 
 class RequestFailedError(DurableError):

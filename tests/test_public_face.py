@@ -31,6 +31,7 @@ PUBLIC = [  # one a line: several people add to it at once
     "activity",
     "activity_info",
     "all_handlers_finished",
+    "continue_as_new",
     "deprecate_patch",
     "errors",
     "external",

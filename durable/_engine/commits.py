@@ -14,6 +14,8 @@ from .._log import (
     OutgoingMessage,
     RetryDue,
     StartRun,
+    start_document,
+    start_entry,
     write_due,
     write_outgoing,
     write_reply,
@@ -81,6 +83,10 @@ class Committer:
             replies = [Reply(reply_id, write_reply(reply)) for reply_id, reply in decision.replies]
             commit.outgoing += outgoing
             commit.replies += replies
+        if decision.continued is not None and execution is not None:
+            start, name = decision.continued, execution.workflow_id
+            document = start_document(name, start, now_ms=decision.events[-1].at)
+            commit.created.append((document, start_entry(name, start)))
         # From here on nothing raises.
         prepared.stepped.append(stepped)
         if decision.held:  # they stay in the inbox

@@ -37,6 +37,7 @@ class Completion:
         owned = prepared.owned
         if refusal is None:
             self._committer.applied(prepared)
+            owned.unread = owned.unread or bool(prepared.commit.created)
             for stepped in prepared.stepped:
                 self._applied(owned, stepped)
             return
@@ -102,7 +103,4 @@ def _log_close(workflow: str, execution: Execution, close: Event) -> None:
             "%s %r (run %s) failed: %s: %s", workflow, execution.workflow_id, execution.run_id, failure.short_type, failure.message
         )  # fmt: skip
     elif isinstance(close, RunTimedOut):
-        _log.warning(
-            "%s %r (run %s) reached its time limit of %g s",
-            workflow, execution.workflow_id, execution.run_id, close.timeout_ms / 1000,
-        )  # fmt: skip
+        _log.warning("%s %r (run %s) reached %s", workflow, execution.workflow_id, execution.run_id, close.limit())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .._log import ActivityTask, AnyDue, DueItem, Message, OutgoingMessage, QueryReply
+from .._log import ActivityTask, AnyDue, DueItem, Message, OutgoingMessage, QueryReply, StartRun
 from ..history import AttributeValue, Event
 from ..stores import ClaimedTask
 
@@ -45,6 +45,7 @@ class Decision:
     body: bytes | None = None  # of the run's record, if it changes
     attributes: dict[str, AttributeValue | None] | None = None  # those of the record that change; None removes one
     closed: str = ""  # the status the run is closed with
+    continued: StartRun | None = None  # the run that it continues as
     reopened: bool = False
     held: list[Delivery] = field(default_factory=list[Delivery])  # updates without a handler yet: not consumed
     retry_reply: str = ""  # whom to tell if the reopening is refused

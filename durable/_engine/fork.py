@@ -35,8 +35,9 @@ async def fork(
         raise InternalError(f"run {execution.run_id} does not begin as a fork")
     origin = source.origin
     history = await read_history(store, source.partition, origin.run_id)
-    events = [_own(event, execution, message) for event in forked(history, fork_point(history, origin.event))]
-    now_ms = max(store.now_ms(), events[-1].at)
+    taken = forked(history, fork_point(history, origin.event))
+    now_ms = max(store.now_ms(), taken[-1].at)
+    events = [_own(event, execution, message, now_ms) for event in taken]
     mark = RunForked(
         at=now_ms, workflow_id=origin.workflow_id, run_id=origin.run_id, event=origin.event, seed=execution.run_id
     )
@@ -51,8 +52,8 @@ async def fork(
     return decision
 
 
-def _own(event: Event, execution: Execution, message: StartRun) -> Event:
-    """Return an event of the source as one of the new run: its start gets the new ids, and numbers are drawn as they were."""
+def _own(event: Event, execution: Execution, message: StartRun, now_ms: int) -> Event:
+    """Return an event of the source as one of the new run: its start gets the new ids and a chain's whole time, and numbers are drawn as they were."""
     if not isinstance(event, RunStarted):
         return event
     return msgspec.structs.replace(
@@ -62,6 +63,9 @@ def _own(event: Event, execution: Execution, message: StartRun) -> Event:
         queue=message.queue,
         request=message.request,
         parent=None,
+        first_run_id="",  # it is a chain of its own
+        continued_from="",
+        deadline_ms=None if event.execution_timeout_ms is None else now_ms + event.execution_timeout_ms,
         forked_from=message.fork.origin if message.fork is not None else None,
         seed=event.seed or event.run_id,
     )

@@ -72,7 +72,7 @@ async def reopen(
     try:
         if any(event.role == "inbound" for event in kept):
             fresh.run = replayed(fresh.spec, fresh.codec, kept, watched)
-        watched(lambda: _go_on(fresh, kept, failing, message, now_ms, number, decision))
+        watched(lambda: _go_on(fresh, kept, failing, failed, message, now_ms, number, decision))
         for event in voided:
             if isinstance(
                 event, SignalReceived | UpdateAccepted | CancelRequested
@@ -101,6 +101,7 @@ def _go_on(
     execution: Execution,
     kept: list[Event],
     failing: RecordedEvent,
+    failed: RunFailed,
     message: RetryRun,
     now_ms: int,
     number: int,
@@ -110,6 +111,7 @@ def _go_on(
     event = failing.event
     anew = event if isinstance(event, ActivityFailed) else None
     now_ms = max(now_ms, event.at)
+    deadline_ms = _deadline_ms([*kept, event])
     reopened = RunReopened(
         at=now_ms,
         request=message.request,
@@ -117,13 +119,15 @@ def _go_on(
         activity=anew.id if anew is not None else None,
         attempt=anew.attempt + 1 if anew is not None else 1,
         number=number,
+        deadline_ms=None if deadline_ms is None else deadline_ms + max(0, now_ms - failed.at),
     )
     decision.events.append(reopened)
     execution.seq += 1
     again = _at(event, now_ms)
     if isinstance(again, RunStarted):
         begin(execution, again, decision, [*(e for e in kept if isinstance(e, RunReopened)), reopened])
-        effects.add_run_timeout(again, now_ms, decision)
+        assert execution.run is not None
+        effects.add_run_timeout(execution.run, now_ms, decision)
         return
     run = execution.run
     assert run is not None
@@ -134,6 +138,12 @@ def _go_on(
         # Those are pending again: an activity is tried anew, a child is asked anew, as it may have been reopened itself.
         _forget_pending(run, again, decision)
         redeliver(execution, again, decision)
+
+
+def _deadline_ms(events: list[Event]) -> int | None:
+    """Return when the chain's time is over as `events` have it: by the start, or as the last reopening has put it off."""
+    found = [event.deadline_ms for event in events if isinstance(event, RunStarted | RunReopened)]
+    return max((deadline_ms for deadline_ms in found if deadline_ms is not None), default=None)
 
 
 def _forget_pending(run: Run, event: Event, decision: Decision) -> None:

@@ -141,7 +141,7 @@ class Stuck:
         if isinstance(end, Terminate):
             event = RunTerminated(at=now_ms, request=end.request, reason=end.reason)
         else:
-            event = RunTimedOut(at=now_ms, timeout_ms=end.timeout_ms)
+            event = RunTimedOut(at=now_ms, timeout_ms=end.timeout_ms, kind=end.kind)
         decision = Decision(events=[event], closed=event.status)
         decision.dues_removed += [d.due_key for d in deliveries if d.due_key]
         updates = [d.message for d in deliveries if isinstance(d.message, SendUpdate)]

@@ -1,5 +1,6 @@
 """Messages, tasks, dues and run records, and the one translation between these and what a store keeps."""
 
+from ._chain import follow
 from ._children import ChildRef, child_document
 from ._dues import (
     AnyDue,
@@ -41,7 +42,7 @@ from ._outgoing import OutgoingEnded, OutgoingMessage, WatchChild, outgoing_key,
 from ._partitions import partition_of
 from ._recorded import has_recorded
 from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run, write_body
-from ._starts import start_body, start_document
+from ._starts import start_body, start_document, start_entry
 from ._tasks import ActivityTask, read_task, task_id, write_task
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "accepted_reply",
     "child_document",
     "ended_entry_id",
+    "follow",
     "has_recorded",
     "message_entry",
     "new_run_document",
@@ -96,6 +98,7 @@ __all__ = [
     "sessions_serving",
     "start_body",
     "start_document",
+    "start_entry",
     "task_id",
     "update_reply_id",
     "write_body",

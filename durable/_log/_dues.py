@@ -55,9 +55,10 @@ class QueueTimeoutDue(DueItem, frozen=True, kw_only=True):
 
 
 class RunTimeoutDue(DueItem, frozen=True, kw_only=True):
-    """The run has reached its time limit."""
+    """The run has reached its time limit, or (`kind` is "execution") that of its chain: whichever comes first is set."""
 
     timeout_ms: int
+    kind: str = "run"
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ The entry's name is the workflow id. `run_id` is None where the sender means the
 import msgspec
 
 from ..errors import DamagedRecordError
-from ..history import UNREADABLE, AttributeValue, FailureData, Origin, Parent
+from ..history import UNREADABLE, AttributeValue, CarriedSignal, FailureData, Origin, Parent
 from ..stores import Entry
 
 
@@ -24,7 +24,11 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StartRun(Message, frozen=True, kw_only=True):
-    """A run was created and is to take its first step. See `RunStarted` for its fields."""
+    """A run was created and is to take its first step. For the fields see `RunStarted`.
+
+    `deadline_ms` is given where the chain goes on; in its first run it follows from `execution_timeout_ms`. `cancel` is a
+    cancellation that the run before did not see any more.
+    """
 
     workflow: str
     queue: str
@@ -38,6 +42,14 @@ class StartRun(Message, frozen=True, kw_only=True):
     memo: dict[str, msgspec.Raw] = {}
     headers: dict[str, str] | None = None
     fork: Fork | None = None
+    first_run_id: str = ""
+    continued_from: str = ""
+    execution_timeout_ms: int | None = None
+    deadline_ms: int | None = None
+    signals: tuple[CarriedSignal, ...] = ()
+    requests: tuple[str, ...] = ()
+    updates: dict[str, str] = {}
+    cancel: "RequestCancel | None" = None
 
 
 class SendSignal(Message, frozen=True, kw_only=True):

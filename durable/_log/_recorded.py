@@ -9,7 +9,9 @@ from ..stores import Store
 
 
 async def has_recorded(store: Store, partition: int, run_id: str, request: str) -> bool:
-    """Return whether the history of `run_id` has the event of the call `request`: a signal, a cancellation, a termination.
+    """Return whether `run_id` has what the call `request` sent: a signal, a cancellation, a termination.
+
+    Its history has the event, or says that an earlier run of its chain has it (of the last `REQUESTS_CARRIED_MAX` calls).
 
     This is what a sender asks whose first try may have been applied, and whose next one finds the run closed.
     """
@@ -33,4 +35,7 @@ def _is_of(record: bytes, request: str) -> bool:
         event = WIRE.decode(record)
     except HistoryError:  # it is not this question that finds the damage
         return False
-    return getattr(event, "request", None) == request and not isinstance(event, RunStarted)
+    if isinstance(event, RunStarted):
+        known = {request, f"cancel/{request}"}
+        return not known.isdisjoint(event.requests) or any(signal.request == request for signal in event.signals)
+    return getattr(event, "request", None) == request

@@ -15,7 +15,7 @@ Status = Literal["running", "completed", "failed", "cancelled", "terminated", "t
 
 
 class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The part of a run record that nobody searches by.
+    """The part of a run record that nobody searches by. For what is not said here see `RunStarted`.
 
     `version` is that of the workflow's code at the start. `patches` are the changes whose `patched(name)` the run has recorded,
     `deprecated_patches` those whose `deprecate_patch(name)` it has. `reopenings` is how often the run was reopened, `reopened_ms` when last.
@@ -26,6 +26,9 @@ class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memo: dict[str, msgspec.Raw] = {}
     patches: tuple[str, ...] = ()
     deprecated_patches: tuple[str, ...] = ()
+    execution_timeout_ms: int | None = None
+    first_run_id: str = ""
+    continued_from: str = ""
     parent: Parent | None = None
     forked_from: Origin | None = None
     reopenings: int = 0
@@ -47,6 +50,11 @@ class RunRecord:
     body: RecordBody
     pinned: bool = False
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue], hash=False)
+
+    @property
+    def first_run_id(self) -> str:
+        """The first run of the chain that this one belongs to: itself, unless it continues another as new."""
+        return self.body.first_run_id or self.run_id
 
 
 _encoder = msgspec.json.Encoder()

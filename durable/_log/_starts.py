@@ -1,8 +1,8 @@
 """The start of a run: the record that it begins with, told from the message that starts it."""
 
 from .._ids import inbox_of
-from ..stores import Document
-from ._messages import StartRun
+from ..stores import Document, Entry
+from ._messages import StartRun, message_entry
 from ._runs import RecordBody, new_run_document
 
 
@@ -27,6 +27,14 @@ def start_body(message: StartRun) -> RecordBody:
         timeout_ms=message.timeout_ms,
         version=message.version,
         memo=message.memo,
+        execution_timeout_ms=message.execution_timeout_ms,
+        first_run_id=message.first_run_id,
+        continued_from=message.continued_from,
         parent=message.parent,
         forked_from=message.fork.origin if message.fork is not None else None,
     )
+
+
+def start_entry(workflow_id: str, message: StartRun) -> Entry:
+    """Return the entry with which the run begins: `start_document` and this create it."""
+    return message_entry(f"{message.run_id}/start", workflow_id, message)

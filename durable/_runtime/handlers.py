@@ -33,11 +33,16 @@ class Handler:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A message on its way through its handler. `args` are what the handler is called with."""
+    """A message on its way through its handler. `args` are what the handler is called with.
+
+    `put_back` is for what may go to the next run if the code continues as new before the handler has `begun`; None: it must not.
+    """
 
     handler: Handler
     args: tuple[Any, ...]
     ended: Ended
+    put_back: Callable[[], object] | None = None
+    begun: bool = False
 
 
 class HandlerCalls:
@@ -64,11 +69,13 @@ class HandlerCalls:
         """Whether `handler` is still called: not once the code has failed, and one to abandon not once it has returned."""
         return self._open and not (self._code_ended and handler.abandon)
 
-    def begin(self, handler: Handler, args: tuple[Any, ...], ended: Ended) -> None:
+    def begin(
+        self, handler: Handler, args: tuple[Any, ...], ended: Ended, put_back: Callable[[], object] | None = None
+    ) -> None:
         """Call `handler` with `args`, at once or when it is its turn. Does nothing if it is not called any more."""
         if not self.takes(handler):
             return
-        call = Call(handler, args, ended)
+        call = Call(handler, args, ended, put_back)
         if handler.concurrent or not inspect.iscoroutinefunction(handler.function):
             self._start(self._call(call), call)
             return
@@ -96,7 +103,15 @@ class HandlerCalls:
 
     def _drop(self, calls: Iterable[Call]) -> None:
         for call in calls:
-            call.ended(None, asyncio.CancelledError())
+            if not self._put_back(call):
+                call.ended(None, asyncio.CancelledError())
+
+    def _put_back(self, call: Call) -> bool:
+        """Leave `call` to the next run if the code has continued as new, and it may."""
+        if call.put_back is None or self._run.continuing is None:
+            return False
+        call.put_back()
+        return True
 
     def _running(self) -> list[tuple[asyncio.Task[None], Call | None]]:
         """The tasks, each with what it is at; the pump before its first call with None."""
@@ -109,7 +124,9 @@ class HandlerCalls:
         return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(hash(task), None)
+        _, call = self._tasks.pop(hash(task), (None, None))
+        if call is not None and not call.begun:
+            self._drop([call])  # cancelled before its first step
         if task is self._pump:
             self._pumped = None
         if self._queue and (self._pump is None or self._pump is task):
@@ -122,6 +139,9 @@ class HandlerCalls:
             self._pumped = None
 
     async def _call(self, call: Call) -> None:
+        call.begun = True
+        if self._put_back(call):
+            return
         try:
             result = call.handler.function(*call.args)
             if inspect.isawaitable(result):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..codec import Codec
-from ..history import Event, RunCancelled, RunCompleted, RunFailed, RunStarted
+from ..history import Event, RunCancelled, RunCompleted, RunContinuedAsNew, RunFailed, RunStarted
 from .matcher import describe
 from .options import WorkflowSpec
 from .run import Run
@@ -71,7 +71,7 @@ def follow(
 
 def _match_close(run: Run, event: Event) -> None:
     run.events_seen += 1
-    asked = (RunCompleted, RunFailed, RunCancelled)
+    asked = (RunCompleted, RunFailed, RunCancelled, RunContinuedAsNew)
     if not isinstance(event, asked):
         return  # from outside: the code was not asked
     if not run.finished:

@@ -17,34 +17,33 @@ from random import Random
 from typing import Any, NoReturn
 
 from .._ids import CommandId
-from ..codec import Codec, failure_of
+from ..codec import Codec
 from ..errors import InvalidCallError
 from ..history import (
     ActivityRetryScheduled,
     CancelRequested,
     Close,
     Event,
-    RunCancelled,
-    RunCompleted,
-    RunFailed,
     RunForked,
     RunReopened,
     RunStarted,
     SignalReceived,
     UpdateAccepted,
     from_raw,
-    to_raw,
 )
 from . import context, guard
 from .commands import ActivityCommand, Command, cancel_timer, start_timer
+from .continuing import ContinueAsNew, continuation_in
 from .entropy import reseed, run_random
 from .handlers import HandlerCalls
 from .loop import DeterministicLoop
-from .matcher import Matcher, nondeterminism_in, waiting_line
+from .matcher import Matcher, waiting_line
 from .options import WorkflowSpec
+from .outcome import outcome_of
 from .queries import QueryTable
 from .signals import SignalBox
 from .updates import UpdateBox
+from .weight import weight_of
 
 _log = logging.getLogger("durable")
 
@@ -60,7 +59,9 @@ class Run:
         self.spec, self.codec, self.started, self.around = spec, codec, started, spec.around
         self.run_id, self.workflow_id, self.queue = started.run_id, started.workflow_id, started.queue
         self.now_ms = started.at
+        self.deadline_ms = started.deadline_ms  # of the whole chain
         self.events_seen = 0
+        self.bytes_seen = 0  # about: see `weight_of`
         self.matcher = Matcher()
         self.commands: dict[int, Command] = {}
         self.given_up: list[Command] = []  # cancelled by the code in live steps; the engine takes them from here
@@ -75,6 +76,7 @@ class Run:
         self.reopened = 0  # the number of the last reopening that counts
         self.has_local = False  # whether a local activity was ever asked for
         self.cancel_requested: CancelRequested | None = None
+        self.late_cancel: CancelRequested | None = None  # came when the code had asked to continue as new
         self.closing = False  # the code has ended or is being dropped: what it still asks for is ignored
         self.read_only = ""  # what runs now may not command, and why
         self.spoiled = False  # a query changed it
@@ -105,6 +107,7 @@ class Run:
         emitted: list[Event] = []
         self.matcher.emitted = emitted
         self._step(event)
+        self._count(emitted)
         return emitted
 
     def replay(self, event: Event, recorded: Sequence[Event]) -> None:
@@ -114,16 +117,20 @@ class Run:
         left = self.matcher.end_replay()
         if left is not None:
             raise self.matcher.mismatch("nothing more in this step", recorded=left, where=self.where())
+        self._count(recorded)
 
     def note(self, event: Event) -> None:
         """Take an event that the code does not see: it keeps what is known of a pending activity up to date."""
         self.events_seen += 1
+        self.bytes_seen += weight_of(event)
         if isinstance(event, ActivityRetryScheduled):
             command = self.commands.get(event.id)
             if isinstance(command, ActivityCommand):
                 command.attempt = event.attempt + 1
         elif isinstance(event, RunReopened):
             self.reopened = event.number
+            if event.deadline_ms is not None:
+                self.deadline_ms = event.deadline_ms
             for command in self.commands.values():
                 if isinstance(command, ActivityCommand):
                     command.since_ms = event.at  # the time in which the run was closed does not count
@@ -131,6 +138,7 @@ class Run:
                         command.attempt, command.attempts_before = event.attempt, event.attempt - 1
         elif isinstance(event, RunForked):
             self.seed = event.seed
+            self.deadline_ms = self.started.deadline_ms  # not as the other run's reopenings had put it off
             if self._random is not None:
                 reseed(self._random, event.seed)  # in place: the code may hold it
             for command in self.commands.values():
@@ -149,27 +157,22 @@ class Run:
         main = self._main
         if self._handler_error is not None or main is None or not main.done():
             return self._handler_error is not None
-        return self.cancel_requested is None if main.cancelled() else main.exception() is not None
+        if main.cancelled():
+            return self.cancel_requested is None
+        return main.exception() is not None and self.continuing is None
+
+    @property
+    def continuing(self) -> ContinueAsNew | None:
+        """What the code asked for if it has ended by `continue_as_new`; the run closes so once its handlers have ended."""
+        main = self._main
+        if main is None or not main.done() or main.cancelled():
+            return None
+        error = main.exception()
+        return None if error is None else continuation_in(error)[0]
 
     def outcome(self) -> Close:
         """Return the event that closes the finished run. Raises `EncodeError` (as a failed run's event) never: it is recorded."""
-        main = self._main
-        assert main is not None
-        if self._handler_error is not None:
-            return self._failed(self._handler_error)
-        if main.cancelled():
-            if self.cancel_requested is not None:
-                return RunCancelled(at=self.now_ms, reason=self.cancel_requested.reason)
-            return self._failed(asyncio.CancelledError("the workflow's code cancelled itself"))
-        error = main.exception()
-        if error is not None:
-            return self._failed(error)
-        what = f"the result of workflow {self.spec.name}"
-        try:
-            payload = self.spec.signature.encode_result(self.codec, main.result(), what=what)
-        except Exception as problem:  # the workflow returned what cannot be recorded: its own code is at fault
-            return self._failed(problem)
-        return RunCompleted(at=self.now_ms, result=to_raw(payload))
+        return outcome_of(self, self._main, self._handler_error)
 
     def query(self, name: str, args: Any) -> Any:
         """Return the answer of the handler `name`. Raises `InvalidCallError` for an unknown one, or what the handler raises.
@@ -226,6 +229,10 @@ class Run:
         finally:
             _set_running_loop(loop)
             self.read_only = outer
+
+    def in_main(self) -> bool:
+        """Return whether the workflow's own coroutine is what runs now: no handler, and no task that the code made."""
+        return self._main is not None and asyncio.current_task(self.loop) is self._main
 
     def where(self) -> str:
         """Return the line at which the workflow's code waits, or the workflow if it has ended."""
@@ -286,6 +293,7 @@ class Run:
 
     def _step(self, event: Event) -> None:
         self.events_seen += 1
+        self.bytes_seen += weight_of(event)
         self.now_ms = event.at
         self.loop.now = event.at / 1000
         try:
@@ -304,8 +312,11 @@ class Run:
         elif isinstance(event, UpdateAccepted):
             self.context.run(self.updates.deliver, event)
         elif isinstance(event, CancelRequested):
+            self.signals.note_requests([f"cancel/{event.request}"])
             self.cancel_requested = event
             if self._main is not None and not self._main.cancel():
+                if self.continuing is not None:
+                    self.late_cancel = event  # the next run gets it
                 self.calls.cancel()  # the code has ended, and only they hold the run open
         else:
             command = self.commands.get(getattr(event, "id", 0))  # every other inbound event ends a command
@@ -316,6 +327,10 @@ class Run:
     def _start(self, event: RunStarted) -> None:
         what = f"workflow {self.spec.name}"
         args, kwargs = self.spec.signature.decode_call(self.codec, from_raw(event.args), what=what)
+        self.updates.preload(event.updates)
+        self.signals.note_requests(event.requests)
+        for signal in event.signals:
+            self.signals.deliver(signal)
         around = self.around
         if around is None or around.run_workflow is None:
             code = self.spec.fn(*args, **kwargs)
@@ -325,7 +340,7 @@ class Run:
         self._main.add_done_callback(self._ended, context=self.context)
 
     def _ended(self, main: asyncio.Task[Any]) -> None:
-        if main.cancelled() or main.exception() is not None:
+        if main.cancelled() or (main.exception() is not None and self.continuing is None):
             self.calls.cancel()  # what they wait for from the code will not come
         else:
             self.calls.abandon()
@@ -356,18 +371,18 @@ class Run:
                 met = True
         return met
 
+    def _count(self, commands: Sequence[Event]) -> None:
+        """Count the commands of a step that is over: the code sees them as history in the next one."""
+        self.events_seen += len(commands)
+        for command in commands:
+            self.bytes_seen += weight_of(command)
+
     def _guarded(self, function: Callable[[], Any]) -> Any:
         guard.enter()
         try:
             return function()
         finally:
             guard.leave()
-
-    def _failed(self, error: BaseException) -> RunFailed:
-        broken = nondeterminism_in(error)
-        if broken is not None:
-            raise broken
-        return RunFailed(at=self.now_ms, failure=failure_of(error, self.codec, known=self.spec.raises).as_wire())
 
     def _on_unhandled(self, details: dict[str, Any]) -> None:
         """A task that nobody awaits failed: as in asyncio, that is reported and changes nothing."""

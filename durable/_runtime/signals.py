@@ -1,38 +1,69 @@
-"""A run's signals: kept until the code reads them, handed to handlers in order, repeats dropped."""
+"""A run's signals: kept until the code reads them, handed to handlers in order, repeats dropped.
+
+What the code has not read when it continues as new is handed on (`unread`), in order of arrival: what is kept, and what a
+handler has not begun with. From then on no handler begins, since the state that it would change is not the next run's.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..history import CarriedSignal
 from .handlers import Handler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import msgspec
 
     from ..history import SignalReceived
     from .run import Run
 
 
+@dataclass(slots=True, eq=False)
+class Kept:
+    """A signal that the code has not read: the `number`th that arrived."""
+
+    number: int
+    signal: SignalReceived | CarriedSignal
+
+
 class SignalBox:
     """All signals of one run."""
 
-    __slots__ = ("_arrived", "_buffers", "_dynamic", "_handlers", "_received", "_run", "_seen", "_waiters")
+    __slots__ = ("_arrived", "_buffers", "_dynamic", "_handlers", "_put_back", "_received", "_run", "_seen", "_waiters")
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._arrived = 0
-        self._buffers: dict[str, deque[tuple[int, msgspec.Raw]]] = {}  # each with its place in the order of arrival
+        self._buffers: dict[str, deque[Kept]] = {}
+        self._put_back: list[Kept] = []  # for a handler that had not begun when the code continued as new
         self._waiters: dict[str, deque[asyncio.Future[None]]] = {}
         self._handlers: dict[str, Handler] = {}
         self._dynamic: Handler | None = None
         self._received: set[str] = set()  # names that the code has asked for: these are not for the dynamic handler
-        self._seen: set[str] = set()
+        self._seen: dict[str, None] = {}  # ids of calls, in order
 
     def knows(self, request: str) -> bool:
-        """Return whether a signal of this request was delivered already."""
+        """Return whether a signal or another call of this request was delivered already, to this run or one before it."""
         return request in self._seen
+
+    def note_requests(self, requests: Iterable[str]) -> None:
+        """Take calls of these ids for answered: a repeat is dropped, here and in the runs that continue this one."""
+        self._seen.update(dict.fromkeys(requests))
+
+    def requests(self, limit: int) -> tuple[str, ...]:
+        """Return the ids of the last `limit` calls, oldest first."""
+        return tuple(self._seen)[-limit:]
+
+    def unread(self) -> tuple[CarriedSignal, ...]:
+        """Return the signals that the code has not read, in order of arrival."""
+        kept = [*self._put_back, *(each for buffer in self._buffers.values() for each in buffer)]
+        return tuple(_carried(each.signal) for each in sorted(kept, key=lambda each: each.number))
 
     @property
     def awaited(self) -> list[str]:
@@ -49,18 +80,19 @@ class SignalBox:
         """Whether there is a handler for unknown names."""
         return self._dynamic is not None
 
-    def deliver(self, event: SignalReceived) -> None:
+    def deliver(self, event: SignalReceived | CarriedSignal) -> None:
         """Hand the signal to its handler, or keep it and wake who waits longest for it."""
-        self._seen.add(event.request)
+        self._seen[event.request] = None
+        self._arrived += 1
+        kept = Kept(self._arrived, event)
         handler = self._handlers.get(event.name)
         if handler is not None:
-            self._dispatch(handler, event.value)
+            self._dispatch(handler, kept)
             return
         if self._dynamic is not None and event.name not in self._received:
-            self._dispatch(self._dynamic, event.value, event.name)
+            self._dispatch(self._dynamic, kept, event.name)
             return
-        self._arrived += 1
-        self._buffers.setdefault(event.name, deque()).append((self._arrived, event.value))
+        self._buffers.setdefault(event.name, deque()).append(kept)
         self._wake(event.name)
 
     async def receive(self, name: str) -> msgspec.Raw:
@@ -83,21 +115,21 @@ class SignalBox:
         """Return the next kept signal `name` without waiting, or None."""
         self._received.add(name)
         buffer = self._buffers.get(name)
-        return buffer.popleft()[1] if buffer else None
+        return buffer.popleft().signal.value if buffer else None
 
     def register(self, name: str, handler: Handler) -> None:
         """Hand every signal `name` to `handler` from now on, those that were kept first."""
         self._handlers[name] = handler
-        for _, value in self._buffers.pop(name, ()):
-            self._dispatch(handler, value)
+        for kept in self._buffers.pop(name, ()):
+            self._dispatch(handler, kept)
 
     def register_dynamic(self, handler: Handler) -> None:
         """Hand every signal of a name that the code has not asked for to `handler`, those that were kept first, as they arrived."""
         self._dynamic = handler
         unknown = [name for name in self._buffers if name not in self._received]
-        kept = [(place, name, value) for name in unknown for place, value in self._buffers.pop(name)]
-        for _, name, value in sorted(kept, key=lambda item: item[0]):
-            self._dispatch(handler, value, name)
+        found = [kept for name in unknown for kept in self._buffers.pop(name)]
+        for kept in sorted(found, key=lambda each: each.number):
+            self._dispatch(handler, kept, kept.signal.name)
 
     def _wake(self, name: str) -> None:
         waiters = self._waiters.get(name)
@@ -107,9 +139,17 @@ class SignalBox:
                 waiter.set_result(None)
                 return
 
-    def _dispatch(self, handler: Handler, raw: msgspec.Raw, *before: Any) -> None:
-        self._run.calls.begin(handler, (*before, handler.decode(raw)), self._ended)
+    def _dispatch(self, handler: Handler, kept: Kept, *before: Any) -> None:
+        if self._run.continuing is not None:
+            self._put_back.append(kept)
+            return
+        value = handler.decode(kept.signal.value)
+        self._run.calls.begin(handler, (*before, value), self._ended, partial(self._put_back.append, kept))
 
     def _ended(self, _result: Any, error: BaseException | None) -> None:
         if isinstance(error, Exception):
             self._run.fail(error)
+
+
+def _carried(signal: SignalReceived | CarriedSignal) -> CarriedSignal:
+    return CarriedSignal(name=signal.name, request=signal.request, value=signal.value, headers=signal.headers)

@@ -13,6 +13,7 @@ from ._attributes import (
     upsert_attributes,
 )
 from ._children import ChildHandle, start_child
+from ._continue import ContinuingAsNew, continue_as_new
 from ._external import external
 from ._handlers import all_handlers_finished
 from ._info import ParentInfo, RunInfo, info, logger
@@ -31,6 +32,7 @@ __all__ = [
     "AttributeCondition",
     "Attributes",
     "ChildHandle",
+    "ContinuingAsNew",
     "Memo",
     "ParentInfo",
     "Query",
@@ -44,6 +46,7 @@ __all__ = [
     "check_attributes_size",
     "checked_attribute_name",
     "collect_activities",
+    "continue_as_new",
     "deprecate_patch",
     "external",
     "heartbeat",

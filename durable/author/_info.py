@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from .. import _limits
 from .._runtime import guard
 from .._runtime.context import current_run, require_run
 from ..interceptors import read_headers
@@ -25,7 +26,12 @@ class ParentInfo:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run as its own code sees it. `history_length` counts the events that the code has seen: the same on each replay.
+    """A run as its own code sees it.
+
+    `history_length` counts the events of its history up to the one that the code answers now, and `history_size` is about
+    how many bytes they take: both are the same on each replay. `continue_as_new_suggested` becomes true at 10,000 events or 10 MiB:
+    a longer history takes noticeable time to replay. `first_run_id` is the first run of the chain, and `continued_from` the run that
+    this one continues, or None.
 
     `version` is that of the workflow at the run's start, or None. `attributes` are those of now, `memo` is what the start gave.
     `parent` is the run that started this one as its child, or None.
@@ -43,6 +49,10 @@ class RunInfo:
     attributes: Attributes
     memo: Mapping[str, Any]
     parent: ParentInfo | None
+    history_size: int
+    continue_as_new_suggested: bool
+    first_run_id: str
+    continued_from: str | None
     headers: Mapping[str, str]
     replaying: bool = field(compare=False)
 
@@ -50,7 +60,8 @@ class RunInfo:
 def info() -> RunInfo:
     """Return what the current run knows of itself. Works in workflow code only."""
     run = require_run("info")
-    parent = run.started.parent
+    started = run.started
+    parent = started.parent
     return RunInfo(
         workflow=run.spec.name,
         workflow_id=run.workflow_id,
@@ -62,7 +73,12 @@ def info() -> RunInfo:
         attributes=Attributes(run.attributes),
         memo=Memo(run.started.memo, run.codec),
         parent=None if parent is None else ParentInfo(parent.workflow_id, parent.run_id),
-        headers=read_headers(run.started.headers),
+        history_size=run.bytes_seen,
+        continue_as_new_suggested=run.events_seen >= _limits.HISTORY_EVENTS_SUGGESTED
+        or run.bytes_seen >= _limits.HISTORY_BYTES_SUGGESTED,
+        first_run_id=started.first_run_id or run.run_id,
+        continued_from=started.continued_from or None,
+        headers=read_headers(started.headers),
         replaying=run.replaying,
     )
 

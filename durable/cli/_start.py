@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._clock import SystemClock
-from ..errors import RunAlreadyOpenError
+from ..errors import RunAlreadyOpenError, WorkflowIdUsedError
 from ._find import workflow_or_name
 from ._output import as_json, print_json
 from ._settings import Settings, json_option, store_option
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
 @click.option("--queue", help="The task queue whose workers are to run it.")
 @click.option(
     "--run-timeout", metavar="DURATION", callback=duration, help='End the run as timed out after this, like "2 days".'
+)
+@click.option(
+    "--execution-timeout",
+    metavar="DURATION",
+    callback=duration,
+    help="The same for all runs together that continue this one as new.",
+)
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["fail", "use-existing", "terminate-existing"]),
+    help="What to do if a run of the id is open. [default: fail]",
+)
+@click.option(
+    "--reuse",
+    type=click.Choice(["allow", "after-failure", "never"]),
+    help="Whether an id may be used again once its run is closed. [default: allow]",
 )
 @click.option("--wait", is_flag=True, help="Wait for the result and print it; exit code 1 if the run fails.")
 @click.option(
@@ -50,7 +66,9 @@ async def _start(client: "Client", target: Any, values: list[Any], options: dict
     name = target if isinstance(target, str) else target.name
     given: str | None = options["workflow_id"]
     chosen: dict[str, Any] = {"id": f"{name}-{SystemClock().new_id()}" if given is None else given}
-    chosen |= {key: options[key] for key in ("queue", "run_timeout") if options[key] is not None}
+    chosen |= {key: options[key] for key in ("queue", "run_timeout", "execution_timeout") if options[key] is not None}
+    policies = {key: options[key] for key in ("on_conflict", "reuse") if options[key] is not None}
+    chosen |= {key: value.replace("-", "_") for key, value in policies.items()}
     start: Callable[..., Awaitable[Handle[Any]]] = client.start(target, **chosen)
     try:
         handle = await start(*values)
@@ -59,6 +77,11 @@ async def _start(client: "Client", target: Any, values: list[Any], options: dict
         raise click.ClickException(
             f"a run of workflow id {open_run.workflow_id!r} is open (run {open_run.run_id}); "
             f"look at it with `durable show {shlex.quote(open_run.workflow_id)}`, or take another --id"
+        ) from error
+    except WorkflowIdUsedError as error:
+        raise click.ClickException(
+            f"workflow id {error.workflow_id!r} was used (run {error.run_id}, {error.status}), and --reuse does not allow another "
+            f"run; look at it with `durable show {shlex.quote(error.workflow_id)}`, or take another --id"
         ) from error
     shown = {"workflow_id": handle.workflow_id, "run_id": handle.run_id}
     if not options["wait"]:

@@ -202,11 +202,30 @@ def _started(event: Data, _name: str) -> _Described:
     whose = f", child of {parent.get('workflow_id')}" if isinstance(parent, dict) else ""
     limit = f", at most {span(event['timeout_ms'])}" if event.get("timeout_ms") else ""
     forked = ", as that of another run" if event.get("forked_from") else ""
+    if event.get("execution_timeout_ms"):
+        limit += f", its chain at most {span(event['execution_timeout_ms'])}"
+    if event.get("continued_from"):
+        limit += f", continues run {event['continued_from']}"
+    if names := [str(signal.get("name")) for signal in event.get("signals", ())]:
+        limit += f", with signal{'s' if len(names) > 1 else ''} {short(', '.join(names))}"
     return (
         f"run of {event.get('workflow')} started{forked}",
         f"{call_text(event.get('args'))} on queue {event.get('queue')}{limit}{whose}",
         "",
     )
+
+
+def _continued(event: Data, _name: str) -> _Described:
+    count = len(event.get("signals", ()))
+    carried = f", with {count} unread signal{'s' if count > 1 else ''}" if count else ""
+    carried += ", with a cancellation" if event.get("cancel") else ""
+    detail = f"run {event.get('new_run_id')} of {event.get('workflow')}{call_text(event.get('args'))}{carried}"
+    return "run continued as new", detail, "good"
+
+
+def _timed_out(event: Data, _name: str) -> _Described:
+    whose = " (the limit of its whole chain)" if event.get("kind") == "execution" else ""
+    return "run timed out", f"after {span(event.get('timeout_ms', 0))}{whose}", "bad"
 
 
 def _activity_scheduled(event: Data, name: str) -> _Described:
@@ -322,7 +341,8 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
     "RunFailed": lambda event, _: ("run failed", failure_text(event.get("failure")), "bad"),
     "RunCancelled": lambda event, _: ("run cancelled", event.get("reason", ""), "bad"),
     "RunTerminated": lambda event, _: ("run terminated", event.get("reason", ""), "bad"),
-    "RunTimedOut": lambda event, _: ("run timed out", f"after {span(event.get('timeout_ms', 0))}", "bad"),
+    "RunTimedOut": _timed_out,
+    "RunContinuedAsNew": _continued,
 }
 _ENDS = {
     "ActivityCompleted", "ActivityFailed", "ActivityCancelRequested", "LocalActivityCompleted", "LocalActivityFailed",

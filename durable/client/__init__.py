@@ -3,10 +3,12 @@
 from ._client import Client
 from ._description import ForkInfo, RunDescription
 from ._handle import Handle
+from ._options import StartOptions
 from ._parked import Parked, ParkedTask
 from ._updates import UpdateHandle
 from ._versions import PatchUse, VersionUse
 
 __all__ = [
-    "Client", "ForkInfo", "Handle", "Parked", "ParkedTask", "PatchUse", "RunDescription", "UpdateHandle", "VersionUse",
+    "Client", "ForkInfo", "Handle", "Parked", "ParkedTask", "PatchUse", "RunDescription", "StartOptions", "UpdateHandle",
+    "VersionUse",
 ]  # fmt: skip

@@ -9,10 +9,9 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from .._clock import Clock
-from .._duration import Duration
-from .._ids import DEFAULT_QUEUE, checked_name, checked_queue, checked_workflow_id
+from .._ids import checked_name, checked_queue, checked_workflow_id
 from .._log import Status, read_run
-from ..author import Attribute, AttributeCondition, Update, Workflow
+from ..author import Attribute, AttributeCondition, Signal, Update, Workflow
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError, InvalidCallError
 from ..interceptors import Interceptor, checked_interceptors
@@ -22,9 +21,11 @@ from ._description import RunDescription, described
 from ._filters import filter_of
 from ._handle import Handle
 from ._line import Line
+from ._options import StartOptions
 from ._outcome import expected_of
 from ._parked import Parked
 from ._patience import insist
+from ._sending import signal_to_send
 from ._start_with_update import StartWithUpdate, StartWithUpdateOptions
 from ._starting import Start
 from ._updates import ANSWER_S, UpdateHandle
@@ -83,61 +84,25 @@ class Client:
 
     @overload
     def start(
-        self,
-        workflow: Workflow[P, R],
-        *,
-        id: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        run_timeout: Duration | None = None,
-        request_id: str | None = None,
-        version: str | None = None,
-        attributes: Mapping[Attribute[Any], Any] | None = None,
-        memo: Mapping[str, Any] | None = None,
+        self, workflow: Workflow[P, R], **options: Unpack[StartOptions]
     ) -> Callable[P, Coroutine[Any, Any, Handle[R]]]: ...
     @overload
     def start(
-        self,
-        workflow: str,
-        *,
-        id: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        run_timeout: Duration | None = None,
-        request_id: str | None = None,
-        version: str | None = None,
-        attributes: Mapping[Attribute[Any], Any] | None = None,
-        memo: Mapping[str, Any] | None = None,
+        self, workflow: str, **options: Unpack[StartOptions]
     ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]: ...
-    def start(
-        self,
-        workflow: Any,
-        *,
-        id: str | None = None,  # noqa: A002 - the name that users write
-        queue: str = DEFAULT_QUEUE,
-        run_timeout: Duration | None = None,
-        request_id: str | None = None,
-        version: str | None = None,
-        attributes: Mapping[Attribute[Any], Any] | None = None,
-        memo: Mapping[str, Any] | None = None,
-    ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]:
+    def start(self, workflow: Any, **options: Unpack[StartOptions]) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]:
         """Return a callable that starts a run: `handle = await client.start(checkout, id="order-42")(order)`.
 
-        `id` is the workflow id, unique among open runs (default: a new one); `queue` names the workers that run it;
-        `run_timeout` ends the run as timed out, counted from its start (default: the workflow's own). `request_id` makes a
-        repeat of the call harmless: it returns the run that the first one started, while that is the latest of its id. The
-        run is durable when the call returns.
-
-        `attributes` are what the run is found by, `memo` is JSON data that is only shown: both are in `describe` and `list`
-        at once. `version` is for a workflow by name: the run is pinned to it, as `@workflow(version=..., pinned=True)` says.
+        The options are those of `StartOptions`. The run is durable when the call returns. The handle is that of the run, and
+        follows it if it continues as new.
 
         Raises, before anything is written: `DefinitionError` for what is no workflow, `InvalidIdError`, `InvalidCallError` or
-        `EncodeError` for arguments, attributes or a memo that do not fit, `PayloadTooLargeError` for what is too large. Then:
-        `RunAlreadyOpenError`, whose `handle` is the open run's, and `StoreUnavailableError` if the store stays out of reach:
-        whether the run started is unknown then.
+        `EncodeError` for arguments, attributes or a memo that do not fit, `PayloadTooLargeError` for what is too large, `ValueError`
+        for an option out of range. Then: `RunAlreadyOpenError`, whose `handle` is the open run's, `WorkflowIdUsedError`, or
+        `RequestTimeoutError` if no worker terminates the run that is in the way; and `StoreUnavailableError` if the store
+        stays out of reach: whether the run started is unknown then.
         """
-        starting = Start(
-            self._store, self._codec, self._around, workflow, id=id, queue=queue, run_timeout=run_timeout,
-            request_id=request_id, version=version, attributes=attributes, memo=memo,
-        )  # fmt: skip
+        starting = Start(self._store, self._codec, self._around, workflow, **options)
 
         async def call(*args: Any, **kwargs: Any) -> Handle[Any]:
             return await starting.call(args, kwargs)
@@ -146,51 +111,54 @@ class Client:
 
     @overload
     def execute(
-        self,
-        workflow: Workflow[P, R],
-        *,
-        id: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        run_timeout: Duration | None = None,
-        request_id: str | None = None,
-        version: str | None = None,
-        attributes: Mapping[Attribute[Any], Any] | None = None,
-        memo: Mapping[str, Any] | None = None,
+        self, workflow: Workflow[P, R], **options: Unpack[StartOptions]
     ) -> Callable[P, Coroutine[Any, Any, R]]: ...
     @overload
-    def execute(
-        self,
-        workflow: str,
-        *,
-        id: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        run_timeout: Duration | None = None,
-        request_id: str | None = None,
-        version: str | None = None,
-        attributes: Mapping[Attribute[Any], Any] | None = None,
-        memo: Mapping[str, Any] | None = None,
-    ) -> Callable[..., Coroutine[Any, Any, Any]]: ...
-    def execute(
-        self,
-        workflow: Any,
-        *,
-        id: str | None = None,  # noqa: A002 - the name that users write
-        queue: str = DEFAULT_QUEUE,
-        run_timeout: Duration | None = None,
-        request_id: str | None = None,
-        version: str | None = None,
-        attributes: Mapping[Attribute[Any], Any] | None = None,
-        memo: Mapping[str, Any] | None = None,
-    ) -> Callable[..., Coroutine[Any, Any, Any]]:
+    def execute(self, workflow: str, **options: Unpack[StartOptions]) -> Callable[..., Coroutine[Any, Any, Any]]: ...
+    def execute(self, workflow: Any, **options: Unpack[StartOptions]) -> Callable[..., Coroutine[Any, Any, Any]]:
         """Return a callable that starts a run and waits for its result: `start`, then `Handle.result`. Raises as these do."""
-        starting = Start(
-            self._store, self._codec, self._around, workflow, id=id, queue=queue, run_timeout=run_timeout,
-            request_id=request_id, version=version, attributes=attributes, memo=memo,
-        )  # fmt: skip
+        starting = Start(self._store, self._codec, self._around, workflow, **options)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             handle = await starting.call(args, kwargs)
             return await handle.result()
+
+        return call
+
+    @overload
+    def start_with_signal(
+        self, workflow: Workflow[P, R], signal: Signal[None], /, **options: Unpack[StartOptions]
+    ) -> Callable[P, Coroutine[Any, Any, Handle[R]]]: ...
+    @overload
+    def start_with_signal(
+        self, workflow: Workflow[P, R], signal: Signal[T], value: T, /, **options: Unpack[StartOptions]
+    ) -> Callable[P, Coroutine[Any, Any, Handle[R]]]: ...
+    @overload
+    def start_with_signal(
+        self, workflow: Workflow[P, R], signal: str, /, *value: Any, **options: Unpack[StartOptions]
+    ) -> Callable[P, Coroutine[Any, Any, Handle[R]]]: ...
+    @overload
+    def start_with_signal(
+        self, workflow: str, signal: Signal[Any] | str, /, *value: Any, **options: Unpack[StartOptions]
+    ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]: ...
+    def start_with_signal(
+        self, workflow: Any, signal: Signal[Any] | str, /, *value: Any, **options: Unpack[StartOptions]
+    ) -> Callable[..., Coroutine[Any, Any, Handle[Any]]]:
+        """Return a callable that signals the open run of the id, or starts one that has the signal from its first step on.
+
+        `handle = await client.start_with_signal(cart, add, item, id="cart-7")(customer)`. Both are one: the signal reaches exactly one
+        run, once. The options are those of `start`, but `on_conflict` is "use_existing" unless given; with "fail" or
+        "terminate_existing" the signal goes to the new run only. With a `request_id` a repeat does nothing, and returns the handle.
+
+        Raises as `start` does, and `EncodeError` for a value that does not fit the signal; `RunAlreadyOpenError` if the open run is
+        one of another workflow.
+        """
+        to_send = signal_to_send(self._codec, signal, value)
+        options.setdefault("on_conflict", "use_existing")
+        starting = Start(self._store, self._codec, self._around, workflow, signal=to_send, **options)
+
+        async def call(*args: Any, **kwargs: Any) -> Handle[Any]:
+            return await starting.call(args, kwargs)
 
         return call
 
@@ -217,7 +185,7 @@ class Client:
         be repeated: the update is carried out once, and no second run is started for it. Raises as these two do, but for
         `RunAlreadyOpenError`; if the update is rejected, the run was started nevertheless.
         """
-        given: dict[str, Any] = {"queue": DEFAULT_QUEUE, "run_timeout": None, **options}
+        given: dict[str, Any] = {**options}
         sent: dict[str, Any] = {name: given.pop(name, default) for name, default in (
             ("wait", "accepted"), ("update_id", None), ("timeout", ANSWER_S),
         )}  # fmt: skip

@@ -31,6 +31,7 @@ async def fork(
         args=started.args,
         request=request,
         timeout_ms=started.timeout_ms,
+        execution_timeout_ms=started.execution_timeout_ms,
         version=started.version,
         pinned=started.pinned,
         attributes=started.attributes,

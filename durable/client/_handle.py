@@ -11,10 +11,10 @@ import msgspec
 from .. import _limits
 from .._duration import Duration, seconds
 from .._ids import checked_name, checked_workflow_id
-from .._log import AskQuery, RequestCancel, RetryRun, SendSignal, Terminate, read_run
+from .._log import AskQuery, Message, RequestCancel, RetryRun, SendSignal, Terminate, read_run
 from ..author import Query, Signal, Update
 from ..codec import untyped_signature
-from ..errors import InternalError, InvalidCallError, RequestFailedError, RunAlreadyOpenError
+from ..errors import InternalError, RequestFailedError, RunAlreadyOpenError
 from ..history import RecordedEvent, from_raw, to_raw
 from ..interceptors import CancelInput, QueryInput, SignalInput, TerminateInput
 from ..stores import Document
@@ -24,6 +24,7 @@ from ._forking import fork
 from ._line import Line
 from ._offers import absent_workers
 from ._outcome import Expected, wait_for_outcome
+from ._sending import checked_value, encoded_signal, query_of, signal_of
 from ._updates import ANSWER_S, Sending, UpdateHandle, Wait, checked_wait, update_of
 
 R_co = TypeVar("R_co", covariant=True)
@@ -35,12 +36,15 @@ class Handle(Generic[R_co]):
     """A run of a workflow. Made by `Client.start` and `Client.handle`; two handles of one run are alike.
 
     `run_id` is None until it is known: a handle by workflow id alone means the open run for messages, and becomes one of
-    the latest run as soon as that is looked at. Every method raises `RunNotFoundError` if there is no such run, and
+    the latest run as soon as that is looked at. If the run continues as new, the handle follows: what is sent, asked or waited for
+    is for the current run of the chain, while `run_id`, `describe` and
+    `history` stay with the one run. Every method raises `RunNotFoundError` if there is no such run, and
     `StoreUnavailableError` if the store stays out of reach; what is sent is durable on return.
     """
 
     def __init__(self, line: Line, run_id: str | None, expected: Expected) -> None:
         self._line, self._run_id, self._expected = line, run_id, expected
+        self._current: str | None = None  # where the chain was last seen to have come to
 
     @property
     def workflow_id(self) -> str:
@@ -56,7 +60,7 @@ class Handle(Generic[R_co]):
         return f"<run {self._run_id or '(latest)'} of {self.workflow_id!r}>"
 
     async def result(self, *, timeout: Duration | None = None) -> R_co:
-        """Wait until the run is closed, and return what its workflow returned.
+        """Wait until the run is closed, and the runs that continue it, and return what the last one's workflow returned.
 
         Raises `RunFailedError` (its `__cause__` is what the workflow raised), `RunCancelledError`, `RunTerminatedError` or
         `RunTimedOutError` if it ended otherwise, and `TimeoutError` after `timeout`: the run goes on then. A cause is of its
@@ -80,29 +84,26 @@ class Handle(Generic[R_co]):
         `request_id` makes a repeat of this call harmless: a second signal of the same request is dropped. Raises
         `RunClosedError`, `EncodeError` for a value that does not fit the signal, `InvalidCallError` for more than one.
         """
-        known = _signal_of(signal)
-        if len(value) > 1:
-            raise InvalidCallError(f"{known!r} takes one value, got {len(value)}: send a tuple or a dataclass")
-        around, given = self._line.around.signal, value[0] if value else None
-        send = partial(self._send_signal, signal, known, self._request(request_id))
+        given = checked_value(signal, value)
+        around, send = self._line.around.signal, partial(self._send_signal, signal, self._request(request_id))
         if around is None:
             await send(given, None)
             return
         await around(
-            SignalInput(workflow_id=self.workflow_id, run_id=self._run_id, signal=known.name, value=given, _call=send)
+            SignalInput(
+                workflow_id=self.workflow_id,
+                run_id=self._run_id,
+                signal=signal_of(signal).name,
+                value=given,
+                _call=send,
+            )
         )
 
     async def _send_signal(
-        self, signal: Signal[Any] | str, known: Signal[Any], request: str, value: Any, headers: dict[str, str] | None
+        self, signal: Signal[Any] | str, request: str, value: Any, headers: dict[str, str] | None
     ) -> None:
-        if isinstance(signal, str):
-            payload = self._line.codec.encode(value, Any, what=f"the value of signal {signal!r}")
-        else:
-            payload = known.encode(self._line.codec, value)
-        message = SendSignal(
-            run_id=self._run_id, name=known.name, value=to_raw(payload), request=request, headers=headers
-        )
-        await self._line.send(message, f"signal/{request}", run_id=self._run_id)
+        name, raw = encoded_signal(self._line.codec, signal, value)
+        await self._send(SendSignal(name=name, value=raw, request=request, headers=headers), f"signal/{request}")
 
     @overload
     async def query(self, query: Query[T], /, *args: Any, timeout: Duration = ANSWER_S) -> T: ...
@@ -114,7 +115,7 @@ class Handle(Generic[R_co]):
         Raises `RequestFailedError` if the workflow has no such handler or that raises (then it is the `__cause__`), and
         `RequestTimeoutError` if no worker answers in time.
         """
-        around, known = self._line.around.query, _query_of(query)
+        around, known = self._line.around.query, query_of(query)
         ask = partial(self._ask_query, known, timeout)
         if around is None:
             return await ask(args, None)
@@ -128,7 +129,7 @@ class Handle(Generic[R_co]):
         what = f"query {known.name!r}"
         payload = untyped_signature().encode_call(self._line.codec, args, {}, what=what)
         reply_id = self._line.clock.new_id()
-        document = await self._document()
+        document = await self._current_document()
         message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id, headers=headers)
         timeout_s, raises = seconds(timeout, what="timeout"), self._expected.raises
         answer = await ask(
@@ -236,7 +237,9 @@ class Handle(Generic[R_co]):
     ) -> UpdateHandle[Any]:
         sending = Sending(self._line, self._expected, update, value)
         given = self._line.clock.new_id() if update_id is None else checked_name(update_id, "update id")
-        since = await sending.accepted(self._run_id, given, ANSWER_S if timeout_s is None else timeout_s)
+        since = await sending.accepted(
+            self._current or self._run_id, given, ANSWER_S if timeout_s is None else timeout_s
+        )
         run = Handle[Any](self._line, since.run_id, self._expected)
         return UpdateHandle(run, self._line, self._expected, sending.update, given, since)
 
@@ -249,8 +252,7 @@ class Handle(Generic[R_co]):
             await around(CancelInput(workflow_id=self.workflow_id, run_id=self._run_id, reason=reason, _call=send))
 
     async def _send_cancel(self, request: str, reason: str) -> None:
-        message = RequestCancel(run_id=self._run_id, request=request, reason=reason)
-        await self._line.send(message, f"cancel/{request}", run_id=self._run_id)
+        await self._send(RequestCancel(request=request, reason=reason), f"cancel/{request}")
 
     async def terminate(self, reason: str = "", *, request_id: str | None = None) -> None:
         """End the run; its code is not asked, nothing is cleaned up. Raises `RunClosedError`."""
@@ -261,8 +263,7 @@ class Handle(Generic[R_co]):
             await around(TerminateInput(workflow_id=self.workflow_id, run_id=self._run_id, reason=reason, _call=send))
 
     async def _send_terminate(self, request: str, reason: str) -> None:
-        message = Terminate(run_id=self._run_id, request=request, reason=reason)
-        await self._line.send(message, f"terminate/{request}", run_id=self._run_id)
+        await self._send(Terminate(request=request, reason=reason), f"terminate/{request}")
 
     async def retry(self, *, timeout: Duration = ANSWER_S, request_id: str | None = None) -> None:
         """Reopen the failed run at its point of failure, with the code as it is now. Returns once it is open again.
@@ -271,7 +272,7 @@ class Handle(Generic[R_co]):
         answers in time: then it may still be reopened later.
         """
         request, reply_id = self._request(request_id), self._line.clock.new_id()
-        document = await self._document()
+        document = await self._current_document()
         if document.state != "failed":  # no worker need be asked
             raise RequestFailedError(f"only a failed run can be retried: run {document.id} is {document.state}")
         message = RetryRun(run_id=document.id, request=request, reply=reply_id)
@@ -345,21 +346,19 @@ class Handle(Generic[R_co]):
         self._run_id = document.id
         return document
 
+    async def _current_document(self) -> Document:
+        """Return the document of the run that this one has gone on as: itself, unless it continued as new."""
+        document = await self._document()
+        if self._current is not None:
+            document = await self._line.document(self._current)
+        document = await self._line.follow(document)
+        self._current = document.id
+        return document
+
+    async def _send(self, message: Message, entry_id: str) -> None:
+        taken_by = await self._line.send(message, entry_id, run_id=self._current or self._run_id)
+        if self._run_id is not None:
+            self._current = taken_by.id
+
     def _request(self, given: str | None) -> str:
         return self._line.clock.new_id() if given is None else checked_name(given, "request id")
-
-
-def _signal_of(signal: Signal[Any] | str) -> Signal[Any]:
-    if isinstance(signal, Signal):
-        return signal
-    if isinstance(signal, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-        return Signal(signal)
-    raise InvalidCallError(f"expected a Signal or its name, got {signal!r}")
-
-
-def _query_of(query: Query[Any] | str) -> Query[Any]:
-    if isinstance(query, Query):
-        return query
-    if isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-        return Query(query)
-    raise InvalidCallError(f"expected a Query or its name, got {query!r}")

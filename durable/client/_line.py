@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from .._clock import Clock
 from .._ids import WorkflowId
-from .._log import Message, QueryReply, has_recorded, message_entry, partition_of, read_reply
+from .._log import Message, QueryReply, follow, has_recorded, message_entry, partition_of, read_reply
 from ..codec import Codec
 from ..errors import RunClosedError, RunNotFoundError
 from ..stores import Document, Store, reply_topic
@@ -50,22 +52,35 @@ class Line:
         """Append `message` to the inbox of the run, or of the open run for None, and return its document; durable on return.
 
         Raises `RunNotFoundError`, or `RunClosedError` unless `closed_too`. A repeat of `entry_id` is dropped, and returns as
-        the first one did even if the run has closed meanwhile.
+        the first one did even if the run has closed meanwhile. If the run has continued as new, the message goes to the current one.
         """
         # The workflow id makes a user's own request id unique in its partition.
-        entry = message_entry(f"{self.workflow_id}/{entry_id}", self.workflow_id, message)
-        request: str = getattr(message, "request", "")
-        try:
-            return await self.insist(lambda: self.store.send(self.partition, entry, id=run_id, closed_too=closed_too))
-        except RunNotFoundError:
-            raise self.not_found(run_id) from None
-        except RunClosedError:
-            closed = await self.document(run_id)
-            recorded = await self.insist(lambda: has_recorded(self.store, self.partition, closed.id, request))
-            if recorded:
-                return closed  # an earlier try was applied, and its answer was lost
-            which = f"the run {run_id!r} of {self.workflow_id!r}" if run_id else f"the last run of {self.workflow_id!r}"
-            raise RunClosedError(f"{which} is closed: it takes no more messages") from None
+        entry_id = f"{self.workflow_id}/{entry_id}"
+        while True:
+            entry = message_entry(entry_id, self.workflow_id, replace(message, run_id=run_id))
+            try:
+                return await self.insist(
+                    lambda e=entry, r=run_id: self.store.send(self.partition, e, id=r, closed_too=closed_too)  # type: ignore[misc]
+                )
+            except RunNotFoundError:
+                raise self.not_found(run_id) from None
+            except RunClosedError:
+                closed = await self.document(run_id)
+                current = await self.follow(closed)
+                if current.id == closed.id or not current.open:
+                    return await self._taken_by(current, getattr(message, "request", ""), run_id)
+                run_id = current.id  # it knows the calls that the run before has answered: a repeat is dropped there
+
+    async def _taken_by(self, closed: Document, request: str, run_id: str | None) -> Document:
+        """Return `closed` if it has the call `request`: an earlier try was applied, and its answer was lost. Else raise `RunClosedError`."""
+        if await self.insist(lambda: has_recorded(self.store, self.partition, closed.id, request)):
+            return closed
+        which = f"the run {run_id!r} of {self.workflow_id!r}" if run_id else f"the last run of {self.workflow_id!r}"
+        raise RunClosedError(f"{which} is closed: it takes no more messages")
+
+    async def follow(self, document: Document) -> Document:
+        """Return the current run of the chain that `document` belongs to. See `durable._log.follow`."""
+        return await self.insist(lambda: follow(self.store, self.partition, document))
 
     async def reply(self, reply_id: str, timeout_s: float) -> QueryReply | None:
         """Return the answer that is written under `reply_id`, or None if none comes within `timeout_s`."""

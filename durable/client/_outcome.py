@@ -13,6 +13,7 @@ from ..history import (
     RecordedEvent,
     RunCancelled,
     RunCompleted,
+    RunContinuedAsNew,
     RunFailed,
     RunTerminated,
     RunTimedOut,
@@ -47,17 +48,15 @@ def expected_of(workflow: Workflow[..., Any] | None, result_type: Any = Any) -> 
 
 
 async def wait_for_outcome(line: Line, document: Document, expected: Expected, timeout_s: float | None) -> Any:
-    """Wait until the run is closed; return its result or raise what `Handle.result` says."""
-
-    async def look() -> Close | None:
-        now = await line.document(document.id)
-        if now.open:
-            return None
-        last = await line.store.read_last(line.partition, document.id)
-        event = None if last is None else RecordedEvent.read(*last).event
-        return event if isinstance(event, Close) else None  # None: reopened between the two reads
-
-    close = await wait_for(line.store, [document_topic(document.id)], look, timeout_s)
+    """Wait until the chain of runs is closed; return its result or raise what `Handle.result` says."""
+    clock = line.clock
+    ends_s = None if timeout_s is None else clock.monotonic() + timeout_s
+    while True:
+        document = await line.follow(document)
+        close = await _wait_for_close(line, document, None if ends_s is None else max(0.0, ends_s - clock.monotonic()))
+        if not isinstance(close, RunContinuedAsNew):
+            break
+        document = await line.document(close.new_run_id)
     if close is None:
         raise TimeoutError(
             f"the run {document.id!r} of {document.name!r} has not ended within {timeout_s:g} s; it goes on"
@@ -66,6 +65,18 @@ async def wait_for_outcome(line: Line, document: Document, expected: Expected, t
         what = f"the result of {document.kind} {document.name!r}"
         return expected.signature.decode_result(line.codec, from_raw(close.result), what=what)
     raise outcome_error(line.codec, document, expected, close)
+
+
+async def _wait_for_close(line: Line, document: Document, timeout_s: float | None) -> Close | None:
+    async def look() -> Close | None:
+        now = await line.document(document.id)
+        if now.open:
+            return None
+        last = await line.store.read_last(line.partition, document.id)
+        event = None if last is None else RecordedEvent.read(*last).event
+        return event if isinstance(event, Close) else None  # None: reopened between the two reads
+
+    return await wait_for(line.store, [document_topic(document.id)], look, timeout_s)
 
 
 def outcome_error(codec: Codec, document: Document, expected: Expected, close: Close) -> RunOutcomeError:
@@ -83,7 +94,7 @@ def outcome_error(codec: Codec, document: Document, expected: Expected, close: C
     if isinstance(close, RunTerminated):
         return RunTerminatedError(f"{which} was terminated{_because(close.reason)}", **ids)
     if isinstance(close, RunTimedOut):
-        return RunTimedOutError(f"{which} reached its time limit of {close.timeout_ms / 1000:g} s", **ids)
+        return RunTimedOutError(f"{which} reached {close.limit()}", **ids, kind=close.kind)
     return RunOutcomeError(f"{which} ended as {close.status}, which this version cannot follow", **ids)
 
 

@@ -11,6 +11,7 @@ from .._log import Acceptance
 from ..author import Attribute, Update
 from ..errors import RunAlreadyOpenError, RunClosedError, RunNotFoundError
 from ._handle import Handle
+from ._options import Reuse
 from ._starting import Start
 from ._updates import Sending, Trail, UpdateHandle, Wait, checked_wait
 
@@ -23,6 +24,8 @@ class StartWithUpdateOptions(TypedDict, total=False):
     id: Required[str]
     queue: str
     run_timeout: Duration | None
+    execution_timeout: Duration | None
+    reuse: Reuse
     version: str | None
     attributes: Mapping[Attribute[Any], Any] | None
     memo: Mapping[str, Any] | None
@@ -71,9 +74,10 @@ class StartWithUpdate:
             document = await line.document(None)
         except RunNotFoundError:
             return None
-        if document.open or not await line.insist(Trail(line, document.id, self._given, 0).was_accepted):
+        trail = Trail(line, document.id, self._given, 0)
+        if document.open or not await line.insist(trail.was_accepted):
             return None
-        return Acceptance(run_id=document.id)
+        return Acceptance(run_id=trail.accepted_by)
 
     async def _accepted(self, update_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Acceptance:
         for attempt in range(1, _TRIES + 1):

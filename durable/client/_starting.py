@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any
+
+from msgspec.structs import replace
 
 from .._duration import Duration, optional_ms
-from .._ids import checked_name, checked_queue, checked_version, checked_workflow_id
-from .._log import StartRun, message_entry, start_document
+from .._ids import DEFAULT_QUEUE, checked_name, checked_queue, checked_version, checked_workflow_id
+from .._log import StartRun, start_document
 from ..author import Activity, Attribute, Workflow, check_attributes_size, stored_attributes, stored_memo
 from ..codec import Codec, Payload, untyped_signature
-from ..errors import DefinitionError, InvalidCallError, NameTakenError, RunAlreadyOpenError
-from ..history import AttributeValue, to_raw
+from ..errors import DefinitionError, InvalidCallError
+from ..history import AttributeValue, CarriedSignal, to_raw
 from ..interceptors import StartInput
-from ..stores import Document, Store
+from ..stores import Store
 from ._around import Around
 from ._handle import Handle
 from ._line import Line
+from ._options import OnConflict, Reuse, checked_on_conflict, checked_reuse
 from ._outcome import Expected, expected_of
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_TRIES = 3  # the open run that is in the way may close while we look at it
-
-
-class CallSignature(Protocol):
-    """The part of a signature that takes arguments."""
-
-    def encode_call(self, codec: Codec, args: tuple[Any, ...], kwargs: dict[str, Any], *, what: str) -> Payload:
-        """Return the arguments as a payload."""
-        ...
+from ._placing import Placing
+from ._sending import SignalToSend
 
 
 class Start:
@@ -43,10 +35,14 @@ class Start:
         around: Around,
         workflow: Workflow[..., Any] | str,
         *,
-        id: str | None,  # noqa: A002 - the name that users write
-        queue: str,
-        run_timeout: Duration | None,
-        request_id: str | None,
+        signal: SignalToSend | None = None,
+        id: str | None = None,  # noqa: A002 - the name that users write
+        queue: str = DEFAULT_QUEUE,
+        run_timeout: Duration | None = None,
+        execution_timeout: Duration | None = None,
+        on_conflict: OnConflict = "fail",
+        reuse: Reuse = "allow",
+        request_id: str | None = None,
         version: str | None = None,
         attributes: Mapping[Attribute[Any], Any] | None = None,
         memo: Mapping[str, Any] | None = None,
@@ -59,10 +55,16 @@ class Start:
         self._timeout_ms = optional_ms(run_timeout, what="run_timeout")
         if self._timeout_ms is None and not isinstance(self._workflow, str):
             self._timeout_ms = self._workflow.timeout_ms
+        self._execution_timeout_ms = optional_ms(execution_timeout, what="execution_timeout")
+        self._on_conflict, self._reuse = checked_on_conflict(on_conflict), checked_reuse(reuse)
+        self._execution_timeout_ms = optional_ms(execution_timeout, what="execution_timeout")
+        self._on_conflict, self._reuse = checked_on_conflict(on_conflict), checked_reuse(reuse)
+        self._signal = signal
         self._version, self._pinned = _version_of(self._workflow, version)
         self._attributes = _checked_attributes(attributes)
         self._memo = {} if memo is None else stored_memo(memo, codec)
         self._request_id = None if request_id is None else checked_name(request_id, "request id")
+        self._signal = signal
 
     @property
     def line(self) -> Line:
@@ -110,29 +112,14 @@ class Start:
             attributes=self._attributes,
             memo=self._memo,
             headers=headers,
+            execution_timeout_ms=self._execution_timeout_ms,
         )
+        if (signal := self._signal) is not None:
+            first = CarriedSignal(name=signal.name, request=request, value=signal.value, headers=headers)
+            message = replace(message, signals=(first,))
+        placing = Placing(line, self.expected, self._on_conflict, self._reuse)
         document = start_document(line.workflow_id, message, now_ms=line.store.now_ms())
-        created = await self._create(document, message)
-        return self._handle(created.id)
-
-    async def _create(self, document: Document, message: StartRun) -> Document:
-        line = self._line
-        entry = message_entry(f"{document.id}/start", line.workflow_id, message)
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return await line.insist(lambda: line.store.create(line.partition, document, [entry]))
-            except NameTakenError as error:
-                open_run = await line.document(None)
-                if open_run.open or attempt == _TRIES:
-                    raise RunAlreadyOpenError(
-                        f"a run of workflow id {line.workflow_id!r} is open (run {open_run.id} of {open_run.kind}); "
-                        "`error.handle` is its handle",
-                        handle=self._handle(open_run.id),
-                    ) from error
-        raise AssertionError  # the last round returns or raises
-
-    def _handle(self, run_id: str) -> Handle[Any]:
-        return Handle(self._line, run_id, self.expected)
+        return await placing.place(document, message)
 
 
 def checked_workflow(workflow: object) -> Workflow[..., Any] | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,7 +19,18 @@ from ..errors import (
     RunClosedError,
     UpdateRejectedError,
 )
-from ..history import WIRE, Close, RunCompleted, RunReopened, UpdateAccepted, UpdateCompleted, from_raw, to_raw
+from ..history import (
+    WIRE,
+    Close,
+    RunCompleted,
+    RunContinuedAsNew,
+    RunReopened,
+    RunStarted,
+    UpdateAccepted,
+    UpdateCompleted,
+    from_raw,
+    to_raw,
+)
 from ..stores import Document, document_topic, reply_topic
 from ._asking import handlers_of, is_one_running
 from ._line import Line
@@ -68,10 +79,20 @@ class UpdateHandle(Generic[R_co]):
         which = f"update {self._update.name!r} ({self._id})"
         since = self._since
         run_id = since.run_id if since is not None else self._run.run_id
+        clock = self._line.clock
+        ends_s = None if timeout_s is None else clock.monotonic() + timeout_s
         document = await self._line.document(run_id)
-        trail = Trail(self._line, document.id, self._id, since.seq if since is not None else 0)
-        topics = [reply_topic(update_reply_id(document.id, self._id)), document_topic(document.id)]
-        found = await wait_for(self._line.store, topics, trail.end, timeout_s)
+        while True:
+            trail = Trail(self._line, document.id, self._id, since.seq if since is not None else 0)
+            topics = [reply_topic(update_reply_id(document.id, self._id)), document_topic(document.id)]
+            left_s = None if ends_s is None else max(0.0, ends_s - clock.monotonic())
+            found = await wait_for(self._line.store, topics, trail.end, left_s)
+            if isinstance(found, Elsewhere):
+                document = await self._line.document(found.run_id)
+            elif isinstance(found, RunContinuedAsNew) and since is None and not trail.accepted:
+                document = await self._line.document(found.new_run_id)
+            else:
+                break
         if isinstance(found, UpdateCompleted):
             return self._result(found)
         if isinstance(found, Close):
@@ -96,18 +117,27 @@ class UpdateHandle(Generic[R_co]):
         return error
 
 
+class Elsewhere(NamedTuple):
+    """The update was accepted by an earlier run of the chain."""
+
+    run_id: str
+
+
 class Trail:
     """What the history of a run says of one update, read on from where it was left."""
 
     def __init__(self, line: Line, run_id: str, update_id: str, after: int) -> None:
         self._line, self._run_id, self._id, self._seq = line, run_id, update_id, after
         self.accepted = False
+        self.accepted_by = run_id  # or an earlier run of its chain
         self._completed: tuple[int, UpdateCompleted] | None = None
 
-    async def end(self) -> UpdateCompleted | Close | None:
-        """Return the end of the update, else the end of its run, else None."""
+    async def end(self) -> UpdateCompleted | Close | Elsewhere | None:
+        """Return the end of the update, or where it is to be found, else the end of its run, else None."""
         document = await self._line.document(self._run_id)  # first: a closed run's history grows no more
         await self._read_on()
+        if self.accepted_by != self._run_id:
+            return Elsewhere(self.accepted_by)
         if self._completed is not None:
             return self._completed[1]
         if document.open:
@@ -127,7 +157,7 @@ class Trail:
             page = await line.store.read(line.partition, self._run_id, after=self._seq, limit=limit)
             for record in page:
                 self._seq += 1
-                if b'"Update' in record or b'"RunReopened' in record:
+                if b'"Update' in record or b'"RunReopened' in record or b'"RunStarted' in record:
                     self._take(record)
             if len(page) < limit:
                 return
@@ -139,6 +169,8 @@ class Trail:
             return
         if isinstance(event, UpdateAccepted):
             self.accepted = self.accepted or event.update == self._id
+        elif isinstance(event, RunStarted) and self._id in event.updates:
+            self.accepted, self.accepted_by = True, event.updates[self._id]
         elif isinstance(event, UpdateCompleted) and event.update == self._id:
             self._completed = self._seq, event
         elif isinstance(event, RunReopened) and self._completed is not None and self._completed[0] >= event.voids_from:
@@ -157,6 +189,28 @@ class Sending:
 
     async def accepted(self, run_id: str | None, update_id: str, timeout_s: float) -> Acceptance:
         """Send the update and wait until it is accepted. A repeat, by its id, is answered as the first one was."""
+        line = self._line
+        while True:
+            document, reply = await self._sent(run_id, update_id, timeout_s)
+            if reply is not None:
+                try:
+                    return self._acceptance(reply)
+                except RunClosedError:
+                    current = await line.follow(await line.document(document.id))
+                    if current.id == document.id or not current.open:
+                        raise
+                    run_id = current.id  # it continued as new before it came to the update
+                    continue
+            trail = Trail(line, document.id, update_id, 0)
+            if await line.insist(trail.was_accepted):
+                return Acceptance(run_id=trail.accepted_by)  # there was one before, or the answer was lost
+            raise await self._not_answered(document, timeout_s)
+
+    async def _sent(self, run_id: str | None, update_id: str, timeout_s: float) -> tuple[Document, QueryReply | None]:
+        """Send the update to the current run of the chain; return that run and its answer, None if there is none.
+
+        Raises `RunClosedError` if it is closed, unless it has the update.
+        """
         line, update = self._line, self.update
         reply_id = line.clock.new_id()
         message = SendUpdate(
@@ -165,16 +219,11 @@ class Sending:
         try:
             document = await line.send(message, f"update/{update_id}/{reply_id}", run_id=run_id)
         except RunClosedError:
-            document = await line.document(run_id)
+            document = await line.follow(await line.document(run_id))
             if await line.insist(Trail(line, document.id, update_id, 0).was_accepted):
-                return Acceptance(run_id=document.id)
+                return document, None
             raise
-        reply = await line.reply(reply_id, timeout_s)
-        if reply is not None:
-            return self._acceptance(reply)
-        if await line.insist(Trail(line, document.id, update_id, 0).was_accepted):
-            return Acceptance(run_id=document.id)  # the answer came too late, or was lost
-        raise await self._not_answered(document, timeout_s)
+        return document, await line.reply(reply_id, timeout_s)
 
     def _acceptance(self, reply: QueryReply) -> Acceptance:
         if reply.failure is None:

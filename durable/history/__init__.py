@@ -24,7 +24,7 @@ from ._event import CommandEvent, Event, FailureData, Inbound
 from ._external import ExternalCancelRequested, ExternalDelivered, ExternalFailed, ExternalSignalRequested
 from ._forks import effective, fork_point, forked
 from ._markers import PatchMarked, SideEffectRecorded
-from ._messages import SignalReceived
+from ._messages import CarriedSignal, SignalReceived
 from ._payload import UNREADABLE, from_raw, null, to_raw
 from ._runs import (
     CancelRequested,
@@ -33,6 +33,7 @@ from ._runs import (
     Parent,
     RunCancelled,
     RunCompleted,
+    RunContinuedAsNew,
     RunFailed,
     RunForked,
     RunReopened,
@@ -56,6 +57,7 @@ __all__ = [
     "AttributeValue",
     "AttributesUpserted",
     "CancelRequested",
+    "CarriedSignal",
     "ChildCancelRequested",
     "ChildCompleted",
     "ChildFailed",
@@ -81,6 +83,7 @@ __all__ = [
     "RecordedEvent",
     "RunCancelled",
     "RunCompleted",
+    "RunContinuedAsNew",
     "RunFailed",
     "RunForked",
     "RunReopened",

@@ -6,6 +6,7 @@ import msgspec
 
 from ._attributes import AttributeValue
 from ._event import Event, FailureData, Inbound, Role
+from ._messages import CarriedSignal
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,6 +36,10 @@ class RunStarted(Inbound, frozen=True, kw_only=True):
     `version` is that of the workflow's code at the start, if it has one; `pinned`: the run has the inbox of that version.
     A run with `forked_from` has the events up to `RunForked` from another one, times and all; it draws the random numbers of
     that one until there, from its `seed` (empty: the run's own id).
+    `timeout_ms` limits this run, `execution_timeout_ms` its whole chain, which ends at `deadline_ms`. `first_run_id` is the
+    first run of the chain ("": this one) and `continued_from` the one before. `signals` are kept for the code before its
+    first step, and `requests` are ids of calls that earlier runs of the chain have answered: their repeats are dropped.
+    `updates` are the updates that these accepted: the id of the run by that of the update.
     """
 
     workflow: str
@@ -53,6 +58,13 @@ class RunStarted(Inbound, frozen=True, kw_only=True):
     headers: dict[str, str] | None = None
     forked_from: Origin | None = None
     seed: str = ""
+    first_run_id: str = ""
+    continued_from: str = ""
+    execution_timeout_ms: int | None = None
+    deadline_ms: int | None = None
+    signals: tuple[CarriedSignal, ...] = ()
+    requests: tuple[str, ...] = ()
+    updates: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class CancelRequested(Inbound, frozen=True, kw_only=True):
@@ -68,6 +80,8 @@ class RunReopened(Event, frozen=True, kw_only=True):
     They were the inbound event at which the code failed and all that followed. What was delivered then is delivered anew
     after this event; if it was the failure of `activity`, that one is tried anew instead, from `attempt` on. `number` counts
     the reopenings of the run, those that a later one voided as well.
+    after this event; if it was the failure of `activity`, that one is tried anew instead, from `attempt` on. `deadline_ms`
+    is the new end of the chain's time: that in which the run was closed does not count.
     """
 
     request: str
@@ -75,6 +89,7 @@ class RunReopened(Event, frozen=True, kw_only=True):
     activity: int | None = None
     attempt: int = 1
     number: int = 1
+    deadline_ms: int | None = None
 
 
 class RunForked(Event, frozen=True, kw_only=True):
@@ -128,8 +143,34 @@ class RunTerminated(Close, frozen=True, kw_only=True):
 
 
 class RunTimedOut(Close, frozen=True, kw_only=True):
-    """The run reached its time limit; its code was not asked."""
+    """The run reached its time limit, or (`kind` is "execution") that of its whole chain; its code was not asked."""
 
     status: ClassVar[str] = "timed_out"
 
     timeout_ms: int
+    kind: str = "run"
+
+    def limit(self) -> str:
+        """Return what was reached, in words."""
+        whose = "its time limit" if self.kind == "run" else "the time limit of its chain"
+        return f"{whose} of {self.timeout_ms / 1000:g} s"
+
+
+class RunContinuedAsNew(Close, frozen=True, kw_only=True):
+    """The code asked to go on as a new run of the same workflow id, `new_run_id`, which the same commit created.
+
+    The fields up to `pinned` are the new run's. `signals` are the request ids of the signals of this history
+    that its code did not read and the new run gets; `cancel` says that a cancellation which came too late goes along.
+    """
+
+    status: ClassVar[str] = "continued_as_new"
+
+    new_run_id: str
+    workflow: str
+    queue: str
+    args: msgspec.Raw
+    timeout_ms: int | None = None
+    version: str = ""
+    pinned: bool = False
+    signals: tuple[str, ...] = ()
+    cancel: bool = False

@@ -26,6 +26,7 @@ EVENTS: tuple[type[Event], ...] = (
     _runs.RunCancelled,
     _runs.RunTerminated,
     _runs.RunTimedOut,
+    _runs.RunContinuedAsNew,
     _activities.ActivityScheduled,
     _activities.ActivityRetryScheduled,
     _activities.ActivityCompleted,

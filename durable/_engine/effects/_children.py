@@ -74,8 +74,8 @@ def _failure(which: str, workflow_id: str, run_id: str, close: Close, codec: Cod
     if isinstance(close, RunTerminated):
         return failure_of(RunTerminatedError(f"{which} was terminated{_because(close.reason)}", **ids), codec).as_wire()
     if isinstance(close, RunTimedOut):
-        told = f"{which} reached its time limit of {close.timeout_ms / 1000:g} s"
-        return failure_of(RunTimedOutError(told, **ids), codec).as_wire()
+        error = RunTimedOutError(f"{which} reached {close.limit()}", **ids, kind=close.kind)
+        return failure_of(error, codec).as_wire()
     return None
 
 

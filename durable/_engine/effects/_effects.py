@@ -51,4 +51,4 @@ def add_all(run: Run, decision: Decision) -> None:
         effect = _RESTORE.get(type(command))
         if effect is not None:
             effect(run, command, decision)
-    add_run_timeout(run.started, run.now_ms, decision)
+    add_run_timeout(run, run.now_ms, decision)

@@ -10,7 +10,7 @@ from ...history import CancelRequested, Event, RunReopened, RunStarted, RunTermi
 from .. import effects
 from ..decision import Decision
 from ..execution import Execution
-from ._deliver import close, deliver, open_run
+from ._deliver import close, deliver, live, open_run
 from ._table import Handlers
 
 FLAGS: tuple[str, ...] = ()
@@ -20,6 +20,9 @@ FLAGS: tuple[str, ...] = ()
 def _start(execution: Execution, message: StartRun, now_ms: int, decision: Decision) -> None:
     if execution.run is not None or execution.seq:
         return
+    deadline_ms = message.deadline_ms
+    if deadline_ms is None and message.execution_timeout_ms is not None:
+        deadline_ms = now_ms + message.execution_timeout_ms
     started = RunStarted(
         at=now_ms,
         workflow=message.workflow,
@@ -36,9 +39,18 @@ def _start(execution: Execution, message: StartRun, now_ms: int, decision: Decis
         attributes=message.attributes,
         memo=message.memo,
         headers=message.headers,
+        first_run_id=message.first_run_id,
+        continued_from=message.continued_from,
+        execution_timeout_ms=message.execution_timeout_ms,
+        deadline_ms=deadline_ms,
+        signals=message.signals,
+        requests=message.requests,
+        updates=message.updates,
     )
     begin(execution, started, decision)
-    effects.add_run_timeout(started, now_ms, decision)
+    effects.add_run_timeout(live(execution), now_ms, decision)
+    if (cancel := message.cancel) is not None:
+        deliver(execution, CancelRequested(at=now_ms, request=cancel.request, reason=cancel.reason), decision)
 
 
 def begin(
@@ -59,7 +71,9 @@ def redeliver(execution: Execution, event: Event, decision: Decision) -> None:
 
 def _cancel(execution: Execution, message: RequestCancel, now_ms: int, decision: Decision) -> None:
     run = open_run(execution)
-    if run is not None and run.cancel_requested is None:  # a second request must not interrupt the cleanup of the first
+    if run is None or run.signals.knows(f"cancel/{message.request}"):
+        return
+    if run.cancel_requested is None:  # a second request must not interrupt the cleanup of the first
         deliver(execution, CancelRequested(at=now_ms, request=message.request, reason=message.reason), decision)
 
 
@@ -70,7 +84,7 @@ def _terminate(execution: Execution, message: Terminate, now_ms: int, decision: 
 
 def _run_timeout(execution: Execution, message: RunTimeoutDue, now_ms: int, decision: Decision) -> None:
     if open_run(execution) is not None:
-        close(execution, RunTimedOut(at=now_ms, timeout_ms=message.timeout_ms), decision)
+        close(execution, RunTimedOut(at=now_ms, timeout_ms=message.timeout_ms, kind=message.kind), decision)
 
 
 HANDLERS: Handlers = {

@@ -12,11 +12,12 @@ from functools import partial
 from ..._log import AskQuery, RequestCancel, SendSignal, SendUpdate, StartRun
 from ..._runtime.replay import plainly
 from ...errors import DamagedRecordError, InternalError
-from ...history import RunFailed
+from ...history import RunContinuedAsNew, RunFailed
 from ..decision import Damaged, Decision, Delivery
 from ..execution import Execution
 from ..record import add_record_changes
 from . import _activities, _children, _external, _lifecycle, _messages, _timers
+from ._continuing import go_on_as_new
 from ._deliver import close
 from ._local import pending_local
 from ._table import Handlers
@@ -93,6 +94,8 @@ def finish(execution: Execution, decision: Decision) -> None:
         outcome = run.outcome()
         if type(outcome) is RunFailed:
             outcome = RunFailed(at=outcome.at, failure=outcome.failure, failed_at=execution.failed_at)
+        elif type(outcome) is RunContinuedAsNew:
+            outcome = go_on_as_new(run, outcome, decision)
         close(execution, outcome, decision)
     if execution.closed and decision.held:
         refuse_held(execution, run, decision)

@@ -27,7 +27,7 @@ def offer(execution: Execution, delivery: Delivery, now_ms: int, decision: Decis
     if accepted_by is not None:
         decision.replies.append((message.reply, accepted_reply(accepted_by)))
         return True
-    if not run.updates.handles(message.name):
+    if run.continuing is not None or not run.updates.handles(message.name):
         return False
     refused = run.updates.check(message.name, message.value)
     if refused is not None:
@@ -51,11 +51,17 @@ def offer_held(execution: Execution, now_ms: int, decision: Decision) -> None:
 
 
 def refuse_held(execution: Execution, run: Run, decision: Decision) -> None:
-    """The run has closed: nobody will handle the updates that it held, so their callers are told which ones there were."""
+    """The run has closed: nobody will handle the updates that it held, so their callers are told which ones there were.
+
+    If it continued as new, they are told only that it is closed: then they ask the current run of the chain.
+    """
     held, decision.held = decision.held, []
     for delivery in held:
         message = delivery.message
         assert isinstance(message, SendUpdate)
+        if decision.continued is not None:
+            decision.replies.append((message.reply, closed_reply(execution.workflow_id, execution.codec)))
+            continue
         known = ", ".join(run.updates.names) or "none"
         error = RequestFailedError(
             f"the run ended as {execution.closed} and never had a handler for update {message.name!r}; it had: {known}"

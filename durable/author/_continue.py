@@ -1,0 +1,114 @@
+"""`continue_as_new`: a run that goes on as a new one, with a history of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, ParamSpec, overload
+
+from .._duration import Duration, optional_ms
+from .._ids import checked_name, checked_queue
+from .._runtime.context import require_run
+from .._runtime.continuing import ContinueAsNew, NewRun
+from .._runtime.options import CallSignature
+from .._runtime.run import Run
+from ..codec import untyped_signature
+from ..errors import DefinitionError, InvalidCallError
+from ..history import to_raw
+from ._workflow import Workflow
+
+P = ParamSpec("P")
+
+
+class ContinuingAsNew:
+    """Closes this run and opens the next one under the same workflow id, in one: `continue_as_new(state)`. It never returns.
+
+    The arguments are those of this workflow; `continue_as_new.into(...)(...)` takes another workflow, a queue or a time limit. The
+    new run has a history of its own, and belongs to the same chain: it keeps the parent, attributes, memo, the time that is
+    left of `execution_timeout`, the signals that the code has not read, in their order, and the ids of the last 1,000 calls, so that their
+    repeats are still dropped. `handle.result()` follows the chain to its end; what is sent to a run that continued goes to
+    the current one. Activities and timers that are pending are given up, as at any end of a run.
+
+    It leaves the code as an exception that is no `Exception`: `finally` blocks run, and may still await. The run waits for its
+    running handlers; a signal that no handler has begun with goes to the new run, and so does a cancellation that comes now.
+
+    Raises, at the call: `EncodeError` or `InvalidCallError` for arguments that do not fit, naming them; `InvalidCallError` anywhere but
+    in the workflow's main coroutine: not in a handler, nor in a task that the code made (let the main coroutine await that, and
+    call this itself). On replay it does the same again.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Continue with these arguments of this workflow."""
+        _continue(None, None, None, args, kwargs)
+
+    @overload
+    def into(
+        self, workflow: Workflow[P, Any], *, queue: str | None = None, run_timeout: Duration | None = None
+    ) -> Callable[P, NoReturn]: ...
+    @overload
+    def into(
+        self, workflow: str | None = None, *, queue: str | None = None, run_timeout: Duration | None = None
+    ) -> Callable[..., NoReturn]: ...
+    def into(
+        self,
+        workflow: Workflow[..., Any] | str | None = None,
+        *,
+        queue: str | None = None,
+        run_timeout: Duration | None = None,
+    ) -> Callable[..., NoReturn]:
+        """Return a callable that continues as `workflow` (a workflow or its name; default: this one), on the task queue `queue`.
+
+        `run_timeout` limits the new run. What is not given stays: the queue, and the limit, but that of another workflow is
+        its own. Raises `DefinitionError` for what is no workflow, `InvalidIdError` and `ValueError` for bad options.
+        """
+        if workflow is not None and not isinstance(workflow, Workflow | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(f"continue_as_new.into: expected a workflow or its name, got {workflow!r}")
+        target = checked_name(workflow, "workflow name") if isinstance(workflow, str) else workflow
+        checked = None if queue is None else checked_queue(queue)
+        timeout_ms = optional_ms(run_timeout, what="run_timeout")
+
+        def call(*args: Any, **kwargs: Any) -> NoReturn:
+            _continue(target, checked, timeout_ms, args, kwargs)
+
+        return call
+
+
+continue_as_new = ContinuingAsNew()
+"""Go on as a new run, with a history of its own: `continue_as_new(state)`, or `continue_as_new.into(workflow, queue=...)(state)`."""
+
+
+def _continue(
+    target: Workflow[..., Any] | str | None,
+    queue: str | None,
+    timeout_ms: int | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> NoReturn:
+    run = require_run("continue_as_new")
+    run.check_may_command("a new run")
+    if not run.in_main():
+        raise InvalidCallError(
+            "continue_as_new works in the workflow's main coroutine only: not in a handler, nor in a task that the code made; "
+            "let the main coroutine wait for that, and call it there"
+        )
+    name, signature, limit_ms, version, pinned = _described(run, target)
+    payload = signature.encode_call(run.codec, args, kwargs, what=f"workflow {name}")
+    raise ContinueAsNew(
+        NewRun(
+            workflow=name,
+            queue=queue or run.queue,
+            args=to_raw(payload),
+            timeout_ms=timeout_ms or limit_ms,
+            version=version,
+            pinned=pinned,
+        )
+    )
+
+
+def _described(run: Run, target: Workflow[..., Any] | str | None) -> tuple[str, CallSignature, int | None, str, bool]:
+    """Return the name, signature, time limit and version of the workflow that the run continues as, and whether it is pinned."""
+    started = run.started
+    if target is None or target == run.spec.name or target is run.spec:
+        return run.spec.name, run.spec.signature, started.timeout_ms, started.version, started.pinned
+    if isinstance(target, Workflow):
+        return target.name, target.signature, target.timeout_ms, target.version, target.pinned
+    return target, untyped_signature(), started.timeout_ms, "", False
