@@ -72,6 +72,11 @@ class UpdateBox:
         """Whether there is a handler for `name`."""
         return self._handler(name) is not None
 
+    def raises_of(self, name: str) -> tuple[type[BaseException], ...]:
+        """Return the errors that the handler of `name` declares."""
+        handler = self._handler(name)
+        return () if handler is None else handler.raises
+
     def register(self, name: str, handler: UpdateHandler) -> None:
         """Hand every update `name` to `handler` from now on."""
         self._handlers[name] = handler

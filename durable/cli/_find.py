@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -11,8 +11,6 @@ from ._module import is_module_here, load, workflows_of
 
 if TYPE_CHECKING:
     from ..author import Workflow
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -70,7 +68,7 @@ def workflow_or_name(target: str) -> "Workflow[..., Any] | str":
     return named or target
 
 
-def message_or_name(target: str, kind: "type[T]") -> "T | str":
+def message_or_name(target: str, kind: type[Any]) -> Any:
     """Return the signal, query or update `MODULE:NAME`, or `target` itself if it is only a name.
 
     Raises `click.UsageError` if it is something else.

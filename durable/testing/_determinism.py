@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, overload
 
-from ..author import Query, Signal, Workflow
+from ..author import Query, Signal, Update, Workflow
 from ..codec import Codec
 from ..errors import InvalidCallError
 from ._replay import HASH_SEEDS, Executed
@@ -34,6 +34,7 @@ def assert_deterministic(
     activities: Mapping[Any, Any] | None = None,
     signals: Mapping[Signal[Any], Any] | Sequence[Signal[Any]] = (),
     queries: Mapping[Query[Any], Any] | Sequence[Query[Any]] = (),
+    updates: Mapping[Update[Any, Any], Any] | Sequence[Update[Any, Any]] = (),
     examples: int = 200,
     codec: Codec | None = None,
     hash_seeds: Iterable[int] | None = None,
@@ -49,7 +50,7 @@ def assert_deterministic(
     """Assert that code does the same on every replay, in this process and in processes of other hash seeds.
 
     Given a history, or an execution, the code is held to that one. Given a workflow alone, `examples` executions are drawn by
-    Hypothesis (`args`, `activities`, `signals` and `queries` are those of `executions`), each replayed at its crashes and
+    Hypothesis (`args`, `activities`, `signals`, `queries` and `updates` are those of `executions`), each replayed at its crashes and
     at its end; those that differ most are replayed under each of the `hash_seeds` as well. Unless these are given, that is left
     out where another process could not import the workflow.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from durable import Client, Handle, Query, RunDescription, Signal, workflow
+from durable import Client, Handle, Query, RunDescription, Signal, Update, UpdateHandle, workflow
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Receipt:
 approved = Signal("approved", bool)
 nudge = Signal("nudge")
 state = Query("state", dict[str, int])
+confirm = Update("confirm", Order, Receipt)
+reset = Update("reset")
 
 
 @workflow
@@ -77,6 +79,20 @@ async def check_messages(handle: Handle[Receipt]) -> None:
     await handle.signal(approved)  # type: ignore[arg-type]
     assert_type(await handle.query(state), dict[str, int])
     assert_type(await handle.query("state"), Any)
+
+
+async def check_updates(client: Client, handle: Handle[Receipt]) -> None:
+    """The value and the result are typed by the contract."""
+    assert_type(await handle.update(confirm, Order("o-1")), Receipt)
+    assert_type(await handle.update(reset), Any)
+    assert_type(await handle.update("confirm", 1), Any)
+    assert_type(await handle.start_update(confirm, Order("o-1"), wait="completed"), UpdateHandle[Receipt])
+    assert_type(handle.update_handle("u-1", confirm), UpdateHandle[Receipt])
+    started = await client.start_with_update(checkout, confirm, Order("o-1"), id="o-1")(Order("o-1"), gift=True)
+    assert_type(await started.result(), Receipt)
+    await handle.update(confirm, "o-1")  # type: ignore[misc]
+    await handle.start_update(confirm, Order("o-1"), wait="done")  # type: ignore[call-overload]
+    await client.start_with_update(checkout, confirm, Order("o-1"), id="o-1")("o-1")  # type: ignore[arg-type]
 
 
 async def check_connecting() -> None:

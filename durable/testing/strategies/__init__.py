@@ -10,6 +10,7 @@ from ._execution import (
     ExecutionError,
     Failed,
     TimedOut,
+    Updated,
     Waiting,
 )
 from ._outcomes import Outcomes, durations, outcomes
@@ -18,5 +19,5 @@ from ._strategy import executions
 
 __all__ = [
     "Answer", "Arrival", "Attempt", "Call", "Cancelled", "Completed", "Crash", "Execution", "ExecutionError", "Failed", "Fate",
-    "Outcomes", "Story", "TimedOut", "Waiting", "durations", "executions", "outcomes",
+    "Outcomes", "Story", "TimedOut", "Updated", "Waiting", "durations", "executions", "outcomes",
 ]  # fmt: skip

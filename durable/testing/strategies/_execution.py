@@ -102,6 +102,21 @@ class Answer:
     error: BaseException | None = None
 
 
+@dataclass(slots=True)
+class Updated:
+    """An update that arrived after step number `after`, and what became of it.
+
+    `status` is "held" (nobody has a handler for it yet), "rejected", "accepted" (its handler has not ended), "completed" with
+    `value`, as JSON data, or "failed". A rejected or failed one has the `error` that its caller gets the cause of.
+    """
+
+    update: str
+    after: int
+    status: str = "held"
+    value: Any = None
+    error: BaseException | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the timeline: an event, or something that no history knows of."""
@@ -127,7 +142,7 @@ class Execution(Generic[R]):
     """One execution of a workflow from its start until it ended, or until nothing more happened to it.
 
     `history` has its events, `calls` the activities that it asked for in that order, `duration` the virtual time that it
-    took, `answers` what queries were answered, `crashes` how often it was replayed on the way. `story` makes it again.
+    took, `answers` what queries were answered, `updates` what became of each update, `crashes` how often it was replayed on the way. `story` makes it again.
     """
 
     workflow: Workflow[..., Any]
@@ -141,6 +156,7 @@ class Execution(Generic[R]):
     codec: Codec = field(repr=False)
     log: tuple[Entry, ...] = field(repr=False)
     name: str = ""  # of the workflow, as code writes it
+    updates: tuple[Updated, ...] = ()
 
     @property
     def result(self) -> R:

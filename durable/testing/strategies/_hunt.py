@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from ...author import Query, Signal, Workflow
+from ...author import Query, Signal, Update, Workflow
 from ...codec import Codec, default_codec
 from ...errors import DefinitionError
 from .._replay import HASH_SEEDS
@@ -28,12 +28,15 @@ def hunt(
     activities: Mapping[Any, Any] | None = None,
     signals: Mapping[Signal[Any], Any] | Sequence[Signal[Any]] = (),
     queries: Mapping[Query[Any], Any] | Sequence[Query[Any]] = (),
+    updates: Mapping[Update[Any, Any], Any] | Sequence[Update[Any, Any]] = (),
     examples: int = 200,
     codec: Codec | None = None,
     hash_seeds: Iterable[int] | None = None,
 ) -> None:
     """See `assert_deterministic` for a workflow alone."""
-    strategy = executions(workflow, args, activities=activities, signals=signals, queries=queries, codec=codec)
+    strategy = executions(
+        workflow, args, activities=activities, signals=signals, queries=queries, updates=updates, codec=codec
+    )
     failures: list[ExecutionError] = []
     kept: dict[tuple[str, ...], Execution[Any]] = {}
 

@@ -55,6 +55,7 @@ def play(
             codec=codec,
             log=tuple(world.log),
             name=world.name,
+            updates=world.updates.all,
         )
     finally:
         world.execution.dispose()

@@ -38,7 +38,7 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A signal, a query or, without either name, a cancellation, that arrives after so many things happened by themselves.
+    """A signal, an update, a query or, without any name, a cancellation, that arrives after so many things happened by themselves.
 
     The start is the first of them, then come results and timers; 0 means together with the start. What arrives does not
     count, so that each arrival can be moved or left out by itself. `how` is "" for at once, "between" for half-way to what
@@ -48,6 +48,7 @@ class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     after: int
     signal: str = ""
     query: str = ""
+    update: str = ""
     value: msgspec.Raw = null()
     how: How = ""
     twice: bool = False

@@ -19,7 +19,7 @@ from hypothesis.strategies import SearchStrategy
 from msgspec.structs import replace
 
 from ..._runtime.options import ActivityCall
-from ...author import Activity, Query, Signal, Workflow
+from ...author import Activity, Query, Signal, Update, Workflow
 from ...codec import Codec, default_codec, untyped_signature
 from ...history import to_raw
 from ._discovery import activities_in
@@ -33,7 +33,7 @@ T = TypeVar("T")
 Content = SearchStrategy[dict[str, Any]]
 """Draws what arrives, without when: the fields of an `Arrival`."""
 
-SIGNALS_MAX, QUERIES_MAX, CRASHES_MAX = 5, 5, 3  # in one execution: more only makes stories longer
+SIGNALS_MAX, UPDATES_MAX, QUERIES_MAX, CRASHES_MAX = 5, 5, 5, 3  # in one execution: more only makes stories longer
 _STEPS_MAX = 20  # of a run at which something may arrive; what comes later arrives when nothing else happens
 
 _AFTER = [1] * 6 + [2] * 5 + [3] * 4 + [0] * 3 + [*range(4, 9)] * 2 + [*range(9, _STEPS_MAX)]
@@ -105,6 +105,7 @@ def executions(
     activities: Mapping[Any, Any] | None = None,
     signals: Mapping[Signal[Any], Any] | Sequence[Signal[Any]] = (),
     queries: Mapping[Query[Any], Any] | Sequence[Query[Any]] = (),
+    updates: Mapping[Update[Any, Any], Any] | Sequence[Update[Any, Any]] = (),
     cancels: bool = True,
     crashes: bool = True,
     duplicates: bool = True,
@@ -115,8 +116,8 @@ def executions(
 
     `args` draws the arguments: tuples of positional ones, or the only one; left out, they are drawn by their types.
     `activities` maps activities (or names) to `outcomes(...)` or a strategy for results; what is left out is inferred: results by the
-    return type, the declared errors, and outages. `signals` maps signals to strategies for values, or lists signals. `queries` lists
-    queries, or maps them to strategies for argument tuples. `cancels`: a cancellation may come at any time. `crashes`: the
+    return type, the declared errors, and outages. `signals` maps signals to strategies for values, or lists signals; `updates`
+    does so for updates. `queries` lists queries, or maps them to strategies for argument tuples. `cancels`: a cancellation may come at any time. `crashes`: the
     worker may die at any commit, and the run is replayed. `duplicates`: results and requests may come twice or late, and a
     worker may die after an activity took effect. A run that records `max_events` is broken off, and reported as waiting.
 
@@ -126,8 +127,8 @@ def executions(
     Raises `InvalidArgument` naming the activity or argument for which nothing can be drawn.
     """
     plan = plan_of(
-        workflow, args, activities=activities, signals=signals, queries=queries, cancels=cancels, crashes=crashes,
-        duplicates=duplicates, max_events=max_events, codec=codec,
+        workflow, args, activities=activities, signals=signals, queries=queries, updates=updates, cancels=cancels,
+        crashes=crashes, duplicates=duplicates, max_events=max_events, codec=codec,
     )  # fmt: skip
 
     @st.composite
@@ -146,6 +147,7 @@ def plan_of(
     activities: Mapping[Any, Any] | None,
     signals: Mapping[Signal[Any], Any] | Sequence[Signal[Any]],
     queries: Mapping[Query[Any], Any] | Sequence[Query[Any]],
+    updates: Mapping[Update[Any, Any], Any] | Sequence[Update[Any, Any]],
     cancels: bool,
     crashes: bool,
     duplicates: bool,
@@ -171,6 +173,7 @@ def plan_of(
         st.fixed_dictionaries({name: each.fates for name, each in prospects.items()}),
         st.fixed_dictionaries({name: each.otherwise for name, each in prospects.items() if each.otherwise is not None}),
         _arrivals(_signals(signals, codec), SIGNALS_MAX, twice=duplicates),
+        _arrivals(_updates(updates, codec), UPDATES_MAX, twice=duplicates),
         _arrivals(_queries(queries, codec), QUERIES_MAX, twice=False),
         _cancellations() if cancels else st.just([]),
         st.lists(_one_of_many(_CRASHES), max_size=CRASHES_MAX) if crashes else st.just([]),
@@ -183,11 +186,12 @@ def _story(
     fates: dict[str, list[Fate]],
     otherwise: dict[str, msgspec.Raw],
     signals: list[Arrival],
+    updates: list[Arrival],
     queries: list[Arrival],
     cancellations: list[Arrival],
     crashes: list[Crash],
 ) -> Story:
-    arrivals = sorted([*signals, *queries, *cancellations], key=lambda arrival: arrival.after)
+    arrivals = sorted([*signals, *updates, *queries, *cancellations], key=lambda arrival: arrival.after)
     return Story(args=args, activities=fates, otherwise=otherwise, arrivals=arrivals, crashes=crashes)
 
 
@@ -225,6 +229,19 @@ def _signals(signals: Any, codec: Codec) -> list[Content]:
         return encodable(inferred(signal.type, f"signal {signal.name!r}", advice), encode, drop=True)
 
     return [one(signal, values) for signal, values in _items(signals, Signal, "signals")]
+
+
+def _updates(updates: Any, codec: Codec) -> list[Content]:
+    def one(update: Update[Any, Any], values: SearchStrategy[Any] | None) -> Content:
+        def encode(value: Any) -> dict[str, Any]:
+            return {"update": update.name, "value": to_raw(update.encode(codec, value))}
+
+        if values is not None:
+            return encodable(values, encode, drop=False)
+        advice = "pass updates={update: strategy}"
+        return encodable(inferred(update.type, f"update {update.name!r}", advice), encode, drop=True)
+
+    return [one(update, values) for update, values in _items(updates, Update, "updates")]
 
 
 def _queries(queries: Any, codec: Codec) -> list[Content]:

@@ -115,6 +115,12 @@ _TOLD: dict[str, Callable[[Any, str], str]] = {
     "TimerFired": lambda _, name: f"timer {name} fired",
     "TimerCancelled": lambda _, name: f"  stops timer {name}",
     "SignalReceived": lambda e, _: f"signal {e.name}: {_call(e.value)}",
+    "UpdateAccepted": lambda e, _: f"update {e.name} ({e.update}): {_call(e.value)}",
+    "UpdateCompleted": lambda e, _: (
+        f"  ends update {e.update} by {_failure(e.failure)}"
+        if e.failure
+        else f"  ends update {e.update} with {_call(e.result)}"
+    ),
     "CancelRequested": lambda _e, _n: "asked to cancel",
     "SideEffectRecorded": lambda e, name: f"  side effect {name}: {_call(e.value)}",
     "PatchMarked": lambda e, _: f"  takes the new way at patch {e.name}",

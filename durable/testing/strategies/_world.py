@@ -40,6 +40,7 @@ from ._dropped import why_dropped
 from ._execution import Answer, Entry, ExecutionError, reproducing
 from ._replays import difference, divergence, rebuilt
 from ._story import Arrival, Crash, Story
+from ._updates import Updates
 
 START_MS = 1_700_000_000_000  # any time will do, as long as it is the same in every execution
 WORKFLOW_ID, RUN_ID = "the-run", "run"
@@ -65,6 +66,7 @@ class World:
         self.history: list[RecordedEvent] = []
         self.log: list[Entry] = []
         self.answers: list[Answer] = []
+        self.updates = Updates(codec)
         self.steps = self.crashes = 0
         self.happened = 0  # what happened by itself: the start, results, timers; not what arrived
         self.error: BaseException | None = None  # that left the workflow's code
@@ -154,10 +156,12 @@ class World:
     def _delivered(self, number: int, arrival: Arrival) -> Delivery:
         message: Message
         if arrival.twice:
-            again = Arrival(after=self.happened, signal=arrival.signal, value=arrival.value)
+            again = structs.replace(arrival, after=self.happened, how="", twice=False)
             self._arrivals.appendleft((number, again))
         if arrival.signal:
             message = SendSignal(name=arrival.signal, value=arrival.value, request=f"request-{number}")
+        elif arrival.update:
+            message = self.updates.sent(number, arrival, self.steps)
         else:
             message = RequestCancel(request=f"request-{number}")
         return Delivery(WORKFLOW_ID, message)
@@ -205,6 +209,7 @@ class World:
     # --- one step
 
     def _step(self, deliveries: list[Delivery]) -> None:
+        deliveries = self.updates.take_held() + deliveries
         crash = self._crashes.get(self.steps + 1) or self._crashes.get(0)
         if crash is not None and crash.lost:
             self._decide(deliveries)
@@ -212,6 +217,8 @@ class World:
         decision = self._decide(deliveries)
         self._commit(decision)
         self.steps += 1
+        for text in self.updates.note(decision, self.execution.run):
+            self.log.append(Entry(self.now_ms, text, self.steps))
         for delivery in deliveries:
             if why := why_dropped(delivery.message, decision.events, self.attempts.calls):
                 self.log.append(Entry(self.now_ms, why, self.steps))
