@@ -66,24 +66,25 @@ def update_command(settings: Settings, /, workflow_id: str, name: str, value: st
     from ..author import Update
 
     update: Any = message_or_name(name, Update)
-    values = message_value(update, f"update {update if isinstance(update, str) else update.name}", value)
+    told: str = getattr(update, "name", name)
+    values = message_value(update, f"update {told}", value)
 
     async def work(client: "Client") -> tuple[str, Any]:
         handle = client.handle(workflow_id, options["run_id"])
         limit: dict[str, Any] = {} if options["timeout"] is None else {"timeout": options["timeout"]}
-        declared: tuple[type[BaseException], ...] = () if isinstance(update, str) else update.raises
+        declared: tuple[type[BaseException], ...] = getattr(update, "raises", ())
         try:
             started = await handle.start_update(update, *values, update_id=options["update_id"], **limit)
             return started.id, None if options["no_wait"] else await started.result(**limit)
         except declared as error:  # the update's own, which is an answer: none of ours, and no bug
-            raise click.ClickException(f"update {update.name!r} failed: {type(error).__name__}: {error}") from error
+            raise click.ClickException(f"update {told!r} failed: {type(error).__name__}: {error}") from error
 
     update_id, result = settings.with_client(work)
-    told = {"workflow_id": workflow_id, "update_id": update_id}
+    ids = {"workflow_id": workflow_id, "update_id": update_id}
     if options["no_wait"]:
-        _print(update_id, told, options)
+        _print(update_id, ids, options)
     else:
-        _print(result, {**told, "result": result}, options)
+        _print(result, {**ids, "result": result}, options)
 
 
 def _print(answer: Any, whole: dict[str, Any], options: dict[str, Any]) -> None:
