@@ -38,7 +38,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "activities.md": (
         "Activities",
         "The functions that do the I/O, and what they know of themselves.",
-        ("activity", "activity_info", "ActivityInfo", "heartbeat", "RetryPolicy"),
+        ("activity", "activity_info", "ActivityInfo", "heartbeat", "complete_later", "ActivityHandle", "RetryPolicy"),
     ),
     "client-and-worker.md": (
         "Client and worker",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .author import activity as activity
     from .author import activity_info as activity_info
     from .author import all_handlers_finished as all_handlers_finished
+    from .author import complete_later as complete_later
     from .author import continue_as_new as continue_as_new
     from .author import deprecate_patch as deprecate_patch
     from .author import external as external
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .author import uuid4 as uuid4
     from .author import wait_condition as wait_condition
     from .author import workflow as workflow
+    from .client import ActivityHandle as ActivityHandle
     from .client import Client as Client
     from .client import Handle as Handle
     from .client import RunDescription as RunDescription
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from .worker import Worker as Worker
 
 __all__ = [
+    "ActivityHandle",
     "ActivityInfo",
     "Attribute",
     "ChildHandle",
@@ -71,6 +74,7 @@ __all__ = [
     "activity",
     "activity_info",
     "all_handlers_finished",
+    "complete_later",
     "continue_as_new",
     "deprecate_patch",
     "errors",
@@ -95,11 +99,11 @@ __all__ = [
 _MODULES = {
     "author": (
         "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "Update", "activity", "activity_info",
-        "all_handlers_finished", "continue_as_new", "deprecate_patch",
+        "all_handlers_finished", "complete_later", "continue_as_new", "deprecate_patch",
         "external", "heartbeat", "info", "local", "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "start_child",
         "upsert_attributes", "uuid4", "wait_condition", "workflow",
     ),
-    "client": ("Client", "Handle", "RunDescription", "UpdateHandle"),
+    "client": ("ActivityHandle", "Client", "Handle", "RunDescription", "UpdateHandle"),
     "codec": ("JsonCodec", "PickleCodec"),
     "interceptors": ("Interceptor",),
     "retry": ("RetryPolicy",),

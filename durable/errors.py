@@ -1,7 +1,7 @@
 """Every error that this package raises.
 
 DurableError
-├── InvalidIdError, DefinitionError, InvalidCallError       the caller's mistake: correct it, nothing was written
+├── InvalidIdError, InvalidTokenError, DefinitionError, InvalidCallError   the caller's mistake: correct it, nothing was written
 ├── CodecError                                              a value and its declared type do not fit
 │   ├── EncodeError, DecodeError, PayloadTooLargeError
 ├── NonDeterminismError, BlockedStepError                   workflow code that cannot be replayed
@@ -12,6 +12,7 @@ DurableError
 │   ├── RunFailedError, RunCancelledError, RunTerminatedError, RunTimedOutError
 ├── RunNotFoundError, RunClosedError, RunAlreadyOpenError   the run that was asked for
 ├── WorkflowIdUsedError                                     an id that is not to be used again
+├── AttemptOverError, AttemptCancelledError                 the attempt of an activity that a token names
 ├── RequestFailedError, RequestTimeoutError                 a query, update or request that its run did not answer well
 │   └── UpdateRejectedError                                 an update that was not accepted
 ├── HistoryError                                            a record that cannot be read
@@ -37,6 +38,10 @@ class DurableError(Exception):
 
 class InvalidIdError(DurableError, ValueError):
     """An id or name that the user chose is empty, too long or not text. Choose another; nothing was written."""
+
+
+class InvalidTokenError(DurableError, ValueError):
+    """A text is no token of an activity's attempt, or was damaged on its way. Take it from `activity_info().token` as it is."""
 
 
 class DefinitionError(DurableError, TypeError):
@@ -179,6 +184,17 @@ class WorkflowIdUsedError(DurableError):
     ) -> None:
         super().__init__(message)
         self.handle, self.workflow_id, self.run_id, self.status = handle, workflow_id, run_id, status
+
+
+class AttemptOverError(DurableError):
+    """The attempt that a token names takes no more reports: it has ended, its time was up, it was given up, or its run is closed.
+
+    The message says which. Nothing was written. Stop working on it: a later attempt has a token of its own.
+    """
+
+
+class AttemptCancelledError(DurableError):
+    """The workflow has cancelled the attempt that a token names, and waits for its end: stop, and say so by `cancel()`."""
 
 
 class RequestFailedError(DurableError):

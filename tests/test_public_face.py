@@ -11,6 +11,7 @@ import pytest
 import durable
 
 PUBLIC = [  # one a line: several people add to it at once
+    "ActivityHandle",
     "ActivityInfo",
     "Attribute",
     "ChildHandle",
@@ -31,6 +32,7 @@ PUBLIC = [  # one a line: several people add to it at once
     "activity",
     "activity_info",
     "all_handlers_finished",
+    "complete_later",
     "continue_as_new",
     "deprecate_patch",
     "errors",

@@ -1,5 +1,6 @@
 """What the engine asks of the worker in its own process: slots for tasks that it commits as claimed, and local activities."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from .._log import ActivityEnded, ActivityTask
@@ -19,6 +20,14 @@ class LocalTasks(Protocol):
 
     def run(self, claimed: ClaimedTask, task: ActivityTask, asked_s: float) -> None:
         """The commit, first sent at `asked_s` of the monotonic clock, is applied: run the task in its reserved slot. Never blocks."""
+        ...
+
+    def lost(self, task_ids: Sequence[str]) -> None:
+        """These tasks are not in the store any more: tell what runs for them to stop, and drop what it gives. Others are passed over."""
+        ...
+
+    def cancel(self, task_ids: Sequence[str]) -> None:
+        """Tell what runs for these tasks to stop, and report how it ends. Others are passed over."""
         ...
 
     async def run_local(self, task: ActivityTask) -> ActivityEnded:

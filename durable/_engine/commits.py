@@ -111,6 +111,7 @@ class Committer:
             commit.tasks_removed += decision.tasks_removed
             if prepared.fired:
                 self._drop_fired(prepared, decision.tasks_removed)
+        commit.tasks_cancelled += decision.tasks_cancelled
         if decision.dues_removed:
             commit.dues_removed += decision.dues_removed
             for key in decision.dues_removed:
@@ -245,15 +246,19 @@ class Committer:
             await self._store.unclaim(self._session, tasks)
 
     def applied(self, prepared: Prepared) -> None:
-        """The commit is durable: run the tasks that it claimed for this process, and remember its dues."""
+        """The commit is durable: run the tasks that it claimed for this process, stop those that are not wanted, remember its dues."""
         owned, commit = prepared.owned, prepared.commit
         for key in commit.dues_removed:
             owned.drop_due(key)
         for due in prepared.dues:
             owned.set_due(due)
         partition = owned.lease.partition
+        if commit.tasks_removed:  # before the claims: a commit may remove a task and set it anew
+            self._local.lost(commit.tasks_removed)
         for stored, task in prepared.claims:
             self._local.run(ClaimedTask(partition, stored, 1), task, prepared.sent_s)
+        if commit.tasks_cancelled:
+            self._local.cancel(commit.tasks_cancelled)
 
     def refused(self, prepared: Prepared, pause_ms: int) -> None:
         """Nothing of the commit was written: give back the slots that were kept for it; its dues fire again in `pause_ms`."""

@@ -36,6 +36,10 @@ class Decision:
         default_factory=dict[str, tuple[ActivityTask, str]]
     )  # by task id: the task and its queue
     tasks_removed: list[str] = field(default_factory=list[str])
+    tasks_cancelled: list[str] = field(default_factory=list[str])  # whose holders are to be told to stop
+    ended_by_cancel: list[int] = field(
+        default_factory=list[int]
+    )  # activities that end by the cancellation just asked for
     dues: dict[str, tuple[AnyDue, int]] = field(
         default_factory=dict[str, tuple[AnyDue, int]]
     )  # by key: the item and when it is due

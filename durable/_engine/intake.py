@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from .. import _limits
-from .._log import QueueTimeoutDue, RetryDue, read_due, read_message, task_id
+from .._log import CancelDue, QueueTimeoutDue, RetryDue, read_due, read_message, task_id
 from ..errors import DurableError, StoreError
 from ..stores import Due, Store
 from .commits import Committer, Prepared
 from .decision import Damaged, Delivery
 from .owned import FOREVER_MS, HORIZON_MS, REFRESH_MS, Owned
+from .unheld import Unheld
 
 _log = logging.getLogger("durable.engine")
 
@@ -36,6 +37,7 @@ class Intake:
     ) -> None:
         self._store, self._committer = store, committer
         self._submit, self._spawn, self._wake = submit, spawn, wake
+        self._unheld = Unheld(store, committer, submit, wake)
 
     async def read(self, owned_partitions: Sequence[Owned]) -> None:
         """Read the inboxes that may have something new, and the dues that come near."""
@@ -89,6 +91,7 @@ class Intake:
         """Carry out what is due by `now_ms`: post it to its run, or, where the run need not be asked, add it to the commit."""
         owned.wake_delayed(now_ms)
         limits: dict[str, list[tuple[Due, QueueTimeoutDue]]] = {}
+        cancelled: dict[str, list[tuple[Due, CancelDue]]] = {}
         fired = 0
         while fired < _limits.BATCH_MESSAGES_MAX and (due := owned.pop_due(now_ms)) is not None:
             fired += 1
@@ -103,10 +106,14 @@ class Intake:
                 self._committer.add_retry(prepared, item, due)
             elif isinstance(item, QueueTimeoutDue):
                 limits.setdefault(item.workflow_id, []).append((due, item))
+            elif isinstance(item, CancelDue):
+                cancelled.setdefault(item.workflow_id, []).append((due, item))
             else:
                 owned.post(Delivery(item.workflow_id, item, due_key=due.key))
         for name, passed in limits.items():
             self._spawn(self._check_waiting(owned, name, passed))
+        for name, asked in cancelled.items():
+            self._spawn(self._unheld.check(owned, name, asked))
 
     async def _check_waiting(self, owned: Owned, name: str, limits: Sequence[tuple[Due, QueueTimeoutDue]]) -> None:
         """The time that attempts of `name` may wait in their queue is over: that matters only where no worker holds them."""

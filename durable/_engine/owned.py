@@ -35,6 +35,7 @@ class Mailbox:
         default_factory=list[Delivery]
     )  # updates without a handler, offered again at each step
     execution: Execution | None = None  # loaded for the next step, which takes it from here
+    arrived: asyncio.Event | None = None  # set when something comes; only while an open step listens
 
     def take_all(self) -> list[Delivery]:
         """Return all that waits for the run, the held updates first, and forget it here."""
@@ -75,6 +76,8 @@ class Owned:
         if mailbox is None:
             mailbox = self.mailboxes[delivery.name] = Mailbox(delivery.name)
         mailbox.deliveries.append(delivery)
+        if mailbox.arrived is not None:
+            mailbox.arrived.set()
         if mailbox.not_before_ms and isinstance(delivery.message, _URGENT):
             mailbox.not_before_ms = 0
         self.enqueue(mailbox)

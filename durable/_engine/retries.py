@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from .._log import ActivityEnded, QueueTimeoutDue, RetryDue
 from .._runtime.commands import ActivityCommand
 from .._runtime.entropy import run_random
@@ -38,10 +40,17 @@ def next_attempt(
 
 
 def add_retry(
-    run: Run, command: ActivityCommand, retry: ActivityRetryScheduled, ended: ActivityEnded, decision: Decision
+    run: Run,
+    command: ActivityCommand,
+    retry: ActivityRetryScheduled,
+    details: msgspec.Raw | msgspec.UnsetType,
+    decision: Decision,
 ) -> None:
-    """Set the due that puts the next attempt on its queue. `command.attempt` is the next one already."""
-    task = activity_task(run, command.event, command.attempt, details=ended.details)
+    """Set the due that puts the next attempt on its queue. `command.attempt` is the next one already.
+
+    `details` is what the one before said last by `heartbeat`.
+    """
+    task = activity_task(run, command.event, command.attempt, details=details)
     item = RetryDue(
         workflow_id=run.workflow_id,
         run_id=run.run_id,

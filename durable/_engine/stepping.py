@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-from .._log import ActivityEnded, AskQuery, QueryReply, RetryRun, SendUpdate, StartRun
+from .._log import AskQuery, QueryReply, RetryRun, SendUpdate, StartRun
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec, default_codec, failure_of
 from ..errors import RunNotFoundError
@@ -26,10 +26,10 @@ from .decision import Decision, Delivery
 from .execution import Execution
 from .fork import fork
 from .loading import closed_execution, load_execution, started_execution
-from .local import run_local_activity
+from .local import OpenStep
 from .owned import Mailbox, Owned
 from .reopen import reopen
-from .steps import closed_reply, deliver_local, finish, pending_local, step
+from .steps import closed_reply, pending_local, step
 from .stuck import Stuck
 
 _log = logging.getLogger("durable.engine")
@@ -198,30 +198,14 @@ class Stepper:
 
     async def _run_local(self, owned: Owned, stepped: Stepped) -> None:
         """Run the local activities of a step until it needs no more of them, then commit it."""
-        execution, decision = stepped.execution, stepped.decision
+        execution = stepped.execution
         assert execution is not None
-        tasks: dict[int, asyncio.Task[ActivityEnded]] = {}
-        watched = self._watch(execution.workflow_id)
         try:
-            while waiting := pending_local(execution):
-                for command in waiting:
-                    if command.id not in tasks:
-                        work = run_local_activity(self._local, self._store.clock, execution, command)
-                        tasks[command.id] = asyncio.create_task(work)
-                pending = [tasks[command.id] for command in waiting]
-                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda t: t.result().id):
-                    ended = task.result()
-                    now_ms = self._store.now_ms()
-                    watched(partial(deliver_local, execution, ended, now_ms, decision))
-            finish(execution, decision)
+            await OpenStep(self._store, self._local, stepped, self._watch(execution.workflow_id)).run()
         except Exception as error:
             execution.dispose()
             await self.stuck.report(owned, stepped.mailbox, stepped.deliveries, error, execution)
             return
-        finally:
-            for task in tasks.values():
-                task.cancel()
         await self._commit(owned, stepped)
 
     async def _special(self, owned: Owned, mailbox: Mailbox, execution: Execution, deliveries: list[Delivery]) -> None:

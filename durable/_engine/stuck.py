@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from .. import _limits, telemetry
 from .._log import (
+    ACTIVITY_DUES,
     ActivityEnded,
     AskQuery,
     OutgoingMessage,
@@ -19,19 +20,20 @@ from .._log import (
     SendUpdate,
     StartRun,
     Terminate,
-    ended_entry_id,
-    message_entry,
+    ended_entry,
     read_run,
     task_id,
 )
 from ..codec import Codec, default_codec, failure_of
 from ..errors import ClaimLostError, DurableError, HistoryError, InternalError, RequestFailedError, StoreError
 from ..history import (
+    ActivityCancelRequested,
     ActivityRetryScheduled,
     ActivityScheduled,
     ChildStartRequested,
     Close,
     Event,
+    LocalActivityRetryScheduled,
     Parent,
     RecordedEvent,
     RunReopened,
@@ -163,6 +165,7 @@ class Stuck:
         """
         seq = 0
         attempts: dict[int, int] = {}
+        abandoned: set[int] = set()
         while page := await self._store.read(partition, run_id, after=seq):
             for record in page:
                 seq += 1
@@ -173,13 +176,19 @@ class Stuck:
                 family.note(event)
                 if isinstance(event, ActivityScheduled):
                     attempts[event.id] = 1
+                    if event.cancellation == "abandon":
+                        abandoned.add(event.id)
+                elif isinstance(event, ActivityCancelRequested) and event.id in abandoned:
+                    attempts.pop(event.id, None)  # nobody waits for it, and it goes on
+                elif isinstance(event, LocalActivityRetryScheduled):
+                    decision.dues_removed.append(f"{run_id}/{event.id}/local")
                 elif isinstance(event, ActivityRetryScheduled):
                     attempts[event.id] = event.attempt + 1
                 elif isinstance(event, TimerStarted):
                     decision.dues_removed.append(f"{run_id}/{event.id}/timer")
         for command, attempt in attempts.items():
             decision.tasks_removed.append(task_id(run_id, command, attempt))
-            decision.dues_removed += [f"{run_id}/{command}/{kind}" for kind in ("retry", "total", "queue")]
+            decision.dues_removed += [f"{run_id}/{command}/{kind}" for kind in ACTIVITY_DUES]
         decision.dues_removed.append(f"{run_id}/timeout")
         return seq
 
@@ -219,8 +228,7 @@ class _Family:
 
 async def hand_over(store: Store, session: str, claimed: ClaimedTask, name: str, ended: ActivityEnded) -> None:
     """Report a local result through the inbox, as a worker elsewhere would. Raises `ClaimLostError` if another holds the task."""
-    entry = message_entry(ended_entry_id(ended.run_id or "", ended.id, ended.attempt), name, ended)
-    await store.complete(session, claimed, entry)
+    await store.complete(session, claimed, ended_entry(name, ended))
 
 
 def _is_closed(execution: Execution | None, document: Document | None) -> bool:

@@ -3,8 +3,13 @@
 from ._chain import follow
 from ._children import ChildRef, child_document
 from ._dues import (
+    ACTIVITY_DUES,
     AnyDue,
+    AttemptTimeoutDue,
+    CancelDue,
     DueItem,
+    HeartbeatDue,
+    LocalRetryDue,
     QueueTimeoutDue,
     RetryDue,
     RunTimeoutDue,
@@ -16,6 +21,7 @@ from ._dues import (
 from ._messages import (
     HANDLERS_QUERY,
     Acceptance,
+    ActivityBeat,
     ActivityEnded,
     AskQuery,
     ChildEnded,
@@ -29,6 +35,7 @@ from ._messages import (
     StartRun,
     Terminate,
     accepted_reply,
+    ended_entry,
     ended_entry_id,
     message_entry,
     read_acceptance,
@@ -44,18 +51,26 @@ from ._recorded import has_recorded
 from ._runs import RecordBody, RunRecord, Status, new_run_document, read_run, write_body
 from ._starts import start_body, start_document, start_entry
 from ._tasks import ActivityTask, read_task, task_id, write_task
+from ._tokens import AttemptToken, read_token, write_token
 
 __all__ = [
+    "ACTIVITY_DUES",
     "HANDLERS_QUERY",
     "Acceptance",
+    "ActivityBeat",
     "ActivityEnded",
     "ActivityTask",
     "AnyDue",
     "AskQuery",
+    "AttemptTimeoutDue",
+    "AttemptToken",
+    "CancelDue",
     "ChildEnded",
     "ChildRef",
     "DueItem",
     "Fork",
+    "HeartbeatDue",
+    "LocalRetryDue",
     "Message",
     "Offer",
     "Offered",
@@ -79,6 +94,7 @@ __all__ = [
     "WatchChild",
     "accepted_reply",
     "child_document",
+    "ended_entry",
     "ended_entry_id",
     "follow",
     "has_recorded",
@@ -94,6 +110,7 @@ __all__ = [
     "read_reply",
     "read_run",
     "read_task",
+    "read_token",
     "session_groups",
     "sessions_serving",
     "start_body",
@@ -106,4 +123,5 @@ __all__ = [
     "write_outgoing",
     "write_reply",
     "write_task",
+    "write_token",
 ]

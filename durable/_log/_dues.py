@@ -54,6 +54,50 @@ class QueueTimeoutDue(DueItem, frozen=True, kw_only=True):
         return f"{self.run_id}/{self.id}/queue"
 
 
+class AttemptTimeoutDue(DueItem, frozen=True, kw_only=True):
+    """A deferred attempt has used up its time. Before it was deferred, its worker watched that."""
+
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/attempt"
+
+
+class HeartbeatDue(DueItem, frozen=True, kw_only=True):
+    """A deferred attempt has not been heard of for as long as it may."""
+
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/heartbeat"
+
+
+class CancelDue(DueItem, frozen=True, kw_only=True):
+    """The cancellation of an activity was asked for, and its end is waited for: it has ended unless a worker holds it."""
+
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/cancel"
+
+
+class LocalRetryDue(DueItem, frozen=True, kw_only=True):
+    """The next attempt of a local activity is to run."""
+
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_id}/{self.id}/local"
+
+
+ACTIVITY_DUES = ("retry", "total", "queue", "attempt", "heartbeat", "cancel", "local")
+"""The last parts of the keys of all dues that an activity may have."""
+
+
 class RunTimeoutDue(DueItem, frozen=True, kw_only=True):
     """The run has reached its time limit, or (`kind` is "execution") that of its chain: whichever comes first is set."""
 
@@ -65,7 +109,17 @@ class RunTimeoutDue(DueItem, frozen=True, kw_only=True):
         return f"{self.run_id}/timeout"
 
 
-AnyDue = TimerDue | RetryDue | TotalTimeoutDue | QueueTimeoutDue | RunTimeoutDue
+AnyDue = (
+    TimerDue
+    | RetryDue
+    | TotalTimeoutDue
+    | QueueTimeoutDue
+    | AttemptTimeoutDue
+    | HeartbeatDue
+    | CancelDue
+    | LocalRetryDue
+    | RunTimeoutDue
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyDue] = msgspec.json.Decoder(AnyDue)

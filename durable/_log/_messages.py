@@ -3,6 +3,8 @@
 The entry's name is the workflow id. `run_id` is None where the sender means the open run, whichever that is.
 """
 
+from typing import Literal
+
 import msgspec
 
 from ..errors import DamagedRecordError
@@ -108,9 +110,11 @@ class RetryRun(Message, frozen=True, kw_only=True):
 
 
 class ActivityEnded(Message, frozen=True, kw_only=True):
-    """An attempt of activity `id` ended: with `result`, or with `failure`.
+    """The code of an attempt of activity `id` ended: with `result`, with `failure`, or as `how` says.
 
-    `timeout` is "attempt" or "heartbeat" if that is why it failed; `details` is what it last said by `heartbeat`.
+    "cancelled": it was told to stop, and did. "deferred": whoever holds its token will report the end; `started_ms` is when
+    the attempt began. `timeout` is "attempt" or "heartbeat" if that is why it failed; `details` is what it last said by
+    `heartbeat`. `by_token`: it is the holder of its token who says this, not the worker that ran it.
     """
 
     id: int
@@ -119,6 +123,17 @@ class ActivityEnded(Message, frozen=True, kw_only=True):
     failure: FailureData | None = None
     timeout: str = ""
     details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # not `| None`: msgspec reads such a Raw as None only
+    how: Literal["", "cancelled", "deferred"] = ""
+    started_ms: int = 0
+    by_token: bool = False
+
+
+class ActivityBeat(Message, frozen=True, kw_only=True):
+    """The holder of the token of an attempt says that it is alive, and perhaps how far it is."""
+
+    id: int
+    attempt: int
+    details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChildEnded(Message, frozen=True, kw_only=True):
@@ -150,7 +165,16 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _AnyMessage = (
-    StartRun | SendSignal | SendUpdate | RequestCancel | Terminate | AskQuery | RetryRun | ActivityEnded | ChildEnded
+    StartRun
+    | SendSignal
+    | SendUpdate
+    | RequestCancel
+    | Terminate
+    | AskQuery
+    | RetryRun
+    | ActivityEnded
+    | ActivityBeat
+    | ChildEnded
 )
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[_AnyMessage] = msgspec.json.Decoder(_AnyMessage)
@@ -205,3 +229,9 @@ def read_acceptance(reply: QueryReply) -> Acceptance:
 def update_reply_id(run_id: str, update: str) -> str:
     """Return the reply id under which the end of an update is announced. The announcement holds nothing: the history does."""
     return f"{run_id}/update/{update}"
+
+
+def ended_entry(workflow_id: str, ended: ActivityEnded) -> Entry:
+    """Return the entry that reports `ended`. That an attempt is left to others is not its end, and must not take its place."""
+    entry_id = ended_entry_id(ended.run_id or "", ended.id, ended.attempt)
+    return message_entry(f"{entry_id}/deferred" if ended.how == "deferred" else entry_id, workflow_id, ended)

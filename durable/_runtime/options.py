@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from .._ids import checked_queue
 from ..codec import Codec, Payload
-from ..history import ParentClose
+from ..history import Cancellation, ParentClose
 from ..retry import RetryPolicy
 from .around import Around
 
@@ -42,7 +42,8 @@ class ActivityOptions:
     """Where and for how long an activity may run, and how it is retried; None means no limit or the default.
 
     `timeout_ms` limits one attempt, `total_timeout_ms` all of them with their pauses, `queue_timeout_ms` the wait for a
-    worker, `heartbeat_timeout_ms` the time between two heartbeats. `raises` are the declared errors.
+    worker, `heartbeat_timeout_ms` the time between two heartbeats. `raises` are the declared errors, `cancellation` is "try"
+    if it is None.
     """
 
     queue: str | None = None  # None: the queue of the run
@@ -52,6 +53,7 @@ class ActivityOptions:
     heartbeat_timeout_ms: int | None = None
     retry: RetryPolicy | None = None
     raises: tuple[type[BaseException], ...] = ()
+    cancellation: Cancellation | None = None
     retry_wire: dict[str, object] | None = field(init=False, default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,10 +74,6 @@ class ActivityCall:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", f"activity {self.name}")
-
-
-Cancellation = Literal["wait", "try", "abandon"]
-"""What cancelling the wait for a child does: ask it to cancel and wait for its end, only ask, or neither."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from .._ids import CommandId
 from ..codec import Codec
 from ..errors import InvalidCallError
 from ..history import (
-    ActivityRetryScheduled,
     CancelRequested,
     Close,
     Event,
@@ -32,7 +31,7 @@ from ..history import (
     from_raw,
 )
 from . import context, guard
-from .commands import ActivityCommand, Command, cancel_timer, start_timer
+from .commands import ActivityCommand, Command, LocalActivityCommand, cancel_timer, start_timer
 from .continuing import ContinueAsNew, continuation_in
 from .entropy import reseed, run_random
 from .handlers import HandlerCalls
@@ -123,27 +122,31 @@ class Run:
         """Take an event that the code does not see: it keeps what is known of a pending activity up to date."""
         self.events_seen += 1
         self.bytes_seen += weight_of(event)
-        if isinstance(event, ActivityRetryScheduled):
-            command = self.commands.get(event.id)
-            if isinstance(command, ActivityCommand):
-                command.attempt = event.attempt + 1
-        elif isinstance(event, RunReopened):
+        if isinstance(event, RunReopened):
             self.reopened = event.number
             if event.deadline_ms is not None:
                 self.deadline_ms = event.deadline_ms
-            for command in self.commands.values():
-                if isinstance(command, ActivityCommand):
-                    command.since_ms = event.at  # the time in which the run was closed does not count
-                    if command.id == event.activity:
-                        command.attempt, command.attempts_before = event.attempt, event.attempt - 1
+            self._begin_anew(event.at)
+            command = self.commands.get(event.activity or 0)
+            if isinstance(command, ActivityCommand):
+                command.attempt, command.attempts_before = event.attempt, event.attempt - 1
         elif isinstance(event, RunForked):
             self.seed = event.seed
             self.deadline_ms = self.started.deadline_ms  # not as the other run's reopenings had put it off
             if self._random is not None:
                 reseed(self._random, event.seed)  # in place: the code may hold it
-            for command in self.commands.values():
-                if isinstance(command, ActivityCommand):
-                    command.since_ms = event.at
+            self._begin_anew(event.at)
+        elif (noted := self.commands.get(getattr(event, "id", 0))) is not None:
+            noted.note(event)
+
+    def _begin_anew(self, at: int) -> None:
+        """The run goes on after it was closed, or as another one: its pending activities are put on their queues again."""
+        for command in self.commands.values():
+            if isinstance(command, ActivityCommand):
+                command.since_ms = at  # the time in which the run was closed does not count
+                command.deferred, command.retry_due_ms = False, 0
+            elif isinstance(command, LocalActivityCommand):
+                command.attempt, command.waits = 1, False
 
     @property
     def finished(self) -> bool:

@@ -1,7 +1,7 @@
 """What an author writes with: workflows, activities, messages, and durable replacements for time and chance."""
 
 from ._activity import Activity, activity, collect_activities
-from ._activity_context import ActivityInfo, activity_info, heartbeat
+from ._activity_context import ActivityInfo, activity_info, complete_later, heartbeat
 from ._attributes import (
     Attribute,
     AttributeCondition,
@@ -46,6 +46,7 @@ __all__ = [
     "check_attributes_size",
     "checked_attribute_name",
     "collect_activities",
+    "complete_later",
     "continue_as_new",
     "deprecate_patch",
     "external",

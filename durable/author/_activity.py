@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, Literal, ParamSpec, TypeGuard, TypeVar, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeGuard, TypeVar, cast, get_args, overload
 
 from .._duration import Duration, optional_ms
 from .._runtime.commands import schedule_activity
@@ -13,6 +13,7 @@ from .._runtime.context import current_run
 from .._runtime.options import ActivityCall, ActivityOptions
 from ..codec import Signature, signature_of
 from ..errors import DefinitionError
+from ..history import Cancellation
 from ..retry import RetryPolicy
 from ._definitions import checked_function, checked_raises, definition_name, describe
 
@@ -96,6 +97,7 @@ def activity(
     heartbeat_timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     raises: Sequence[type[BaseException]] = (),
+    cancellation: Cancellation = "try",
     cpu_bound: bool = False,
 ) -> ActivityDecorator: ...
 def activity(
@@ -110,6 +112,7 @@ def activity(
     heartbeat_timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     raises: Sequence[type[BaseException]] = (),
+    cancellation: Cancellation = "try",
     cpu_bound: bool = False,
 ) -> Any:
     """Make a function an activity: the place for I/O. An `async def` runs on the worker's loop, a `def` in a thread.
@@ -117,12 +120,17 @@ def activity(
     `timeout` limits one attempt, `total_timeout` all of them with their pauses, `queue_timeout` the wait for a worker,
     `heartbeat_timeout` the time between two calls of `heartbeat`. `retry` is the policy for failures (default: 10 attempts,
     1 s doubling up to 100 s). `raises` declares errors that reach the workflow as themselves and are not retried.
+    `cancellation` says what cancelling it means: "try" tells a running attempt and raises `CancelledError` at the await at
+    once; "wait" raises once the attempt has ended, or lets its result or failure pass if it ended with one all the same;
+    "abandon" raises at once and tells nobody: the attempt goes on, is not retried, and its outcome is dropped.
     `cpu_bound` runs a `def` in a process of its own. `queue` is where its tasks go (default: the run's queue).
 
     An attempt may run more than once, if its worker dies: use `activity_info().idempotency_key` towards the outside.
     Raises `DefinitionError` for what cannot be an activity, `ValueError` for a limit out of range.
     """
-    options = activity_options(queue, timeout, total_timeout, queue_timeout, heartbeat_timeout, retry, raises)
+    options = activity_options(
+        queue, timeout, total_timeout, queue_timeout, heartbeat_timeout, retry, raises, cancellation
+    )
 
     def make(function: Callable[..., Any]) -> Activity[..., Any]:
         checked = checked_function(function, "activity")
@@ -145,11 +153,15 @@ def activity_options(
     heartbeat_timeout: Duration | None,
     retry: RetryPolicy | None,
     raises: Sequence[type[BaseException]],
+    cancellation: Cancellation | None,
 ) -> ActivityOptions:
     """Return the options with every value checked. Raises `ValueError`, `TypeError` or `InvalidIdError` naming the value."""
     declared = checked_raises(raises)
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise TypeError(f"retry: expected a RetryPolicy, got {retry!r}")
+    if cancellation is not None and cancellation not in get_args(Cancellation):
+        known = ", ".join(repr(each) for each in get_args(Cancellation))
+        raise ValueError(f"cancellation: expected one of {known}, got {cancellation!r}")
     return ActivityOptions(
         queue=queue,
         timeout_ms=optional_ms(timeout, what="timeout"),
@@ -158,6 +170,7 @@ def activity_options(
         heartbeat_timeout_ms=optional_ms(heartbeat_timeout, what="heartbeat_timeout"),
         retry=retry,
         raises=declared,
+        cancellation=cancellation,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a running activity knows of itself, and how it says that it is alive."""
+"""What a running activity knows of itself, how it says that it is alive, and how it leaves its end to others."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class ActivityContext(ABC):
     """
 
     __slots__ = ("_info", "cancelled", "codec", "previous", "said")
+    can_defer = True  # whether its end may be left to others
 
     def __init__(self, codec: Codec, previous: msgspec.Raw | None) -> None:
         self.codec = codec
@@ -66,7 +67,9 @@ class ActivityInfo:
     `attempt` counts from 1 and grows with each retry; `delivery` counts how often a worker took up this attempt: more than
     1 means that an earlier worker vanished with it. `idempotency_key` is the same for all attempts and deliveries, and for
     no other activity: hand it to the outside world, so that an effect happens once. `timeout` and `heartbeat_timeout` are
-    None where there is no limit. `headers` are those that interceptors gave the call.
+    None where there is no limit. `token` names this attempt for `client.activity(token)`, from any process: hand it to
+    whoever is to end the activity after it has returned `complete_later()`. It is a short text, and no secret.
+    `headers` are those that interceptors gave the call.
     """
 
     activity: str
@@ -82,6 +85,7 @@ class ActivityInfo:
     heartbeat_timeout: timedelta | None
     idempotency_key: str
     headers: Mapping[str, str]
+    token: str
     _context: ActivityContext = field(repr=False, compare=False)
 
     @property
@@ -112,6 +116,37 @@ def activity_info() -> ActivityInfo:
     if context is None or current_run() is not None:
         raise InvalidCallError("activity_info works only in an activity, while a worker runs it")
     return context.info
+
+
+class CompleteLater:
+    """What an activity returns to leave its end to others. Made by `complete_later`."""
+
+    def __repr__(self) -> str:
+        return "complete_later()"
+
+
+_LATER = CompleteLater()
+
+
+def complete_later() -> Any:
+    """Return what an activity returns if it is not done yet, and somebody else will say so: `return complete_later()`.
+
+    The attempt goes on without its worker, whose slot is free. Whoever has its token (`activity_info().token`) ends it by
+    `client.activity(token)`: with `complete`, `fail` or `cancel`. That may happen before this returns. The time limits of the
+    attempt still hold: give the activity a `timeout`, or it waits for ever for a token that was lost. A failure is retried by
+    the policy, with a new attempt that has a token of its own.
+
+    Raises `InvalidCallError` in workflow code and in a local activity, which ends within the step that called it.
+    """
+    if current_run() is not None:
+        raise InvalidCallError("complete_later works only in an activity, not in workflow code")
+    context = _CONTEXT.get(None)
+    if context is not None and not context.can_defer:
+        raise InvalidCallError(
+            f"complete_later: {context.info.activity!r} was called as a local activity, which must end within its step; "
+            "call it without `local` to have it completed later"
+        )
+    return _LATER
 
 
 def heartbeat(details: Any = None) -> None:

@@ -9,10 +9,10 @@ from .._duration import Duration, optional_ms
 from .._ids import checked_name, checked_queue, checked_workflow_id
 from .._runtime.commands import ChildCommand, send_signal, start_child_command
 from .._runtime.context import require_run
-from .._runtime.options import CallSignature, Cancellation, ChildCall
+from .._runtime.options import CallSignature, ChildCall
 from ..codec import untyped_signature
 from ..errors import DefinitionError
-from ..history import ParentClose, to_raw
+from ..history import Cancellation, ParentClose, to_raw
 from ._activity import Activity
 from ._definitions import describe
 from ._signals import Signal

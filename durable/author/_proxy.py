@@ -10,10 +10,10 @@ from .._duration import Duration
 from .._ids import checked_name
 from .._runtime.commands import schedule_activity, schedule_local
 from .._runtime.context import require_run
-from .._runtime.options import ActivityCall, ActivityOptions, Cancellation
+from .._runtime.options import ActivityCall, ActivityOptions
 from ..codec import untyped_signature
 from ..errors import DefinitionError
-from ..history import ParentClose
+from ..history import Cancellation, ParentClose
 from ..retry import RetryPolicy
 from ._activity import Activity, activities_of, activity_options, is_activity
 from ._children import child_call, child_caller
@@ -60,6 +60,7 @@ def proxy(
     heartbeat_timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     raises: Sequence[type[BaseException]] = (),
+    cancellation: Cancellation | None = None,
 ) -> Callable[P, Awaitable[R]]: ...
 @overload
 def proxy(
@@ -72,6 +73,7 @@ def proxy(
     heartbeat_timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     raises: Sequence[type[BaseException]] = (),
+    cancellation: Cancellation | None = None,
 ) -> Callable[P, Awaitable[R]]: ...
 @overload
 def proxy(
@@ -85,6 +87,7 @@ def proxy(
     heartbeat_timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     raises: Sequence[type[BaseException]] = (),
+    cancellation: Cancellation | None = None,
 ) -> Callable[..., Awaitable[Any]]: ...
 @overload
 def proxy(
@@ -97,6 +100,7 @@ def proxy(
     heartbeat_timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     raises: Sequence[type[BaseException]] = (),
+    cancellation: Cancellation | None = None,
 ) -> Any: ...
 def proxy(
     target: Any,
@@ -125,7 +129,7 @@ def proxy(
     Raises `DefinitionError` for a plain function or an option that `target` does not have, `ValueError` for one out of
     range. The callable works in workflow code only and answers as `target` itself does there.
     """
-    of_child = {"id": id, "parent_close": parent_close, "cancellation": cancellation, "run_timeout": run_timeout}
+    of_child = {"id": id, "parent_close": parent_close, "run_timeout": run_timeout}
     if is_workflow(target):
         of_activity = {
             "timeout": timeout, "total_timeout": total_timeout, "queue_timeout": queue_timeout,
@@ -135,7 +139,9 @@ def proxy(
         close, cancelling = parent_close or "terminate", cancellation or "wait"
         return child_caller(child_call(target, returns, id, queue, close, cancelling, run_timeout))
     _refuse_options(target, of_child, "child workflows")
-    given = activity_options(queue, timeout, total_timeout, queue_timeout, heartbeat_timeout, retry, raises)
+    given = activity_options(
+        queue, timeout, total_timeout, queue_timeout, heartbeat_timeout, retry, raises, cancellation
+    )
     if isinstance(target, str):
         name = checked_name(target, "activity name")
         return _caller(ActivityCall(name, untyped_signature(returns), given))
@@ -151,8 +157,10 @@ def proxy(
 def local(target: Activity[P, Any]) -> Callable[P, Awaitable[Any]]:
     """Return a callable that runs the activity `target` in the engine's own process, without a task on a queue.
 
-    For short calls: the step is held open until it ends, and its outcome is recorded in the same commit. If the process
-    dies before that, it runs again. Retries follow the activity's policy within the step. Works in workflow code only.
+    For short calls: the step is held open until it ends, and its outcome is recorded in the same commit as what follows. If
+    the process dies before that, it runs again. Retries follow the activity's policy; one whose pause is longer than 5 s is
+    recorded, and waits as a durable timer. Of the time limits, `timeout` and `total_timeout` count. Cancelling it (also by
+    cancelling the run, which reaches it while it runs) tells the attempt to stop, and raises at once. Workflow code only.
 
     Raises `DefinitionError` if `target` is no activity.
     """
@@ -184,6 +192,7 @@ def _with_options(target: Activity[..., Any], given: ActivityOptions) -> Activit
         heartbeat_timeout_ms=_either(given.heartbeat_timeout_ms, declared.heartbeat_timeout_ms),
         retry=given.retry or declared.retry,
         raises=given.raises or declared.raises,
+        cancellation=given.cancellation or declared.cancellation,
     )
     return ActivityCall(target.name, target.signature, merged)
 

@@ -38,6 +38,8 @@ class Pending:
     last_failure: str = ""
     local: bool = False
     child: str = ""
+    waits_for_end: bool = False  # a cancellation is waited for
+    state: str = ""  # what else is known of it
 
 
 @dataclass(slots=True)
@@ -150,17 +152,21 @@ def _pending(numbered: Sequence[tuple[int, Data]], voided: set[int]) -> list[Pen
         kind = _kind(event)
         if kind in ("ActivityScheduled", "LocalActivityScheduled"):
             queue = event.get("queue", "the engine")
-            open_[event["id"]] = Pending(
-                event["id"], event["activity"], queue, since_ms=event["at"], local=kind == "LocalActivityScheduled"
-            )
+            one = Pending(event["id"], event["activity"], queue, since_ms=event["at"], local=kind[0] == "L")
+            one.waits_for_end = event.get("cancellation") == "wait"
+            open_[event["id"]] = one
         elif kind == "ChildStartRequested":
             open_[event["id"]] = Pending(event["id"], child=event["workflow_id"], since_ms=event["at"])
         elif kind == "TimerStarted":
             open_[event["id"]] = Pending(event["id"], since_ms=event["at"], due_ms=event.get("due_ms"))
-        elif kind == "ActivityRetryScheduled" and event["id"] in open_:
+        elif kind in ("ActivityRetryScheduled", "LocalActivityRetryScheduled") and event["id"] in open_:
             one = open_[event["id"]]
             one.attempt, one.due_ms = event["attempt"] + 1, event.get("due_ms")
-            one.last_failure = failure_text(event.get("failure"))
+            one.last_failure, one.state = failure_text(event.get("failure")), ""
+        elif kind == "ActivityDeferred" and event["id"] in open_:
+            open_[event["id"]].state = "to be completed from outside"
+        elif kind == "ActivityCancelRequested" and event["id"] in open_ and open_[event["id"]].waits_for_end:
+            open_[event["id"]].state = "told to stop"
         elif kind == "RunReopened" and event.get("activity") in open_:
             open_[event["activity"]].attempt = event.get("attempt", 1)
         elif kind in _ENDS:
@@ -179,6 +185,7 @@ def _reason(pending: Pending, now_ms: int) -> str:
     text = f"activity {pending.activity} #{pending.id} on queue {pending.queue}, attempt {pending.attempt}"
     if pending.due_ms is not None and pending.due_ms > now_ms:
         text += f" in {span(pending.due_ms - now_ms)}"
+    text += f", {pending.state}" if pending.state else ""
     return text + (f" (the last one failed: {pending.last_failure})" if pending.last_failure else "")
 
 
@@ -290,6 +297,19 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
         event.get("reason", ""),
         "quiet",
     ),
+    "LocalActivityCancelRequested": lambda event, name: (f"{name} #{event['id']} cancelled", "", "quiet"),
+    "LocalActivityRetryScheduled": _activity_retried,
+    "ActivityCancelled": lambda event, name: (f"{name} #{event['id']} stopped", "it had been cancelled", "quiet"),
+    "ActivityDeferred": lambda event, name: (
+        f"{name} #{event['id']} is to be completed from outside",
+        f"attempt {event.get('attempt', 1)}",
+        "quiet",
+    ),
+    "ActivityHeartbeatRecorded": lambda event, name: (
+        f"{name} #{event['id']} is alive",
+        value_text(event.get("details")),
+        "quiet",
+    ),
     "ExternalSignalRequested": lambda event, _: (
         f"signal {event.get('name')} sent to {event.get('workflow_id')} (#{event['id']})",
         value_text(event.get("value")),
@@ -345,7 +365,8 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
     "RunContinuedAsNew": _continued,
 }
 _ENDS = {
-    "ActivityCompleted", "ActivityFailed", "ActivityCancelRequested", "LocalActivityCompleted", "LocalActivityFailed",
+    "ActivityCompleted", "ActivityFailed", "ActivityCancelled", "ActivityCancelRequested",
+    "LocalActivityCompleted", "LocalActivityFailed", "LocalActivityCancelRequested",
     "TimerFired", "TimerCancelled", "ChildStartFailed", "ChildCompleted", "ChildFailed",
 }  # fmt: skip
 _CLOSES = {"RunCompleted", "RunFailed", "RunCancelled", "RunTerminated", "RunTimedOut", "RunContinuedAsNew"}

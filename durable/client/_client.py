@@ -11,11 +11,12 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 from .._clock import Clock
 from .._ids import checked_name, checked_queue, checked_workflow_id
 from .._log import Status, read_run
-from ..author import Attribute, AttributeCondition, Signal, Update, Workflow
+from ..author import Activity, Attribute, AttributeCondition, Signal, Update, Workflow
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError, InvalidCallError
 from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Opening, Store, open_store
+from ._activity import ActivityHandle
 from ._around import Around
 from ._description import RunDescription, described
 from ._filters import filter_of
@@ -221,6 +222,20 @@ class Client:
         line = Line(self._store, self._codec, checked_workflow_id(workflow_id), self._around)
         checked_run_id = None if run_id is None else checked_name(run_id, "run id")
         return Handle(line, checked_run_id, expected_of(workflow, result_type))
+
+    @overload
+    def activity(self, token: str) -> ActivityHandle[Any]: ...
+    @overload
+    def activity(self, token: str, *, activity: Activity[..., Coroutine[Any, Any, R]]) -> ActivityHandle[R]: ...
+    @overload
+    def activity(self, token: str, *, activity: Activity[..., R]) -> ActivityHandle[R]: ...
+    def activity(self, token: str, *, activity: Activity[..., Any] | None = None) -> ActivityHandle[Any]:
+        """Return the handle of an attempt of an activity that is completed from outside; nothing is looked up yet.
+
+        `token` is the attempt's `activity_info().token`. With `activity`, the result is checked against its declared type, and
+        the errors that it declares are raised as themselves. Raises `InvalidTokenError` for a text that is no token.
+        """
+        return ActivityHandle(self._store, self._codec, token, activity)
 
     async def list(
         self,

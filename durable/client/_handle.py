@@ -14,7 +14,7 @@ from .._ids import checked_name, checked_workflow_id
 from .._log import AskQuery, Message, RequestCancel, RetryRun, SendSignal, Terminate, read_run
 from ..author import Query, Signal, Update
 from ..codec import untyped_signature
-from ..errors import InternalError, RequestFailedError, RunAlreadyOpenError
+from ..errors import InternalError, InvalidCallError, RequestFailedError, RunAlreadyOpenError
 from ..history import RecordedEvent, from_raw, to_raw
 from ..interceptors import CancelInput, QueryInput, SignalInput, TerminateInput
 from ..stores import Document
@@ -23,7 +23,7 @@ from ._description import RunDescription, described
 from ._forking import fork
 from ._line import Line
 from ._offers import absent_workers
-from ._outcome import Expected, wait_for_outcome
+from ._outcome import Expected, wait_for_outcome, wait_until_closed
 from ._sending import checked_value, encoded_signal, query_of, signal_of
 from ._updates import ANSWER_S, Sending, UpdateHandle, Wait, checked_wait, update_of
 
@@ -243,13 +243,31 @@ class Handle(Generic[R_co]):
         run = Handle[Any](self._line, since.run_id, self._expected)
         return UpdateHandle(run, self._line, self._expected, sending.update, given, since)
 
-    async def cancel(self, reason: str = "", *, request_id: str | None = None) -> None:
-        """Ask the run to stop: `asyncio.CancelledError` is raised at its await, and it may clean up first. Raises `RunClosedError`."""
+    async def cancel(
+        self,
+        reason: str = "",
+        *,
+        wait: bool = False,
+        timeout: Duration | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Ask the run to stop: `asyncio.CancelledError` is raised at its await, and it may clean up first. Raises `RunClosedError`.
+
+        With `wait`, return once the run is closed, however it ended: `describe` says, or `result`. Raises `TimeoutError` if
+        that takes longer than `timeout`; the request stands, and the run goes on ending. A second request changes nothing:
+        it does not interrupt the cleanup of the first.
+        """
+        if timeout is not None and not wait:
+            raise InvalidCallError("cancel: timeout says how long to wait for the end: pass wait=True with it")
+        timeout_s = None if timeout is None else seconds(timeout, what="timeout")
+        document = await self._document() if wait else None
         around, send = self._line.around.cancel, partial(self._send_cancel, self._request(request_id))
         if around is None:
             await send(reason)
         else:
             await around(CancelInput(workflow_id=self.workflow_id, run_id=self._run_id, reason=reason, _call=send))
+        if document is not None:
+            await wait_until_closed(self._line, document, timeout_s)
 
     async def _send_cancel(self, request: str, reason: str) -> None:
         await self._send(RequestCancel(request=request, reason=reason), f"cancel/{request}")

@@ -47,8 +47,8 @@ def expected_of(workflow: Workflow[..., Any] | None, result_type: Any = Any) -> 
     return Expected(untyped_signature(result_type))
 
 
-async def wait_for_outcome(line: Line, document: Document, expected: Expected, timeout_s: float | None) -> Any:
-    """Wait until the chain of runs is closed; return its result or raise what `Handle.result` says."""
+async def wait_until_closed(line: Line, document: Document, timeout_s: float | None) -> tuple[Document, Close]:
+    """Wait until the chain of runs is closed; return its last run and how that ended. Raises `TimeoutError` after `timeout_s`."""
     clock = line.clock
     ends_s = None if timeout_s is None else clock.monotonic() + timeout_s
     while True:
@@ -61,6 +61,12 @@ async def wait_for_outcome(line: Line, document: Document, expected: Expected, t
         raise TimeoutError(
             f"the run {document.id!r} of {document.name!r} has not ended within {timeout_s:g} s; it goes on"
         )
+    return document, close
+
+
+async def wait_for_outcome(line: Line, document: Document, expected: Expected, timeout_s: float | None) -> Any:
+    """Wait until the chain of runs is closed; return its result or raise what `Handle.result` says."""
+    document, close = await wait_until_closed(line, document, timeout_s)
     if isinstance(close, RunCompleted):
         what = f"the result of {document.kind} {document.name!r}"
         return expected.signature.decode_result(line.codec, from_raw(close.result), what=what)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .._log import ActivityEnded, ActivityTask, ended_entry_id, message_entry, read_task
+from .._log import ActivityEnded, ActivityTask, ended_entry, read_task
 from ..codec import Codec, failure_of, untyped_signature
 from ..errors import ActivityError, CodecError, DamagedRecordError
 from ..history import from_raw
@@ -80,7 +80,7 @@ class Parked:
         ended = ActivityEnded(
             run_id=task.run_id, id=task.id, attempt=task.attempt, failure=failure_of(error, self._codec).as_wire()
         )
-        return message_entry(ended_entry_id(task.run_id, task.id, task.attempt), task.workflow_id, ended)
+        return ended_entry(task.workflow_id, ended)
 
     async def _by_id(self) -> dict[str, TaskInfo]:
         return {info.task.id: info for info in await self._find(None, None, _SCAN_MAX)}

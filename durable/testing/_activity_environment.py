@@ -14,7 +14,7 @@ import msgspec
 from .._duration import Duration, seconds
 from .._ids import DEFAULT_QUEUE
 from ..author import Activity, ActivityInfo
-from ..author._activity_context import ActivityContext
+from ..author._activity_context import ActivityContext, CompleteLater
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError
 from ..history import from_raw, to_raw
@@ -46,6 +46,7 @@ class ActivityEnvironment:
         run_id: str = "test-run",
         queue: str = DEFAULT_QUEUE,
         idempotency_key: str = "test-run/1",
+        token: str = "test-token",  # noqa: S107 - it names an attempt, and is no secret
         scheduled_at: datetime = _WHEN,
         started_at: datetime | None = None,
         timeout: Duration | None = None,
@@ -56,7 +57,7 @@ class ActivityEnvironment:
     ) -> None:
         self.attempt, self.delivery, self.details = attempt, delivery, details
         self.workflow, self.workflow_id, self.run_id, self.queue = workflow, workflow_id, run_id, queue
-        self.idempotency_key = idempotency_key
+        self.idempotency_key, self.token = idempotency_key, token
         self.scheduled_at, self.started_at = scheduled_at, scheduled_at if started_at is None else started_at
         self.timeout, self.heartbeat_timeout = (
             _limit(timeout, "timeout"),
@@ -114,7 +115,8 @@ class ActivityEnvironment:
         self._context.enter()
 
     def _checked(self, activity: Activity[..., Any], value: Any) -> Any:
-        activity.signature.encode_result(self.codec, value, what=f"the result of activity {activity.name}")
+        if not isinstance(value, CompleteLater):
+            activity.signature.encode_result(self.codec, value, what=f"the result of activity {activity.name}")
         return value
 
     def _run_sync(self, activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -177,6 +179,7 @@ class _Unit(ActivityContext):
             heartbeat_timeout=environment.heartbeat_timeout or _told(options.heartbeat_timeout_ms),
             idempotency_key=environment.idempotency_key,
             headers=environment.headers,
+            token=environment.token,
             _context=self,
         )
 

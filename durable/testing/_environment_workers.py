@@ -108,7 +108,7 @@ class Workers:
         if not 0 <= now_ms - self._renewed_ms < _RENEW_AFTER_MS:
             self._renewed_ms = now_ms
             for life in self._lives.values():
-                self._store.renew(life.session, _TTL_S * 1000, life.leases(), life.long_running(0))
+                self._store.renew(life.session, _TTL_S * 1000, life.leases(), life.claims())
 
     # --- what is wrong
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._duration import Duration, seconds
 from ..author import Activity
+from ..author._activity_context import CompleteLater
 from ..codec import Codec
 from ..errors import CodecError, InvalidCallError
 
@@ -195,7 +196,9 @@ def _each(activity: Activity[..., Any], codec: Codec, outcomes: Sequence[Any]) -
 
 
 def encoded(activity: Activity[..., Any], codec: Codec, value: Any) -> None:
-    """Raise `CodecError` if `value` cannot be a result of `activity`."""
+    """Raise `CodecError` if `value` cannot be a result of `activity`, nor says that the result comes later."""
+    if isinstance(value, CompleteLater):
+        return
     activity.signature.encode_result(codec, value, what=f"the fake's result of activity {activity.name}")
 
 

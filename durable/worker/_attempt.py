@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from .._log import ActivityEnded, ActivityTask
+from .._log import ActivityEnded, ActivityTask, AttemptToken, write_token
 from ..author._activity_context import ActivityContext, ActivityInfo
 from ..interceptors import read_headers
 from ..stores import ClaimedTask
@@ -30,13 +30,14 @@ class Attempt(ActivityContext):
 
     `key` is the id under which the runner knows it while its outcome is open; `ended` says that its code has ended.
     `verdict` says why it is being stopped: "attempt" or "heartbeat" (its time is up), "lost" (the claim is), "stop" (the
-    worker stops), or "" while it may run. `started` is the moment, by the monotonic clock, at which the call that claimed it
-    was made; for a local activity, at which it was asked for.
+    worker stops), or "" while it may run. `cancel_asked`: it is told to stop, its claim holds, and its end is reported.
+    `started` is the moment, by the monotonic clock, at which the call that claimed it was made; for a local activity, at
+    which it was asked for.
     """
 
     __slots__ = (
-        "begun", "claimed", "coroutine_task", "ended", "job", "key", "last_beat", "local", "observer", "plan", "started",
-        "started_ms", "task", "verdict", "writer", "writing",
+        "begun", "cancel_asked", "claimed", "coroutine_task", "ended", "job", "key", "last_beat", "local", "observer",
+        "plan", "started", "started_ms", "task", "verdict", "writer", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,7 @@ class Attempt(ActivityContext):
         self.last_beat = started
         self.key = claimed.task.id if claimed is not None else f"local/{task.task_id}"
         self.verdict = ""
+        self.cancel_asked = False
         self.begun = False  # whether an async attempt is past the question whether it may begin
         self.ended = False
         self.local: asyncio.Future[ActivityEnded] | None = None
@@ -70,6 +72,22 @@ class Attempt(ActivityContext):
         self.job: Job | None = None
         self.writing = False  # whether a writer of progress is under way, or asked for
         self.writer: asyncio.Task[None] | None = None
+
+    @property
+    def can_defer(self) -> bool:  # type: ignore[override]
+        """See `ActivityContext`."""
+        return self.claimed is not None
+
+    def end_local(self, outcome: ActivityEnded | Exception | None) -> None:
+        """Give whoever waits for a local activity its outcome: what it ended with, what kept it from beginning, or (None) neither."""
+        if self.local is None or self.local.done():
+            return
+        if outcome is None:
+            self.local.cancel()
+        elif isinstance(outcome, Exception):
+            self.local.set_exception(outcome)
+        else:
+            self.local.set_result(outcome)
 
     def describe(self) -> ActivityInfo:
         """See `ActivityContext`."""
@@ -101,6 +119,7 @@ def describe(
         heartbeat_timeout=_duration(task.heartbeat_timeout_ms),
         idempotency_key=task.idempotency_key,
         headers=read_headers(task.headers),
+        token=write_token(AttemptToken(task.workflow_id, task.run_id, task.id, task.attempt)),
         _context=context,
     )
 

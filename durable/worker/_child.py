@@ -88,6 +88,11 @@ class ChildAttempt(ActivityContext):
         super().__init__(codec, None if order.previous is None else msgspec.Raw(order.previous))
         self.order, self._child = order, child
 
+    @property
+    def can_defer(self) -> bool:  # type: ignore[override]
+        """See `ActivityContext`."""
+        return self.order.claimed is not None
+
     def describe(self) -> ActivityInfo:
         """See `ActivityContext`."""
         order = self.order

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from .._log import ActivityEnded, ended_entry_id, message_entry
+from .._log import ActivityEnded, ended_entry
 from ..errors import ClaimLostError, StoreError
 from ..stores import ClaimedTask, Store
 
@@ -61,8 +61,7 @@ class Delivery:
 
     async def _deliver(self, claimed: ClaimedTask, ended: ActivityEnded, done: Callable[[], None]) -> None:
         task = claimed.task
-        assert ended.run_id is not None
-        entry = message_entry(ended_entry_id(ended.run_id, ended.id, ended.attempt), task.name, ended)
+        entry = ended_entry(task.name, ended)
         try:
             await self._insist(
                 lambda: self._store.complete(self._session, claimed, entry), f"the outcome of {task.kind}"

@@ -1,4 +1,4 @@
-"""Keeps a session alive: renews it, its leases and its long-running claims, whatever the event loop is doing.
+"""Keeps a session alive: renews it, its leases and its claims, whatever the event loop is doing.
 
 It is also who knows whether the session is *surely* alive: a process that was stopped (SIGSTOP, a suspended machine) comes
 back with work that it claimed long ago, and must not begin any of it before it knows whose that is now.
@@ -31,8 +31,8 @@ class Held(Protocol):
         """Return the leases held. Thread-safe."""
         ...
 
-    def long_running(self, longer_than_s: float) -> Sequence[str]:
-        """Return the ids of the tasks that have been held for longer than this. Thread-safe."""
+    def claims(self) -> Sequence[str]:
+        """Return the ids of the tasks that are held. Thread-safe."""
         ...
 
     def lost(self, renewal: Renewal) -> None:
@@ -99,7 +99,7 @@ class Keeper:
     def _renew(self, report: Callable[[Renewal], None]) -> None:
         asked_s = self._store.clock.monotonic()
         try:
-            tasks = self._held.long_running(self._interval_s)
+            tasks = self._held.claims()  # all of them: this is how a cancelled one learns of it
             renewal = self._store.renew(self._session, self._ttl_ms, self._held.leases(), tasks)
         except Exception as error:  # whatever it is, giving up would lose the session for sure
             level = logging.DEBUG if self._failures % _WARN_EVERY else logging.WARNING
@@ -114,7 +114,7 @@ class Keeper:
             self._sure = (math.inf, -math.inf)  # until `began`
         else:  # after a gap it may have been somebody else's turn: what was claimed before that is in doubt for good
             self._sure = (since_s if asked_s < until_s else asked_s, asked_s + self._ttl_ms / 1000)
-        if renewal.leases or renewal.tasks or renewal.session_expired:
+        if renewal.leases or renewal.tasks or renewal.cancelled or renewal.session_expired:
             report(renewal)
 
     def _call(self, function: Callable[[], None]) -> None:

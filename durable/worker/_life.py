@@ -131,9 +131,9 @@ class Life:
         """See `Held`."""
         return self._engines.leases()
 
-    def long_running(self, longer_than_s: float) -> Sequence[str]:
+    def claims(self) -> Sequence[str]:
         """See `Held`."""
-        return self._runner.long_running(longer_than_s)
+        return self._runner.claims()
 
     def lost(self, renewal: Renewal) -> None:
         """See `Held`."""
@@ -141,6 +141,8 @@ class Life:
             self._engines.lost(renewal.leases)
         if renewal.tasks:
             self._runner.lost(renewal.tasks)
+        if renewal.cancelled:
+            self._runner.cancel(renewal.cancelled)
         if renewal.session_expired and not self._told.is_set():
             logger.warning(
                 "the session had expired (was this process stopped, or the store out of reach?); it is begun anew"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .._log import ActivityEnded, ActivityTask
-from ..author._activity_context import ActivityContext
+from ..author._activity_context import ActivityContext, CompleteLater
 from ..codec import failure_of
 from ..history import to_raw
 from ._plans import Plan
@@ -24,11 +24,30 @@ _FRAME = re.compile(r'File "(.*)", line (\d+), in (.*)')
 
 def returned(plan: Plan, task: ActivityTask, context: ActivityContext, value: Any) -> ActivityEnded:
     """Return the message for an attempt that returned `value`; one that cannot be recorded is a failure. Never raises."""
+    if isinstance(value, CompleteLater):
+        return _deferred(task, context)
     try:
         raw = to_raw(plan.signature.encode_result(plan.codec, value, what=plan.what_result))
     except Exception as error:  # a codec's bug too: whatever it is, the attempt must have an end
         return failed(plan, task, context, error)
     return ActivityEnded(run_id=task.run_id, id=task.id, attempt=task.attempt, result=raw)
+
+
+def _deferred(task: ActivityTask, context: ActivityContext) -> ActivityEnded:
+    said = context.said if context.said is not None else context.previous
+    return ActivityEnded(
+        run_id=task.run_id,
+        id=task.id,
+        attempt=task.attempt,
+        how="deferred",
+        started_ms=round(context.info.started_at.timestamp() * 1000),
+        details=said if said is not None else msgspec.UNSET,
+    )
+
+
+def stopped(task: ActivityTask) -> ActivityEnded:
+    """Return the message for an attempt that ended because its cancellation was asked for."""
+    return ActivityEnded(run_id=task.run_id, id=task.id, attempt=task.attempt, how="cancelled")
 
 
 def failed(

@@ -20,7 +20,7 @@ from ._deadlines import Deadlines
 from ._delivery import Delivery
 from ._intercepted import run_activity
 from ._modes import Modes, timed_out
-from ._outcome import failed, log_failure
+from ._outcome import failed, log_failure, stopped
 from ._plans import Plan
 from ._progress import Progress
 from ._slots import Mode, Slots
@@ -49,8 +49,7 @@ class Runner:
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._store, self._session, self._queue, self._slots = store, session, queue, slots
-        self._clock = store.clock
-        self.monotonic = store.clock.monotonic
+        self._clock, self.monotonic = store.clock, store.clock.monotonic
         self._codec = codec
         self._execute = chained(interceptors, "run_activity", run_activity)
         self._plans = {name: self._plan(activity) for name, activity in activities.items()}
@@ -58,11 +57,9 @@ class Runner:
         for plan in self._plans.values():
             self._kinds[plan.mode].append(plan.name)
         self._running: dict[str, Attempt] = {}
-        self._lingering: set[Attempt] = set()
-        self._strays: set[Attempt] = set()
+        self._lingering, self._strays = set[Attempt](), set[Attempt]()
         self._handed_back: list[str] = []
-        self._open = True
-        self._idle = asyncio.Event()
+        self._open, self._idle = True, asyncio.Event()
         self._modes = Modes(self, codec, threads=max(slots.free_of("thread"), 1))
         self._delivery = Delivery(store, session)
         self._progress = Progress(store, session, self._is_lost)
@@ -87,6 +84,13 @@ class Runner:
         plan = self._plans[task.activity]
         self._slots.confirm(plan.mode)
         self._start(plan, task, claimed, asked_s)
+
+    def cancel(self, task_ids: Sequence[str]) -> None:
+        """See `LocalTasks`. The claim is held until the code has ended; its time limits go on."""
+        for task_id in task_ids:
+            if (attempt := self._running.get(task_id)) is not None and not (attempt.cancel_asked or attempt.verdict):
+                attempt.cancel_asked = True
+                self._modes.stop(attempt)
 
     async def run_local(self, task: ActivityTask) -> ActivityEnded:
         """See `LocalTasks`. Raises `DefinitionError` for an unknown activity, and what keeps its arguments from being read."""
@@ -136,7 +140,11 @@ class Runner:
             self._slots.give(plan.mode)
             self._delivery.hold(claimed.task.id, f"activity {plan.name}", str(error))
             return
-        self._start(plan, task, claimed, asked_s)
+        if claimed.cancelled:  # before anybody began it: it does not begin any more
+            self._slots.give(plan.mode)
+            self._delivery.deliver(claimed, stopped(task), self._note_idle)
+        else:
+            self._start(plan, task, claimed, asked_s)
 
     def _start(self, plan: Plan, task: ActivityTask, claimed: ClaimedTask | None, asked_s: float) -> Attempt:
         attempt = Attempt(plan, task, claimed, self, started=asked_s, started_ms=self._store.now_ms())
@@ -168,6 +176,8 @@ class Runner:
 
     def ended(self, attempt: Attempt, ended: ActivityEnded | None) -> None:
         """See `AttemptEvents`."""
+        if ended is None and attempt.cancel_asked and not attempt.verdict:
+            ended = stopped(attempt.task)
         if ended is None and not attempt.verdict and self._running.get(attempt.key) is attempt:
             # Cancelled, and not by us: either its own code did it, or the whole loop is being shut down. That will show.
             if self._open:
@@ -209,8 +219,8 @@ class Runner:
             self._delivery.hold(
                 attempt.claimed.task.id, f"activity {attempt.plan.name}", f"{type(error).__name__}: {error}"
             )
-        elif attempt.local is not None and not attempt.local.done():
-            attempt.local.set_exception(error)
+        else:
+            attempt.end_local(error)
 
     def wants_progress(self, attempt: Attempt) -> None:
         """See `Observer`."""
@@ -222,14 +232,9 @@ class Runner:
         del self._running[attempt.key]
         if ended is not None and ended.failure is not None:
             log_failure(attempt.task, ended.failure)
-        if attempt.writer is not None:
-            self._progress.end(attempt)
+        self._progress.end(attempt)
         if claimed is None:
-            if attempt.local is not None and not attempt.local.done():
-                if ended is not None:
-                    attempt.local.set_result(ended)
-                else:
-                    attempt.local.cancel()
+            attempt.end_local(ended)
         elif ended is None:
             if attempt.verdict != "lost":
                 self._handed_back.append(claimed.task.id)
@@ -256,16 +261,15 @@ class Runner:
     # --- stopping attempts
 
     def lost(self, task_ids: Sequence[str]) -> None:
-        """These claims are lost: stop what runs for them, and drop what it gives."""
+        """See `LocalTasks`; also for claims that the keeper found to be lost."""
         for task_id in task_ids:
             if (attempt := self._running.get(task_id)) is not None:
                 self._is_lost(attempt)
 
     def _is_lost(self, attempt: Attempt) -> None:
         if not attempt.ended:
-            logger.info(
-                "the claim of activity %s (task %s) is lost; it is told to stop", attempt.plan.name, attempt.key
-            )
+            what = f"activity {attempt.plan.name} (task {attempt.key})"
+            logger.info("the claim of %s is lost; it is told to stop", what)
             self._give_up(attempt, "lost")
 
     def _give_up(self, attempt: Attempt, verdict: str) -> None:
@@ -280,8 +284,7 @@ class Runner:
 
     def _linger(self, attempt: Attempt) -> None:
         self._lingering.add(attempt)
-        if attempt.writer is not None:
-            self._progress.end(attempt)
+        self._progress.end(attempt)
 
     def _passed(self, attempt: Attempt, kind: str) -> None:
         """A time of `attempt` has come."""
@@ -344,11 +347,10 @@ class Runner:
         """Enforce the time limits of attempts until cancelled."""
         await self._deadlines.run()
 
-    def long_running(self, longer_than_s: float) -> list[str]:
-        """Return the ids of claimed tasks that have been held for so long. Thread-safe."""
-        before = self.monotonic() - longer_than_s
+    def claims(self) -> list[str]:
+        """Return the ids of the tasks that are held. Thread-safe."""
         running, delivering = list(self._running.values()), list(self._delivery.under_way)
-        return [each.key for each in running if each.claimed is not None and each.started < before] + delivering
+        return [each.key for each in running if each.claimed is not None] + delivering
 
     def close_intake(self) -> None:
         """Take no more tasks, neither from the store nor from the engine."""

@@ -54,6 +54,12 @@ class Hands:
         self.running.add(work)
         work.add_done_callback(self.running.discard)
 
+    def lost(self, task_ids: Sequence[str]) -> None:
+        """See `LocalTasks`. Nothing here needs to be told."""
+
+    def cancel(self, task_ids: Sequence[str]) -> None:
+        """See `LocalTasks`. Nothing here needs to be told."""
+
     async def run_local(self, task: ActivityTask) -> ActivityEnded:
         """See `LocalTasks`."""
         item, codec = self.activities[task.activity], default_codec()

@@ -64,7 +64,7 @@ async def plainly(awaited: Awaitable[Any]) -> Any:
 
 async def in_group(awaited: Awaitable[Any]) -> Any:
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(plainly(awaited))  # type: ignore[arg-type]
+        task = group.create_task(plainly(awaited))
     return task.result()
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from durable import activity, activity_info, heartbeat
+from durable import activity, activity_info, complete_later, heartbeat
 
 
 class Odd(Exception):
@@ -72,3 +72,10 @@ def until_cancelled(folder: Path) -> None:
 def note_delivery(folder: Path) -> None:
     """Leave a note of which delivery this is."""
     (folder / str(os.getpid())).write_text(str(activity_info().delivery))
+
+
+@activity(cpu_bound=True)
+def defer_in_process(file: Path) -> str:
+    """Leave its end to others, and its token in a file."""
+    file.write_text(activity_info().token)
+    return complete_later()

@@ -38,3 +38,21 @@ async def until_async(look: Callable[[], Awaitable[T]], *, timeout_s: float = 20
 async def history_types(client: Client, workflow_id: str) -> list[str]:
     """Return the names of the events of a run."""
     return [type(recorded.event).__name__ for recorded in await client.handle(workflow_id).history()]
+
+
+async def until_event(client: Client, workflow_id: str, name: str) -> None:
+    """Wait until the history of a run has an event of that type."""
+
+    async def has_it() -> bool:
+        return name in await history_types(client, workflow_id)
+
+    await until_async(has_it)
+
+
+async def until_queued(client: Client) -> None:
+    """Wait until the store holds a task."""
+
+    async def count() -> int:
+        return (await client.store.inspect.counts())["tasks"]
+
+    await until_async(count)

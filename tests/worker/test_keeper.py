@@ -24,7 +24,7 @@ class Holding:
     def leases(self) -> tuple[Lease, ...]:
         return self.held
 
-    def long_running(self, longer_than_s: float) -> list[str]:
+    def claims(self) -> list[str]:
         return []
 
     def lost(self, renewal: Renewal) -> None:

@@ -6,11 +6,11 @@ from ..._runtime.commands import Command
 from ..._runtime.run import Run
 from ...history import Event
 from ..decision import Decision
-from . import _activities, _children, _external, _timers, _updates
+from . import _activities, _children, _external, _local, _timers, _updates
 from ._family import Effect
 from ._runs import add_run_timeout, drop_run_timeout
 
-_FAMILIES = (_activities.FAMILY, _timers.FAMILY, _external.FAMILY, _children.FAMILY, _updates.FAMILY)
+_FAMILIES = (_activities.FAMILY, _local.FAMILY, _timers.FAMILY, _external.FAMILY, _children.FAMILY, _updates.FAMILY)
 _ADD: dict[type, Effect] = {kind: effect for family in _FAMILIES for kind, effect in family.add.items()}
 _DROP: dict[type, Effect] = {kind: effect for family in _FAMILIES for kind, effect in family.drop.items()}
 _CLOSE: dict[type, Effect] = _DROP | {kind: effect for family in _FAMILIES for kind, effect in family.close.items()}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..._runtime.commands import ActivityCommand
 from ..._runtime.run import Run
 from ...errors import InternalError
-from ...history import Event
+from ...history import ActivityCancelled, Event
 from .. import effects
 from ..decision import Decision
 from ..execution import Execution
@@ -25,7 +26,32 @@ def open_run(execution: Execution) -> Run | None:
 
 
 def deliver(execution: Execution, event: Event, decision: Decision) -> None:
-    """Deliver an inbound event: it and the commands that follow go into the decision."""
+    """Deliver an inbound event: it and the commands that follow go into the decision.
+
+    So does the end of each activity that these commands cancel and that no worker has seen.
+    """
+    _deliver(execution, event, decision)
+    while decision.ended_by_cancel:
+        end_cancelled(execution, decision.ended_by_cancel.pop(0), event.at, decision)
+
+
+def end_cancelled(execution: Execution, command_id: int, at: int, decision: Decision) -> None:
+    """Deliver that an activity ended by its cancellation, which was asked for."""
+    run = live(execution)
+    command = run.commands.get(command_id)
+    if isinstance(command, ActivityCommand) and not run.finished:
+        effects.drop_limits(run, command, decision)
+        _deliver(execution, ActivityCancelled(at=at, id=command.id, attempt=command.attempt), decision)
+
+
+def note(execution: Execution, event: Event, decision: Decision) -> None:
+    """Record an event that the code does not see."""
+    decision.events.append(event)
+    execution.seq += 1
+    live(execution).note(event)
+
+
+def _deliver(execution: Execution, event: Event, decision: Decision) -> None:
     run = live(execution)
     events = decision.events
     events.append(event)

@@ -16,7 +16,7 @@ from ...history import RunContinuedAsNew, RunFailed
 from ..decision import Damaged, Decision, Delivery
 from ..execution import Execution
 from ..record import add_record_changes
-from . import _activities, _children, _external, _lifecycle, _messages, _timers
+from . import _activities, _children, _deferred, _external, _lifecycle, _local, _messages, _timers
 from ._continuing import go_on_as_new
 from ._deliver import close
 from ._local import pending_local
@@ -30,6 +30,8 @@ _HANDLERS: Handlers = {
     **_lifecycle.HANDLERS,
     **_messages.HANDLERS,
     **_activities.HANDLERS,
+    **_deferred.HANDLERS,
+    **_local.HANDLERS,
     **_timers.HANDLERS,
     **_external.HANDLERS,
     **_children.HANDLERS,
@@ -62,6 +64,13 @@ def step(
     finish(execution, decision)
     if execution.run is not None and execution.run.spoiled:
         execution.dispose()
+
+
+def deliver_more(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, decision: Decision) -> None:
+    """Deliver `deliveries` to a step that is held open. Raises as `step` does."""
+    _handle(execution, deliveries, now_ms, decision)
+    if decision.held and not execution.closed:
+        offer_held(execution, now_ms, decision)
 
 
 def _handle(execution: Execution, deliveries: Sequence[Delivery], now_ms: int, decision: Decision) -> None:

@@ -28,6 +28,9 @@ class Command:
     def cancel(self) -> None:
         """The code waits for this command no more."""
 
+    def note(self, event: Event) -> None:
+        """Take an `event` of its own that the code does not see."""
+
 
 class CommandFuture(Future[Any]):
     """The future that workflow code awaits for a command; cancelling it cancels the command."""
@@ -78,4 +81,4 @@ class DeferringFuture(CommandFuture):
     def end_cancelled(self) -> None:
         """The command ended by its cancellation: whoever awaits it gets `CancelledError`."""
         if not self.done():
-            super().cancel(self._message)
+            super(CommandFuture, self).cancel(self._message)

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ...codec import Failure, exception_of
 from ...errors import ActivityError, ActivityTimeoutError
 from ...history import (
+    ActivityCancelled,
     ActivityCancelRequested,
     ActivityCompleted,
+    ActivityDeferred,
     ActivityFailed,
+    ActivityHeartbeatRecorded,
+    ActivityRetryScheduled,
     ActivityScheduled,
     Event,
     from_raw,
     to_raw,
 )
-from ._command import Command, CommandFuture
+from ._command import Command, CommandFuture, DeferringFuture
 
 if TYPE_CHECKING:
     from ..options import ActivityCall
@@ -25,9 +31,17 @@ if TYPE_CHECKING:
 
 class ActivityCommand(Command):
     """A scheduled activity. `attempt` is the one that runs, waits in its queue or waits for its retry; `attempts_before`
-    were used up before the run was reopened, and do not count for the policy. The total time limit counts from `since_ms`."""
+    were used up before the run was reopened, and do not count for the policy. The total time limit counts from `since_ms`.
 
-    __slots__ = ("attempt", "attempts_before", "call", "event", "future", "since_ms")
+    `retry_due_ms` is when that attempt is put on its queue, 0 for the first one. `deferred`: its code has ended, and left its
+    end to others; `details` is what was said of it since, `heard_ms` when, as far as this process knows. `cancel_asked`: the
+    code has cancelled it, and waits for its end; `abandoned`: it has, and it goes on without anybody.
+    """
+
+    __slots__ = (
+        "abandoned", "attempt", "attempts_before", "call", "deferred", "details", "event", "future", "heard_ms",
+        "retry_due_ms", "since_ms",
+    )  # fmt: skip
 
     def __init__(self, run: Run, call: ActivityCall, event: ActivityScheduled) -> None:
         super().__init__(run, event.id)
@@ -35,7 +49,25 @@ class ActivityCommand(Command):
         self.attempt = 1
         self.attempts_before = 0
         self.since_ms = event.at
-        self.future = CommandFuture(self)
+        self.retry_due_ms = self.heard_ms = 0
+        self.deferred = self.abandoned = False
+        self.details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+        self.future: CommandFuture = DeferringFuture(self) if event.cancellation == "wait" else CommandFuture(self)
+
+    @property
+    def cancel_asked(self) -> bool:
+        """Whether the code has cancelled it and waits for its end."""
+        return isinstance(self.future, DeferringFuture) and self.future.cancel_asked
+
+    def note(self, event: Event) -> None:
+        """Take an event that the code does not see."""
+        if isinstance(event, ActivityRetryScheduled):
+            self.attempt, self.retry_due_ms = event.attempt + 1, event.due_ms
+            self.deferred, self.details = False, msgspec.UNSET
+        elif isinstance(event, ActivityDeferred):
+            self.deferred, self.details = True, event.details
+        elif isinstance(event, ActivityHeartbeatRecorded):
+            self.details = event.details
 
     def resolve(self, event: Event) -> None:
         future = self.future
@@ -49,6 +81,10 @@ class ActivityCommand(Command):
             del self.run.commands[self.id]
             if not future.done():
                 future.set_exception(_error(self.run, self.call, event))
+        elif type(event) is ActivityCancelled:
+            del self.run.commands[self.id]
+            if isinstance(future, DeferringFuture):
+                future.end_cancelled()
         else:
             super().resolve(event)
 
@@ -56,12 +92,16 @@ class ActivityCommand(Command):
         run = self.run
         if self.id not in run.commands or run.closing:
             return
+        waits = self.event.cancellation == "wait"
         if not run.matcher.replaying:
             run.emit(ActivityCancelRequested(at=run.now_ms, id=self.id))
-            run.given_up.append(self)
+            if not waits:
+                self.abandoned = self.event.cancellation == "abandon"
+                run.given_up.append(self)
         elif run.matcher.take(ActivityCancelRequested, self.id) is None:
             run.diverge(f"cancellation of activity {self.call.name!r} (#{self.id})")
-        del run.commands[self.id]
+        if not waits:
+            del run.commands[self.id]
 
 
 def schedule_activity(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:
@@ -104,6 +144,7 @@ def _schedule(
         queue_timeout_ms=options.queue_timeout_ms,
         heartbeat_timeout_ms=options.heartbeat_timeout_ms,
         headers=headers,
+        cancellation=options.cancellation or "try",
     )
     run.emit(event)
     return ActivityCommand(run, call, event).future

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ...history import (
     ActivityFailed,
     Event,
+    LocalActivityCancelRequested,
     LocalActivityCompleted,
     LocalActivityFailed,
+    LocalActivityRetryScheduled,
     LocalActivityScheduled,
     from_raw,
     to_raw,
@@ -23,14 +25,21 @@ if TYPE_CHECKING:
 
 
 class LocalActivityCommand(Command):
-    """A local activity that runs while its step is held open."""
+    """A local activity. `attempt` runs while its step is held open, unless it `waits` for its retry to be due."""
 
-    __slots__ = ("call", "event", "future")
+    __slots__ = ("attempt", "call", "event", "future", "waits")
 
     def __init__(self, run: Run, call: ActivityCall, event: LocalActivityScheduled) -> None:
         super().__init__(run, event.id)
         self.call, self.event = call, event
+        self.attempt = 1
+        self.waits = False
         self.future = CommandFuture(self)
+
+    def note(self, event: Event) -> None:
+        """Take an event that the code does not see."""
+        if isinstance(event, LocalActivityRetryScheduled):
+            self.attempt, self.waits = event.attempt + 1, True
 
     def resolve(self, event: Event) -> None:
         if type(event) is LocalActivityCompleted:
@@ -47,6 +56,17 @@ class LocalActivityCommand(Command):
                 self.future.set_exception(_error(self.run, self.call, failed))
         else:
             super().resolve(event)
+
+    def cancel(self) -> None:
+        run = self.run
+        if self.id not in run.commands or run.closing:
+            return
+        if not run.matcher.replaying:
+            run.emit(LocalActivityCancelRequested(at=run.now_ms, id=self.id))
+            run.given_up.append(self)
+        elif run.matcher.take(LocalActivityCancelRequested, self.id) is None:
+            run.diverge(f"cancellation of local activity {self.call.name!r} (#{self.id})")
+        del run.commands[self.id]
 
 
 def schedule_local(run: Run, call: ActivityCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:

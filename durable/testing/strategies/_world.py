@@ -14,9 +14,9 @@ from msgspec import structs
 
 from ..._engine.decision import Damaged, Decision, Delivery
 from ..._engine.execution import Execution as LiveExecution
-from ..._engine.local import local_pause_ms, local_task
+from ..._engine.local import PAUSE_MS_MAX, local_pause_ms, local_task
 from ..._engine.retries import queue_limit
-from ..._engine.steps import deliver_local, finish, pending_local, step
+from ..._engine.steps import deliver_local, finish, pending_local, retry_local, step
 from ..._log import (
     ActivityTask,
     AnyDue,
@@ -245,28 +245,34 @@ class World:
     def _run_local(self, decision: Decision) -> None:
         """Run the local activities of a step, those first that end first."""
         ends: list[tuple[int, int]] = []
-        outcome: dict[int, Any] = {}
+        outcome: dict[int, tuple[Any, int]] = {}
         while waiting := pending_local(self.execution):
             for command in waiting:
                 if command.id not in outcome:
-                    ended_ms, outcome[command.id] = self._local_outcome(command)
+                    ended_ms, ended, retry_ms = self._local_outcome(command)
+                    outcome[command.id] = ended, retry_ms
                     heapq.heappush(ends, (ended_ms, command.id))
             ended_ms, command_id = heapq.heappop(ends)
             if command_id in self.execution.run.commands:  # type: ignore[union-attr]
                 self.now_ms = max(self.now_ms, ended_ms)
-                deliver_local(self.execution, outcome[command_id], self.now_ms, decision)
+                ended, retry_ms = outcome[command_id]
+                if retry_ms:
+                    retry_local(self.execution, ended, retry_ms, self.now_ms, decision)
+                else:
+                    deliver_local(self.execution, ended, self.now_ms, decision)
 
-    def _local_outcome(self, command: LocalActivityCommand) -> tuple[int, Any]:
-        at_ms, attempt = self.now_ms, 0
+    def _local_outcome(self, command: LocalActivityCommand) -> tuple[int, Any, int]:
+        """Return when the command comes to an end in this step, how, and when its retry is due if that is too far off for it."""
+        at_ms, attempt = self.now_ms, command.attempt - 1
         while True:
             attempt += 1
             task = local_task(self.execution, command, attempt)
             running = self.attempts.begin(task, command.call, at_ms, limits=())
             at_ms = running.ends_ms if running.ends_ms is not None else at_ms
             ended = running.report(at_ms, _nothing)
-            pause_ms = local_pause_ms(command, ended, lambda: 0.0)
-            if pause_ms is None:
-                return at_ms, ended
+            pause_ms = local_pause_ms(command, ended, lambda: 0.0, at_ms)
+            if pause_ms is None or pause_ms > PAUSE_MS_MAX:
+                return at_ms, ended, at_ms + pause_ms if pause_ms else 0
             at_ms += pause_ms
 
     def _commit(self, decision: Decision) -> None:
