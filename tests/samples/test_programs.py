@@ -55,6 +55,11 @@ PRINTS = {
         "plan-ada ended on version 1",
         "plan-bo ended on version 2",
     ],
+    "cart": [
+        "checked out: {'pear': 50, 'apple': 50}, in more than one run: True",
+        "the first of them: continued_as_new",
+    ],
+    "sliding_window": ["260 of 260 records are done", "in 3 runs, at most 10 records at a time"],
     "safe_handlers": [
         "2 jobs got 4 machines each, no machine twice: True",
         "the third: 4 machines, and 2 are free",
