@@ -38,6 +38,7 @@ COMMANDS = {
     "fork": ("_messages", "Start a new run from the history of the run ID."),
     "lint": ("_lint", "Find what workflow code must not do."),
     "list": ("_list", "List runs, newest first."),
+    "patches": ("_versions", "List patches that open runs have recorded."),
     "parked": ("_parked", "Look at parked tasks, release or discard them."),
     "query": ("_requests", "Ask the run ID a query, and print the answer."),
     "replay": ("_replay", "Replay histories with the code as it is now."),
@@ -47,6 +48,7 @@ COMMANDS = {
     "start": ("_start", "Start a run of a workflow."),
     "terminate": ("_messages", "End the run ID at once: its code does not run again."),
     "update": ("_requests", "Send the run ID an update, and print its result."),
+    "versions": ("_versions", "List versions of workflows, with their open runs."),
     "worker": ("_worker", "Serve the functions marked @workflow and @activity."),
 }
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ._conditions import CONDITION_HELP, conditions_of
 from ._values import moment_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,7 +19,7 @@ def _moment(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
 
 
 def filter_options(command: F) -> F:
-    """Add the options that `Client.list` knows, but for its limit: `workflow`, `status`, `id_prefix`, the times, `stuck`."""
+    """Add the options that `Client.list` knows, but for its limit: `workflow`, `status`, `id_prefix`, the times, `stuck`, `attributes`."""
     for option in reversed(
         (
             click.option("--workflow", metavar="NAME", help="Only runs of this workflow."),
@@ -33,6 +34,14 @@ def filter_options(command: F) -> F:
             ),
             click.option(
                 "--until", "started_before", metavar="WHEN", callback=_moment, help="The same, for the latest start."
+            ),
+            click.option(
+                "--attribute",
+                "attributes",
+                multiple=True,
+                metavar="CONDITION",
+                callback=conditions_of,
+                help=CONDITION_HELP,
             ),
             click.option(
                 "--stuck/--not-stuck", default=None, help="Only runs that cannot go on, or only those that can."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._filters import filter_options
-from ._output import fields, print_json, print_table, short, terminal_columns, when
+from ._output import print_json, print_table, run_fields, short, terminal_columns, when
 from ._settings import Settings, json_option, store_option
 
 if TYPE_CHECKING:
@@ -25,25 +25,32 @@ _COLUMNS = ("workflow id", "workflow", "status", "queue", "started", "closed")
 @click.option(
     "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many, newest first."
 )
+@click.option("--before", metavar="RUN_ID", help="Only runs older than this one: the last of the page before.")
 @click.option("--count", is_flag=True, help="Print how many there are of each status instead.")
 @store_option
 @json_option
 @click.pass_obj
-def list_command(settings: Settings, /, limit: int, count: bool, as_json: bool, **filters: Any) -> None:
+def list_command(
+    settings: Settings, /, limit: int, before: str | None, count: bool, as_json: bool, **filters: Any
+) -> None:
     """List runs, newest first."""
     if count:
+        if before is not None:
+            raise click.UsageError("--before is for pages of a list, and --count counts all")
         counts = settings.with_client(lambda client: client.count(**filters))
         _print_counts(counts, as_json=as_json)
         return
-    runs = settings.with_client(lambda client: _list(client, limit, filters))
+    runs = settings.with_client(lambda client: _list(client, limit, filters | {"before": before}))
     if as_json:
-        print_json([fields(run) for run in runs])
+        print_json([run_fields(run) for run in runs])
         return
     rows = [_row(run) for run in runs]
     shown = _columns_that_fit(rows)
     print_table([_COLUMNS[n] for n in shown], [[row[n] for n in shown] for row in rows], empty="no runs found")
     if len(runs) == limit:
-        click.echo(f"only the newest {limit} are shown; --limit shows more", err=True)
+        click.echo(
+            f"only the newest {limit} are shown; --limit shows more, --before {runs[-1].run_id} the next page", err=True
+        )
 
 
 async def _list(client: "Client", limit: int, filters: dict[str, Any]) -> "list[RunDescription]":

@@ -3,16 +3,20 @@
 import base64
 import dataclasses
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import DurableError
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from durable import RunDescription
 
 
 def print_json(value: object) -> None:
@@ -54,6 +58,20 @@ def _plain(value: Any) -> object:
 def fields(value: Any) -> dict[str, object]:
     """Return the fields of a dataclass instance by name, as they are."""
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def run_fields(run: "RunDescription") -> dict[str, object]:
+    """Return a run as data; a value of its memo that this program cannot read is told by its error."""
+    return {**fields(run), "memo": dict(memo_items(run))}
+
+
+def memo_items(run: "RunDescription") -> Iterator[tuple[str, object]]:
+    """Yield the names and values of a run's memo."""
+    for name in run.memo:
+        try:
+            yield name, run.memo[name]
+        except DurableError as error:
+            yield name, f"<{error}>"
 
 
 def console() -> "Console":

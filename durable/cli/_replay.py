@@ -111,7 +111,8 @@ def _of_store(
     async def all_of(client: "Client") -> "tuple[list[ReplayResult], int]":
         results = await replay_all(chosen, client, hash_seeds=seeds, limit=limit, on_progress=show, **filters)
         there = sum((await client.count(workflow=wanted, **filters)).values())
-        known = [sum((await client.count(workflow=workflow, **filters)).values()) for workflow in chosen]
+        names = {workflow.name for workflow in chosen}  # several versions may have one
+        known = [sum((await client.count(workflow=name, **filters)).values()) for name in names]
         return results, there - sum(known)
 
     with progress("replaying") as show:

@@ -9,7 +9,8 @@ import click
 
 from .._clock import SystemClock
 from ..errors import HistoryError
-from ._output import console, fields, print_json, print_table, span, when, when_ms
+from ._output import as_json as value_as_json
+from ._output import console, fields, memo_items, print_json, print_table, run_fields, short, span, when, when_ms
 from ._settings import Settings, json_option, run_option, store_option
 from ._timeline import Pending, Timeline, timeline_of, why_waiting
 
@@ -49,7 +50,7 @@ def show_command(settings: Settings, workflow_id: str, run_id: str | None, as_js
     if as_json:
         print_json(
             {
-                "run": fields(run),
+                "run": run_fields(run),
                 "why": why,
                 "pending": [fields(pending) for pending in timeline.pending],
                 "history": [{"seq": seq, **event} for seq, event in loaded.events],
@@ -97,11 +98,11 @@ def _print_run(run: "RunDescription", why: str) -> None:
     if run.closed_at is not None:
         took = round((run.closed_at - run.started_at).total_seconds() * 1000)
         closed = f", closed {when(run.closed_at)} after {span(took)}"
+    version = f", {'pinned to ' * run.pinned}version {run.version}" if run.version else ""
     parent = f", child of {run.parent.workflow_id}" if run.parent is not None else ""
-    out.print(
-        Text(f"run {run.run_id} on queue {run.queue}, started {when(run.started_at)}{closed}{parent}", style="dim")
-    )
-    for line in _origins(run):
+    times = f"started {when(run.started_at)}{closed}{parent}"
+    out.print(Text(f"run {run.run_id} on queue {run.queue}{version}, {times}", style="dim"))
+    for line in [*_origins(run), *_told(run)]:
         out.print(Text(line, style="dim"))
     if run.status == "running":
         out.print(Text(why, style="magenta" if run.stuck else "cyan"))
@@ -118,6 +119,20 @@ def _origins(run: "RunDescription") -> list[str]:
         times = "once" if run.retries == 1 else f"{run.retries} times, the last time"
         lines.append(f"reopened {times} {when(run.retried_at)}")
     return lines
+
+
+def _told(run: "RunDescription") -> list[str]:
+    """Return the run's attributes and memo, a line each."""
+    lines: list[str] = []
+    for what, items in (("attributes", run.attributes.items()), ("memo", memo_items(run))):
+        told = ", ".join(f"{name}={_value(value)}" for name, value in items)
+        if told:
+            lines.append(f"{what}: {told}")
+    return lines
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else short(value_as_json(value, indent=False))
 
 
 def _print_lines(timeline: Timeline) -> None:

@@ -8,6 +8,7 @@ import click
 
 from .._clock import SystemClock
 from ..errors import RunAlreadyOpenError, WorkflowIdUsedError
+from ._conditions import attributes_of, memo_of
 from ._find import workflow_or_name
 from ._output import as_json, print_json
 from ._settings import Settings, json_option, store_option
@@ -41,6 +42,18 @@ if TYPE_CHECKING:
     type=click.Choice(["allow", "after-failure", "never"]),
     help="Whether an id may be used again once its run is closed. [default: allow]",
 )
+@click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=attributes_of,
+    help="What the run is found by: a number, true or false, a list like '[\"a\"]', a time with its zone, or text.",
+)
+@click.option(
+    "--memo", multiple=True, metavar="NAME=VALUE", callback=memo_of, help="What is shown of the run: JSON, or text."
+)
+@click.option("--version", help="The pinned version of a workflow by name that is to run it.")
 @click.option("--wait", is_flag=True, help="Wait for the result and print it; exit code 1 if the run fails.")
 @click.option(
     "--timeout",
@@ -66,7 +79,8 @@ async def _start(client: "Client", target: Any, values: list[Any], options: dict
     name = target if isinstance(target, str) else target.name
     given: str | None = options["workflow_id"]
     chosen: dict[str, Any] = {"id": f"{name}-{SystemClock().new_id()}" if given is None else given}
-    chosen |= {key: options[key] for key in ("queue", "run_timeout", "execution_timeout") if options[key] is not None}
+    plain = ("queue", "run_timeout", "execution_timeout", "version", "attributes", "memo")
+    chosen |= {key: options[key] for key in plain if options[key] is not None}
     policies = {key: options[key] for key in ("on_conflict", "reuse") if options[key] is not None}
     chosen |= {key: value.replace("-", "_") for key, value in policies.items()}
     start: Callable[..., Awaitable[Handle[Any]]] = client.start(target, **chosen)

@@ -132,6 +132,12 @@ def call_text(args: Any) -> str:
     return value_text(args)
 
 
+def attributes_text(values: Mapping[str, Any]) -> str:
+    """Return recorded attributes as short text; one without a value was removed."""
+    told = [f"{name} removed" if value is None else f"{name}={value_text(value)}" for name, value in values.items()]
+    return short(", ".join(told))
+
+
 def _kind(event: Data) -> str:
     """Return the type of an event without its version."""
     return str(event.get("type", "?")).partition(".")[0]
@@ -208,6 +214,7 @@ def _started(event: Data, _name: str) -> _Described:
     parent = event.get("parent")
     whose = f", child of {parent.get('workflow_id')}" if isinstance(parent, dict) else ""
     limit = f", at most {span(event['timeout_ms'])}" if event.get("timeout_ms") else ""
+    version = f" (version {event['version']}{', pinned' * bool(event.get('pinned'))})" if event.get("version") else ""
     forked = ", as that of another run" if event.get("forked_from") else ""
     if event.get("execution_timeout_ms"):
         limit += f", its chain at most {span(event['execution_timeout_ms'])}"
@@ -216,7 +223,7 @@ def _started(event: Data, _name: str) -> _Described:
     if names := [str(signal.get("name")) for signal in event.get("signals", ())]:
         limit += f", with signal{'s' if len(names) > 1 else ''} {short(', '.join(names))}"
     return (
-        f"run of {event.get('workflow')} started{forked}",
+        f"run of {event.get('workflow')}{version} started{forked}",
         f"{call_text(event.get('args'))} on queue {event.get('queue')}{limit}{whose}",
         "",
     )
@@ -345,7 +352,12 @@ _DESCRIBE: dict[str, Callable[[Data, str], _Described]] = {
         value_text(event.get("value")),
         "quiet",
     ),
-    "PatchMarked": lambda event, _: (f"patch {event.get('name')} marked", "", "quiet"),
+    "PatchMarked": lambda event, _: (
+        f"patch {event.get('name')} marked{' as deprecated' * bool(event.get('deprecated'))}",
+        "",
+        "quiet",
+    ),
+    "AttributesUpserted": lambda event, _: ("attributes set", attributes_text(event.get("values", {})), "quiet"),
     "CancelRequested": lambda event, _: ("cancellation requested", event.get("reason", ""), "bad"),
     "RunReopened": lambda event, _: (
         "run reopened",

@@ -246,7 +246,7 @@ class Client:
         started_after: datetime | None = None,
         started_before: datetime | None = None,
         stuck: bool | None = None,
-        attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] = (),
+        attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] | None = None,
         before: RunDescription | str | None = None,
         limit: int = 100,
     ) -> builtins.list[RunDescription]:
@@ -282,7 +282,7 @@ class Client:
         started_after: datetime | None = None,
         started_before: datetime | None = None,
         stuck: bool | None = None,
-        attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] = (),
+        attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] | None = None,
     ) -> dict[str, int]:
         """Return how many runs match all that is given, by status; a status without runs is left out. Raises as `list`."""
         wanted = filter_of(

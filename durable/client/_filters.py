@@ -22,7 +22,7 @@ def filter_of(
     started_after: datetime | None,
     started_before: datetime | None,
     stuck: bool | None,
-    attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] = (),
+    attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] | None = None,
     before: RunDescription | str | None = None,
 ) -> DocumentFilter:
     """Return the store's filter.
@@ -55,6 +55,8 @@ def filter_of(
 
 def conditions_of(given: object) -> tuple[Condition, ...]:
     """Return the store's conditions for values or conditions of attributes. Raises `TypeError`, or `InvalidCallError` for a value."""
+    if given is None:
+        return ()
     if isinstance(given, Mapping):
         values = stored_attributes(cast("Mapping[object, object]", given))
         return tuple(_holds(name, value) for name, value in values.items() if value is not None)

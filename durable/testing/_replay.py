@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +12,15 @@ from typing import Any, Protocol, cast, overload, runtime_checkable
 
 from .._log import Status
 from .._runtime.around import Around
-from ..author import Workflow
+from ..author import Attribute, AttributeCondition, Workflow
 from ..client import Client, RunDescription
 from ..codec import Codec, default_codec
-from ..errors import DefinitionError, HistoryError, InvalidCallError
+from ..errors import HistoryError, InvalidCallError
 from ..history import RecordedEvent
 from ..interceptors import Interceptor, checked_interceptors
 from ..stores import Store
 from ._replay_batch import Batch, OnProgress
+from ._replay_codes import Codes
 from ._replay_result import Divergence, DivergenceKind, ReplayResult
 from ._replay_seeds import Job, checked_seeds
 from ._replay_sources import HistorySource, histories_in, history_files, one_history, started
@@ -150,6 +151,7 @@ async def replay_all(
     started_after: datetime | None = None,
     started_before: datetime | None = None,
     stuck: bool | None = None,
+    attributes: Mapping[Attribute[Any], Any] | Sequence[AttributeCondition] | None = None,
     limit: int = RUNS_MAX,
     hash_seeds: Iterable[int] = (),
     codec: Codec | None = None,
@@ -157,7 +159,8 @@ async def replay_all(
 ) -> list[ReplayResult]:
     """Replay the runs of `workflows` in a store with the code as it is now: the newest `limit` of those that match.
 
-    The filters are those of `Client.list`. Nothing is written, and no worker need run, or stop. A history that cannot be
+    A run that is pinned to a version is replayed with that version, and passed over if it is not among `workflows`. The
+    filters are those of `Client.list`. Nothing is written, and no worker need run, or stop. A history that cannot be
     read is a result as well, whose divergence says so; a run that nobody has begun yet is passed over. `codec` is the
     client's unless given. `on_progress` is called with how many replays are through, and of how many.
 
@@ -165,19 +168,16 @@ async def replay_all(
     """
     seeds = checked_seeds(hash_seeds)
     client = source if isinstance(source, Client) else Client(source)
-    by_name = _by_name(workflows)
-    runs: list[RunDescription] = []
-    for name in by_name:
-        runs += await client.list(
-            workflow=name,
-            status=status,
-            id_prefix=id_prefix,
-            started_after=started_after,
-            started_before=started_before,
-            stuck=stuck,
-            limit=limit,
-        )
-    runs = sorted(runs, key=lambda run: run.started_at, reverse=True)[:limit]
+    codes = Codes(workflows)
+    filters = {
+        "status": status,
+        "id_prefix": id_prefix,
+        "started_after": started_after,
+        "started_before": started_before,
+        "stuck": stuck,
+        "attributes": attributes,
+    }
+    runs = await codes.runs(client, limit, filters)
     batch = Batch(codec or client.codec, seeds, len(runs), on_progress)
     for run in runs:
         try:
@@ -185,8 +185,9 @@ async def replay_all(
         except HistoryError as error:
             batch.cannot(_unreadable(run, error))
         else:
-            if history:
-                batch.add(Job(by_name[run.workflow], history))
+            code = codes.of(run)
+            if history and code is not None:
+                batch.add(Job(code, history))
             else:
                 batch.skip()
         await asyncio.sleep(0)
@@ -201,14 +202,15 @@ def replay_files(
     codec: Codec | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[ReplayResult]:
-    """Replay the histories in files of JSON lines, each with the one of `workflows` that has its workflow's name.
+    """Replay the histories in files of JSON lines, each with the one of `workflows` that has its workflow's name (and version, if
+    the run is pinned to one).
 
     A folder stands for the `*.jsonl` files in it and below. A history that cannot be read, or whose workflow is not among
     them, is a result as well, whose divergence says so. `on_progress` is called with how many replays are through, and of
     how many. Raises as `replay` and `replay_all` do, `OSError`, and `InvalidCallError` if a path holds no history.
     """
     seeds = checked_seeds(hash_seeds)
-    by_name = _by_name(workflows)
+    codes = Codes(workflows)
     found: list[tuple[str, list[RecordedEvent] | HistoryError]] = []
     for path in paths:
         before = len(found)
@@ -220,10 +222,10 @@ def replay_files(
     for source, history in found:
         if isinstance(history, HistoryError):
             batch.cannot(_not_replayed("unreadable", source=source, error=str(history)))
-        elif (name := started(history).workflow) in by_name:
-            batch.add(Job(by_name[name], history, source))
+        elif (code := codes.of(started(history))) is not None:
+            batch.add(Job(code, history, source))
         else:
-            batch.cannot(_unknown(history, source, sorted(by_name)))
+            batch.cannot(_unknown(history, source, codes))
     return batch.results()
 
 
@@ -235,16 +237,6 @@ def _in_file(path: Path) -> list[tuple[str, list[RecordedEvent] | HistoryError]]
             found.append((str(path), history))
     except HistoryError as error:
         found.append((str(path), error))
-    return found
-
-
-def _by_name(workflows: Iterable[Workflow[..., Any]]) -> dict[str, Workflow[..., Any]]:
-    found: dict[str, Workflow[..., Any]] = {}
-    for each in workflows:
-        if not isinstance(each, Workflow):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-            raise DefinitionError(f"expected a function decorated with @workflow, got {each!r}")
-        if found.setdefault(each.name, each) is not each:
-            raise DefinitionError(f"two workflows are named {each.name!r}: {found[each.name]!r} and {each!r}")
     return found
 
 
@@ -268,12 +260,12 @@ def _unreadable(run: RunDescription, error: HistoryError) -> ReplayResult:
     )  # fmt: skip
 
 
-def _unknown(history: Sequence[RecordedEvent], source: str, known: Sequence[str]) -> ReplayResult:
+def _unknown(history: Sequence[RecordedEvent], source: str, codes: Codes) -> ReplayResult:
     first = started(history)
     result = _not_replayed(
         "unknown_workflow",
         source=source,
-        error=f"no workflow is named {first.workflow!r}; there are: {', '.join(known) or 'none'}",
+        error=codes.missing(first),
         cause='it was renamed or removed: give the old name back with `@workflow(name="...")`, or name its module as well',
     )
     return replace(

@@ -21,6 +21,7 @@ from ..codec import Codec, Failure, Payload
 from ..errors import BlockedStepError, DecodeError, HistoryError, NonDeterminismError
 from ..history import (
     ActivityScheduled,
+    AttributesUpserted,
     ChildStartRequested,
     Close,
     CommandEvent,
@@ -270,6 +271,10 @@ def _shown(value: object) -> str:
             return data.decode(errors="replace")
         case Payload():
             return f"({len(value.data)} bytes of {value.encoding})"  # pickles of one set differ by process
+        case AttributesUpserted():
+            return _shown(value.values)
+        case dict():
+            return ", ".join(f"{name}={item!r}" for name, item in sorted(value.items()))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         case int():
             return f"of {value / 1000:g} s"
         case ExternalSignalRequested():

@@ -2,24 +2,30 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from durable.author import (
+    Attribute,
     Signal,
     activity,
+    deprecate_patch,
     external,
+    info,
     local,
     now,
     patched,
     random,
     side_effect,
     sleep,
+    upsert_attributes,
     uuid4,
     wait_condition,
     workflow,
 )
+from durable.history import to_raw
 from durable.retry import RetryPolicy
-from tests.engine.harness import SteppedRun
+from tests.engine.harness import SteppedRun, payload
 
 number = Signal("number", int)
 stop = Signal("stop")
@@ -52,6 +58,21 @@ async def fan_out(n: int) -> list[int]:
         tasks = [group.create_task(double(each)) for each in range(n)]  # type: ignore[arg-type]
     first = [await each for each in asyncio.as_completed([double(10), double(20)])]
     return [*(task.result() for task in tasks), *first]
+
+
+customer = Attribute("customer", str)
+total = Attribute("total", float)
+due = Attribute("due", datetime)
+tags = Attribute("tags", list[str])
+
+
+@workflow(name="searchable", version="2", pinned=True)
+async def searchable() -> list[str]:
+    upsert_attributes({total: 1, due: now(), tags: ["a", "b"]})
+    deprecate_patch("older")
+    n = await double(1) if patched("newer") else 0
+    upsert_attributes({total: n, customer: None})
+    return [*info().attributes, *info().memo, str(info().version)]
 
 
 @workflow
@@ -201,6 +222,14 @@ def _nearby() -> SteppedRun:
     return run
 
 
+def _searchable() -> SteppedRun:
+    run = SteppedRun(searchable)
+    given = {name: getattr(run.start_message, name) for name in run.start_message.__struct_fields__}
+    given |= {"version": "2", "pinned": True, "attributes": {"customer": "ada"}, "memo": {"note": to_raw(payload("x"))}}
+    run.start_message = type(run.start_message)(**given)
+    return run.start().drive(WORLD)
+
+
 def _timers() -> SteppedRun:
     run = SteppedRun(timers).start()
     for _ in range(3):
@@ -234,4 +263,5 @@ FEATURES: dict[str, tuple[Any, Callable[[], SteppedRun]]] = {
     "outward": (outward, _outward),
     "overdue": (overdue, _overdue),
     "nearby": (nearby, _nearby),
+    "searchable": (searchable, _searchable),
 }

@@ -123,7 +123,10 @@ _TOLD: dict[str, Callable[[Any, str], str]] = {
     ),
     "CancelRequested": lambda _e, _n: "asked to cancel",
     "SideEffectRecorded": lambda e, name: f"  side effect {name}: {_call(e.value)}",
-    "PatchMarked": lambda e, _: f"  takes the new way at patch {e.name}",
+    "PatchMarked": lambda e, _: (
+        f"  passes deprecated patch {e.name}" if e.deprecated else f"  takes the new way at patch {e.name}"
+    ),
+    "AttributesUpserted": lambda e, _: f"  sets attributes {', '.join(sorted(e.values))}",
     "ExternalSignalRequested": lambda e, name: f"  sends signal {e.name} to {e.workflow_id} ({name})",
     "ExternalCancelRequested": lambda e, name: f"  asks {e.workflow_id} to cancel ({name})",
     "ExternalDelivered": lambda _, name: f"message {name} was delivered",
