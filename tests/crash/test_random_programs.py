@@ -1,5 +1,6 @@
 """Random programs on a real store, whose workers are killed: what an oracle says of each is what comes of it."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,16 @@ import pytest
 
 from durable import Client, Handle
 from durable.errors import RunCancelledError, RunFailedError
-from durable.testing.simulation._interpreter import WORKFLOWS, go, interpret, listen, listener_of, suffer, victim_of
+from durable.testing.simulation._interpreter import (
+    WORKFLOWS,
+    ask,
+    go,
+    interpret,
+    listen,
+    listener_of,
+    suffer,
+    victim_of,
+)
 from durable.testing.simulation._oracle import allows, failure_of_program
 from durable.testing.simulation._programs import Program, arguments_of, count_of, draw_program
 from durable.testing.simulation._runs import RunModel
@@ -21,8 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.serial, pytest.mark.timeout(180)]
 PROGRAMS, KILLS, UNIT_S = 14, 8, 0.03
 
 
-async def begin(client: Client, workflow_id: str, program: Program) -> None:
-    """Start a program and all that it talks to, and send its signals."""
+async def begin(client: Client, workflow_id: str, program: Program) -> list[asyncio.Task[int]]:
+    """Start a program and all that it talks to, and send its signals and updates; return what waits for the answers."""
     if told := arguments_of(program, "tell"):
         await client.start(listen, id=listener_of(workflow_id))(len(told))
     for index in range(count_of(program, "halt")):
@@ -30,6 +40,10 @@ async def begin(client: Client, workflow_id: str, program: Program) -> None:
     handle = await client.start(interpret, id=workflow_id)(program, UNIT_S)
     for number in range(count_of(program, "hear")):
         await handle.signal(go, number)
+    return [
+        asyncio.create_task(handle.update(ask, number, update_id=f"u-{number}", timeout=90))
+        for number in range(count_of(program, "serve"))
+    ]
 
 
 async def check_history(handle: Handle[Any]) -> None:
@@ -52,6 +66,7 @@ async def reckon(client: Client, workflow_id: str, program: Program) -> None:
         result = await handle.result(timeout=90)
         assert allows(program, result["log"]), (program, result)
         assert result["heard"] == list(range(count_of(program, "hear")))
+        assert result["served"] == list(range(count_of(program, "serve")))
     await check_history(handle)
     if told := arguments_of(program, "tell"):
         listener = client.handle(listener_of(workflow_id), workflow=listen)
@@ -77,8 +92,7 @@ async def test_random_programs_survive_the_death_of_their_workers(scene: Scene, 
     programs = drawn(chance)
     workers.start()
     workers.start()
-    for number, program in enumerate(programs):
-        await begin(scene.client, f"program-{number}", program)
+    asked = [await begin(scene.client, f"program-{number}", program) for number, program in enumerate(programs)]
     for _ in range(KILLS):
         seen = scene.effects() + chance.randint(1, 6)
         await scene.until(lambda seen=seen: scene.effects() >= seen, within_s=1.5)  # type: ignore[misc]
@@ -86,6 +100,8 @@ async def test_random_programs_survive_the_death_of_their_workers(scene: Scene, 
         workers.start()
     for number, program in enumerate(programs):
         await reckon(scene.client, f"program-{number}", program)
+    for waiting in asked:
+        assert await asyncio.gather(*waiting) == [2 * number for number in range(len(waiting))]
     counts = await scene.client.store.inspect.counts()
     assert [counts[what] for what in ("inbox", "tasks", "dues", "outgoing")] == [0, 0, 0, 0]
     assert workers.killed == KILLS

@@ -10,6 +10,7 @@ from typing import Any
 from ...author import (
     Query,
     Signal,
+    Update,
     activity,
     activity_info,
     external,
@@ -29,6 +30,7 @@ from ._programs import Program, Step
 go = Signal("go", int)
 told = Signal("told", int)
 never = Signal("never", int)
+ask = Update("ask", int, int)
 progress = Query("progress", int)
 
 _QUICK = RetryPolicy(initial_interval=0.5, maximum_interval=5, max_attempts=4)
@@ -70,7 +72,7 @@ async def near(n: int, failures: int = 0) -> int:
 
 @workflow(name="durable.random.program", raises=[RefusedError])
 async def interpret(program: Program, unit_s: float = 1.0) -> dict[str, list[int]]:
-    """Run `program`; return its log and the values it has heard, sorted: who hears which first depends on the timing.
+    """Run `program`; return its log and the values it has heard and served, sorted: which comes first depends on the timing.
 
     Its seconds last `unit_s` each.
     """
@@ -80,8 +82,19 @@ async def interpret(program: Program, unit_s: float = 1.0) -> dict[str, list[int
     def count() -> int:  # pyright: ignore[reportUnusedFunction]
         return len(state.log)
 
+    @ask.validator
+    def refuse(n: int) -> None:  # pyright: ignore[reportUnusedFunction]
+        if n < 0:
+            raise RefusedError(f"no {n}")
+
+    @ask.handler
+    async def serve(n: int) -> int:  # pyright: ignore[reportUnusedFunction]
+        doubled = await act(n)
+        state.served.append(n)
+        return doubled
+
     await state.run(program, state.log)
-    return {"log": state.log, "heard": sorted(state.heard)}
+    return {"log": state.log, "heard": sorted(state.heard), "served": sorted(state.served)}
 
 
 @workflow(name="durable.random.listener")
@@ -120,6 +133,8 @@ class _State:
         self._unit_s = unit_s
         self.log: list[int] = []
         self.heard: list[int] = []
+        self.served: list[int] = []
+        self._awaited = 0  # updates that steps wait for, or have waited for
 
     async def run(self, program: Program, log: list[int]) -> None:
         for step in program:
@@ -173,6 +188,12 @@ class _State:
             case _:
                 raise ValueError(f"no such step: {kind!r}")
         return [0]
+
+    async def _serve(self, log: list[int]) -> None:
+        self._awaited += 1
+        wanted = self._awaited
+        await wait_condition(lambda: len(self.served) >= wanted)
+        log.append(0)
 
     async def _gather(self, log: list[int], *parts: Program) -> None:
         logs: list[list[int]] = [[] for _ in parts]

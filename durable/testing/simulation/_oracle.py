@@ -88,7 +88,7 @@ def _literal(items: list[int], log: Sequence[int], start: int) -> set[int]:
 def _effects(step: Step) -> int:
     parts = parts_of(step)
     match step[0]:
-        case "act" | "local" | "flaky" | "near" | "fail" | "fail_near":
+        case "act" | "local" | "flaky" | "near" | "fail" | "fail_near" | "serve":
             return 1
         case "race":
             return min(sum(map(_effects, part)) for part in parts)

@@ -7,6 +7,7 @@ act n · local n          2n · n + 1
 flaky n k · near n k     the same, after k attempts that fail
 fail n · fail_near n     -n, and the failure is the last word
 nap s · hear             0 (after s seconds) · 0 (the value goes to `heard`)
+serve                    0: an update was carried out; what it asked for goes to `served`
 never s                  -1: nothing is received within s seconds
 choice                   1 1 7: a random number in its range, a patch, a side effect
 gather P...              the logs of its parts, in their order
@@ -70,7 +71,7 @@ class _Drawing:
         below = self._below
         leaves = ["act", "local", "nap", "flaky", "near", "fail", "fail_near", "choice", "never", "act"]
         if once:
-            leaves += ["hear", "tell", "nobody", "hear"]
+            leaves += ["hear", "tell", "nobody", "serve"]
             if self.victims < VICTIMS_MAX:
                 leaves.append("halt")
         kinds = leaves + (list(_NESTED) if depth < 3 and self.left > 0 else [])

@@ -24,6 +24,8 @@ from ...history import (
     TimerCancelled,
     TimerFired,
     TimerStarted,
+    UpdateAccepted,
+    UpdateCompleted,
 )
 
 
@@ -45,6 +47,7 @@ class RunModel:
     asked: set[int] = field(default_factory=set[int])  # messages to other runs, delivered ones too
     ended: set[int] = field(default_factory=set[int])  # activities, local ones too, whose outcome is recorded
     signals: list[str] = field(default_factory=list[str])  # request ids, in order
+    updates: dict[str, bool] = field(default_factory=dict[str, bool])  # by id: whether it is completed
     cancelled: bool = False
     early_ms: int = 0
 
@@ -67,6 +70,14 @@ class RunModel:
                 if event.request in self.signals:
                     return f"the signal {event.request!r} was recorded twice"
                 self.signals.append(event.request)
+            case UpdateAccepted():
+                if event.update in self.updates:
+                    return f"the update {event.update!r} was accepted twice"
+                self.updates[event.update] = False
+            case UpdateCompleted():
+                if self.updates.get(event.update, True):
+                    return f"the end of update {event.update!r}, which is not under way"
+                self.updates[event.update] = True
             case CancelRequested():
                 if self.cancelled:
                     return "a second cancellation was recorded"

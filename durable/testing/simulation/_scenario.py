@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from ...author import Workflow
 from ...client import Client, Handle
 from ...errors import (
+    RequestFailedError,
     RequestTimeoutError,
     RunAlreadyOpenError,
     RunCancelledError,
@@ -18,8 +19,21 @@ from ...errors import (
     RunFailedError,
     RunTerminatedError,
     StoreUnavailableError,
+    UpdateRejectedError,
 )
-from ._interpreter import ACTIVITIES, WORKFLOWS, go, interpret, listen, listener_of, progress, suffer, victim_of
+from ._interpreter import (
+    ACTIVITIES,
+    WORKFLOWS,
+    RefusedError,
+    ask,
+    go,
+    interpret,
+    listen,
+    listener_of,
+    progress,
+    suffer,
+    victim_of,
+)
 from ._oracle import allows, failure_of_program
 from ._programs import Program, arguments_of, count_of, draw_program
 
@@ -139,6 +153,9 @@ def _wrong_with(life: _Life) -> list[str]:
         problems = [] if allows(life.program, life.result["log"]) else [f"it cannot give {life.result['log']}"]
         if life.result["heard"] != heard:
             problems.append(f"it heard {life.result['heard']}, sent were {heard}")
+        served = list(range(count_of(life.program, "serve")))
+        if life.result["served"] != served:
+            problems.append(f"it served {life.result['served']}, asked were {served}")
         return problems
     if life.outcome == "failed" and expected_failure and life.problems == []:
         return []
@@ -174,7 +191,9 @@ class _User:
         ]
         handle = await self._start(interpret, life.workflow_id, program)
         life.run_id = handle.run_id or ""
-        await asyncio.gather(self._send_signals(handle), self._interrupt(handle), self._ask(handle))
+        await asyncio.gather(
+            self._send_signals(handle), self._send_updates(handle), self._interrupt(handle), self._ask(handle)
+        )
         await self._wait(handle)
         whole = life.outcome in ("completed", "failed")
         for other in others:
@@ -205,6 +224,33 @@ class _User:
                     raise
                 return
             self._life.signals.add(request)
+
+    async def _send_updates(self, handle: Handle[Any]) -> None:
+        for number in range(count_of(self._life.program, "serve")):
+            await asyncio.sleep(12 * self._draw() ** 2)
+            update_id = f"{self._prefix}/update/{number}"
+            try:
+                if self._draw() < 0.3:
+                    await self._send_bad_update(handle)
+                times = 1 if self._draw() < 0.7 else 2  # a repeat is the same update
+                for _ in range(times):
+                    target = handle if self._draw() < 0.5 else self._client().handle(handle.workflow_id)
+                    answer = await answered(lambda t=target, n=number, u=update_id: t.update(ask, n, update_id=u))  # type: ignore[misc]
+                    if answer != 2 * number:
+                        self._life.problems.append(f"the update {update_id} was answered with {answer}")
+            except (RunClosedError, RequestFailedError) as error:
+                if not self._life.interrupted:
+                    self._life.problems.append(f"the update {update_id} failed: {error}")
+                return
+
+    async def _send_bad_update(self, handle: Handle[Any]) -> None:
+        try:
+            await answered(lambda: handle.update(ask, -1))
+        except UpdateRejectedError as error:
+            if isinstance(error.__cause__, RefusedError):
+                return
+            raise
+        self._life.problems.append("an update was accepted that its validator refuses")
 
     async def _interrupt(self, handle: Handle[Any]) -> None:
         draw = self._draw()
@@ -272,6 +318,15 @@ class _User:
             await insist(handle.cancel)
         except RunClosedError:
             pass
+
+
+async def answered(call: Callable[[], Awaitable[T]]) -> T:
+    """Make `call`, of a request that may be repeated, until somebody answers it."""
+    while True:
+        try:
+            return await insist(call)
+        except RequestTimeoutError:
+            await asyncio.sleep(1)
 
 
 async def insist(call: Callable[[], Awaitable[T]]) -> T:
