@@ -51,9 +51,9 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Interceptors",
         "Code around what clients, workflows and activities do. How to use it: [Interceptors and tracing](../how-to/interceptors.md).",
         ("Interceptor", "interceptors.RunView", "interceptors.StartInput", "interceptors.SignalInput", "interceptors.QueryInput",
-         "interceptors.CancelInput", "interceptors.TerminateInput", "interceptors.RunWorkflowInput",
-         "interceptors.HandleSignalInput", "interceptors.HandleQueryInput", "interceptors.CallActivityInput",
-         "interceptors.SignalExternalInput", "interceptors.RunActivityInput"),
+         "interceptors.UpdateInput", "interceptors.CancelInput", "interceptors.TerminateInput", "interceptors.RunWorkflowInput",
+         "interceptors.HandleSignalInput", "interceptors.HandleUpdateInput", "interceptors.HandleQueryInput",
+         "interceptors.CallActivityInput", "interceptors.StartChildInput", "interceptors.SignalExternalInput", "interceptors.RunActivityInput"),
     ),
     "testing.md": (
         "Testing",

@@ -95,6 +95,19 @@ class QueryInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateInput:
+    """A client sends an update."""
+
+    workflow_id: str
+    run_id: str | None
+    update: str
+    update_id: str
+    value: Any
+    headers: Mapping[str, str] = field(default_factory=_no_headers)
+    _call: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelInput:
     """A client asks a run to cancel."""
 
@@ -127,7 +140,9 @@ class RunWorkflowInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandleSignalInput:
-    """A signal is handed to its handler; `received_ms` is when it arrived, in ms since the epoch."""
+    """A signal is handed to its handler; `received_ms` is when it arrived, in ms since the epoch; for one
+    that the run began with, the time of its start.
+    """
 
     run: RunView
     signal: str
@@ -150,6 +165,19 @@ class HandleQueryInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandleUpdateInput:
+    """An update that was accepted is handed to its handler; `accepted_ms` is when, in ms since the epoch."""
+
+    run: RunView
+    update: str
+    update_id: str
+    value: Any
+    accepted_ms: int
+    headers: Mapping[str, str] = field(default_factory=_no_headers)
+    _call: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallActivityInput:
     """Workflow code calls an activity. `is_local`: by `local`, in the engine's process; then `queue` is empty."""
 
@@ -164,8 +192,22 @@ class CallActivityInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartChildInput:
+    """Workflow code starts a child. `workflow_id` is None if it was given none."""
+
+    run: RunView
+    workflow: str
+    workflow_id: str | None
+    queue: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=_no_headers)
+    _call: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalExternalInput:
-    """Workflow code sends a signal to another run."""
+    """Workflow code sends a signal to another run, a child among them."""
 
     run: RunView
     workflow_id: str
@@ -199,8 +241,8 @@ class Interceptor:
     An exception is the caller's on the client's side, the activity's failure around an activity, and in workflow code it is
     raised where the intercepted call was made: it fails the run unless the code catches it.
 
-    The methods of the workflow's side (`run_workflow`, `handle_signal`, `handle_query`, `call_activity`,
-    `signal_external`) run again on each replay, and must be as deterministic as workflow code: what they await and call is
+    The methods of the workflow's side (`run_workflow`, `handle_signal`, `handle_update`, `call_activity`, `start_child`,
+    `signal_external`; and `handle_query`, for each query) run again on each replay, and must be as deterministic as workflow code: what they await and call is
     recorded. What only observes asks `input.run.replaying` first.
     """
 
@@ -216,6 +258,13 @@ class Interceptor:
 
     async def query(self, input: QueryInput, next: Callable[[QueryInput], Awaitable[Any]]) -> Any:
         """Around `handle.query`; `next` returns the answer."""
+        return await next(input)
+
+    async def update(self, input: UpdateInput, next: Callable[[UpdateInput], Awaitable[Any]]) -> Any:
+        """Around `handle.update`, `start_update` and `start_with_update`, until the update is accepted.
+
+        Return what `next` returns: it is how the update is found again.
+        """
         return await next(input)
 
     async def cancel(self, input: CancelInput, next: Callable[[CancelInput], Awaitable[None]]) -> None:
@@ -248,6 +297,10 @@ class Interceptor:
         """Around a signal's handler. A signal that the code takes by `receive` has none, and does not come here."""
         await next(input)
 
+    async def handle_update(self, input: HandleUpdateInput, next: Callable[[HandleUpdateInput], Awaitable[Any]]) -> Any:
+        """Around an update's handler, once it is accepted; `next` returns what the handler returns. Not around its validator."""
+        return await next(input)
+
     def handle_query(self, input: HandleQueryInput, next: Callable[[HandleQueryInput], Any]) -> Any:
         """Around a query's handler, which may only read; `next` returns the answer."""
         return next(input)
@@ -260,12 +313,16 @@ class Interceptor:
         """Around the call of an activity: `next` records it at once, and returns what can be awaited for its result."""
         return next(input)
 
+    def start_child(self, input: StartChildInput, next: Callable[[StartChildInput], Any]) -> Any:
+        """Around the start of a child: `next` records it at once. Return what it returns: it is how the child is known."""
+        return next(input)
+
     def signal_external(
         self,
         input: SignalExternalInput,
         next: Callable[[SignalExternalInput], Awaitable[None]],
     ) -> Awaitable[None]:
-        """Around `external(...).signal`: `next` records it at once, and returns what can be awaited for its delivery."""
+        """Around `external(...).signal` and that of a child: `next` records it at once, and returns what can be awaited for its delivery."""
         return next(input)
 
     # --- the activity's side

@@ -73,6 +73,7 @@ class SendUpdate(Message, frozen=True, kw_only=True):
     value: msgspec.Raw
     update: str
     reply: str
+    headers: dict[str, str] | None = None
 
 
 class RequestCancel(Message, frozen=True, kw_only=True):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from ..interceptors import (
     CallActivityInput,
     HandleQueryInput,
     HandleSignalInput,
+    HandleUpdateInput,
     Interceptor,
     RunWorkflowInput,
     SignalExternalInput,
+    StartChildInput,
     chained,
     checked_headers,
     read_headers,
@@ -20,23 +24,33 @@ from ..interceptors import (
 from . import guard
 
 if TYPE_CHECKING:
-    from .options import ActivityCall
+    from ..history import CarriedSignal, SignalReceived, UpdateAccepted
+    from .commands import ChildCommand
+    from .options import ActivityCall, ChildCall
     from .run import Run
 
 Headers = dict[str, str] | None
+Within = Callable[[Callable[..., Any], tuple[Any, ...]], Awaitable[Any]]
+"""Takes a handler and what it is called with."""
+
+StartChild = Callable[["Run", "ChildCall", tuple[Any, ...], dict[str, Any], Headers], "ChildCommand"]
 Schedule = Callable[["Run", "ActivityCall", tuple[Any, ...], dict[str, Any], Headers], Awaitable[Any]]
 
 
 class Around:
     """The chains of a worker's interceptors, each None where none of them is interested. See `Interceptor`."""
 
-    __slots__ = ("call_activity", "handle_query", "handle_signal", "run_workflow", "signal_external")
+    __slots__ = (
+        "call_activity", "handle_query", "handle_signal", "handle_update", "run_workflow", "signal_external", "start_child",
+    )  # fmt: skip
 
     def __init__(self, interceptors: Sequence[Interceptor]) -> None:
         self.run_workflow = chained(interceptors, "run_workflow", _run)
         self.handle_signal = chained(interceptors, "handle_signal", _handle)
+        self.handle_update = chained(interceptors, "handle_update", _handle)
         self.handle_query = chained(interceptors, "handle_query", _answer)
         self.call_activity = chained(interceptors, "call_activity", _call)
+        self.start_child = chained(interceptors, "start_child", _start_child)
         self.signal_external = chained(interceptors, "signal_external", _send)
 
     def run(
@@ -48,6 +62,60 @@ class Around:
             run=View(run), args=args, kwargs=kwargs, headers=read_headers(headers), _call=run.spec.fn
         )
         return _coroutine(self.run_workflow, given)
+
+    def signalled(self, run: Run, signal: SignalReceived | CarriedSignal) -> Within | None:
+        """Return what calls the handler of a signal, with `handle_signal` around it; None if that is nothing else."""
+        if (chain := self.handle_signal) is None:
+            return None
+
+        def within(function: Callable[..., Any], args: tuple[Any, ...]) -> Awaitable[Any]:
+            return chain(
+                HandleSignalInput(
+                    run=View(run), signal=signal.name, value=args[-1],
+                    received_ms=getattr(signal, "at", run.started.at), headers=read_headers(signal.headers),
+                    _call=partial(function, *args[:-1]),
+                )
+            )  # fmt: skip
+
+        return within
+
+    def updated(self, run: Run, event: UpdateAccepted) -> Within | None:
+        """Return what calls the handler of an update, with `handle_update` around it; None if that is nothing else."""
+        if (chain := self.handle_update) is None:
+            return None
+
+        def within(function: Callable[..., Any], args: tuple[Any, ...]) -> Awaitable[Any]:
+            return chain(
+                HandleUpdateInput(
+                    run=View(run), update=event.name, update_id=event.update, value=args[-1], accepted_ms=event.at,
+                    headers=read_headers(event.headers), _call=partial(function, *args[:-1]),
+                )
+            )  # fmt: skip
+
+        return within
+
+    def answer(
+        self, run: Run, query: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Return the answer of a query's handler, with `handle_query` around it."""
+        assert self.handle_query is not None
+        return self.handle_query(
+            HandleQueryInput(
+                run=View(run), query=query, args=args, kwargs=kwargs, headers=read_headers(run.query_headers), _call=function
+            )
+        )  # fmt: skip
+
+    def child(
+        self, run: Run, call: ChildCall, start: StartChild, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> ChildCommand:
+        """Start a child by `start`, with `start_child` around it."""
+        assert self.start_child is not None
+        given = StartChildInput(
+            run=View(run), workflow=call.name, workflow_id=call.id, queue=call.queue or run.queue, args=args, kwargs=kwargs,
+            _call=(run, call, start),
+        )  # fmt: skip
+        started: ChildCommand = self.start_child(given)
+        return started
 
     def call(
         self,
@@ -135,8 +203,14 @@ async def _run(given: RunWorkflowInput) -> Any:
     return await given._call(*given.args, **given.kwargs)
 
 
-async def _handle(given: HandleSignalInput) -> None:
-    await given._call(given.value)
+async def _handle(given: HandleSignalInput | HandleUpdateInput) -> Any:
+    result = given._call(given.value)
+    return await result if isawaitable(result) else result
+
+
+def _start_child(given: StartChildInput) -> Any:
+    run, call, start = given._call
+    return start(run, call, given.args, dict(given.kwargs), checked_headers(given.headers))
 
 
 def _answer(given: HandleQueryInput) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import msgspec
 
+    from .around import Within
     from .run import Run
 
 Ended = Callable[[Any, BaseException | None], None]
@@ -43,6 +44,7 @@ class Call:
     ended: Ended
     put_back: Callable[[], object] | None = None
     begun: bool = False
+    within: Within | None = None  # calls the handler, if interceptors do
 
 
 class HandlerCalls:
@@ -70,12 +72,17 @@ class HandlerCalls:
         return self._open and not (self._code_ended and handler.abandon)
 
     def begin(
-        self, handler: Handler, args: tuple[Any, ...], ended: Ended, put_back: Callable[[], object] | None = None
+        self,
+        handler: Handler,
+        args: tuple[Any, ...],
+        ended: Ended,
+        put_back: Callable[[], object] | None = None,
+        within: Within | None = None,
     ) -> None:
         """Call `handler` with `args`, at once or when it is its turn. Does nothing if it is not called any more."""
         if not self.takes(handler):
             return
-        call = Call(handler, args, ended, put_back)
+        call = Call(handler, args, ended, put_back, within=within)
         if handler.concurrent or not inspect.iscoroutinefunction(handler.function):
             self._start(self._call(call), call)
             return
@@ -143,7 +150,8 @@ class HandlerCalls:
         if self._put_back(call):
             return
         try:
-            result = call.handler.function(*call.args)
+            function = call.handler.function
+            result = function(*call.args) if call.within is None else call.within(function, call.args)
             if inspect.isawaitable(result):
                 result = await result
         except asyncio.CancelledError as error:

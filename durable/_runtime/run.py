@@ -72,6 +72,7 @@ class Run:
         self.signals = SignalBox(self)
         self.updates = UpdateBox(self)
         self.queries = QueryTable()
+        self.query_headers: dict[str, str] | None = None  # of the query that is being answered
         self.reopened = 0  # the number of the last reopening that counts
         self.has_local = False  # whether a local activity was ever asked for
         self.cancel_requested: CancelRequested | None = None
@@ -177,7 +178,7 @@ class Run:
         """Return the event that closes the finished run. Raises `EncodeError` (as a failed run's event) never: it is recorded."""
         return outcome_of(self, self._main, self._handler_error)
 
-    def query(self, name: str, args: Any) -> Any:
+    def query(self, name: str, args: Any, headers: dict[str, str] | None = None) -> Any:
         """Return the answer of the handler `name`. Raises `InvalidCallError` for an unknown one, or what the handler raises.
 
         If it changed what the code does next, `spoiled` is set: then the run must be thrown away and rebuilt.
@@ -186,6 +187,7 @@ class Run:
         if handler is None:
             known = ", ".join(self.queries.names) or "none"
             raise InvalidCallError(f"workflow {self.spec.name!r} has no query {name!r}; it has: {known}")
+        self.query_headers = headers
         return self.read(f"the query {name!r}", partial(handler, args))
 
     def read(self, what: str, function: Callable[[], Any]) -> Any:

@@ -143,8 +143,9 @@ class SignalBox:
         if self._run.continuing is not None:
             self._put_back.append(kept)
             return
-        value = handler.decode(kept.signal.value)
-        self._run.calls.begin(handler, (*before, value), self._ended, partial(self._put_back.append, kept))
+        run, value = self._run, handler.decode(kept.signal.value)
+        within = None if run.around is None else run.around.signalled(run, kept.signal)
+        run.calls.begin(handler, (*before, value), self._ended, partial(self._put_back.append, kept), within)
 
     def _ended(self, _result: Any, error: BaseException | None) -> None:
         if isinstance(error, Exception):

@@ -127,7 +127,8 @@ class UpdateBox:
             raise run.matcher.mismatch(f"no handler for update {event.name!r}", recorded=event, where=run.where())
         args = (event.name,) if handler.by_name else ()
         value = handler.decode(event.value)
-        run.calls.begin(handler, (*args, value), partial(self._ended, event.update, event.name, handler))
+        within = None if run.around is None else run.around.updated(run, event)
+        run.calls.begin(handler, (*args, value), partial(self._ended, event.update, event.name, handler), within=within)
 
     def _handler(self, name: str) -> UpdateHandler | None:
         return self._handlers.get(name) or self._dynamic

@@ -7,14 +7,15 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, get_args, overload
 
 from .._duration import Duration, optional_ms
 from .._ids import checked_name, checked_queue, checked_workflow_id
-from .._runtime.commands import ChildCommand, send_signal, start_child_command
+from .._runtime.commands import ChildCommand, start_child_command
 from .._runtime.context import require_run
 from .._runtime.options import CallSignature, ChildCall
 from ..codec import untyped_signature
 from ..errors import DefinitionError
-from ..history import Cancellation, ParentClose, to_raw
+from ..history import Cancellation, ParentClose
 from ._activity import Activity
 from ._definitions import describe
+from ._external import send_to
 from ._signals import Signal
 from ._workflow import Workflow, is_workflow
 
@@ -60,9 +61,7 @@ class ChildHandle(Generic[R_co]):
         Raises `RunClosedError` if the child has ended, `EncodeError` if the value does not fit. If the child has continued as
         new, its present run gets the signal; a stranger's run of the same workflow id never does.
         """
-        run = require_run("ChildHandle.signal")
-        payload = signal.encode(run.codec, value)
-        await send_signal(run, self.workflow_id, signal.name, to_raw(payload), child=self._command.id)
+        await send_to(require_run("ChildHandle.signal"), self.workflow_id, signal, value, child=self._command.id)
 
     async def cancel(self, reason: str = "") -> None:
         """Ask the child to cancel; returns once the request is recorded, and does not wait for the child's end.

@@ -107,7 +107,8 @@ def _continue(
 def _described(run: Run, target: Workflow[..., Any] | str | None) -> tuple[str, CallSignature, int | None, str, bool]:
     """Return the name, signature, time limit and version of the workflow that the run continues as, and whether it is pinned."""
     started = run.started
-    if target is None or target == run.spec.name or target is run.spec:
+    same = isinstance(target, Workflow) and target.fn is run.spec.fn  # with interceptors, the spec is a copy
+    if target is None or target == run.spec.name or same:
         return run.spec.name, run.spec.signature, started.timeout_ms, started.version, started.pinned
     if isinstance(target, Workflow):
         return target.name, target.signature, target.timeout_ms, target.version, target.pinned

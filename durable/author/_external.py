@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from .._ids import checked_workflow_id
 from .._runtime.commands import send_cancel, send_signal
 from .._runtime.context import require_run
+from .._runtime.run import Run
 from ..history import to_raw
 from ._signals import Signal
 
@@ -26,18 +27,7 @@ class ExternalRun:
 
         Raises `RunNotFoundError` or `RunClosedError` if there is no open run, `EncodeError` if the value does not fit.
         """
-        run = require_run("external(...).signal")
-
-        def send(value: Any, headers: dict[str, str] | None) -> Awaitable[None]:
-            return send_signal(
-                run, self.workflow_id, signal.name, to_raw(signal.encode(run.codec, value)), headers=headers
-            )
-
-        around = run.around
-        if around is None or around.signal_external is None:
-            await send(value, None)
-        else:
-            await around.send(run, self.workflow_id, signal.name, value, send)
+        await send_to(require_run("external(...).signal"), self.workflow_id, signal, value)
 
     async def cancel(self, reason: str = "") -> None:
         """Ask the run to cancel; returns once the request is in its inbox. Raises as `signal` does."""
@@ -47,3 +37,16 @@ class ExternalRun:
 def external(workflow_id: str) -> ExternalRun:
     """Return the open run of `workflow_id`, to signal or cancel it from workflow code. Raises `InvalidIdError`."""
     return ExternalRun(workflow_id)
+
+
+def send_to(run: Run, workflow_id: str, signal: Signal[T], value: T, *, child: int | None = None) -> Awaitable[None]:
+    """Record the command that sends a signal to another run, within the interceptors; `child`: see `send_signal`."""
+
+    def send(value: Any, headers: dict[str, str] | None) -> Awaitable[None]:
+        raw = to_raw(signal.encode(run.codec, value))
+        return send_signal(run, workflow_id, signal.name, raw, child=child, headers=headers)
+
+    around = run.around
+    if around is None or around.signal_external is None:
+        return send(value, None)
+    return around.send(run, workflow_id, signal.name, value, send)

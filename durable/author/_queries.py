@@ -61,7 +61,8 @@ class Query(Generic[R_co]):
         def answer(name: str, raw: msgspec.Raw) -> Payload:
             what = f"query {name!r}"
             args, _ = untyped_signature().decode_call(run.codec, from_raw(raw), what=what)
-            return run.codec.encode(function(name, list(args)), Any, what=f"the answer of {what}")
+            value = _called(run, name, function, (name, list(args)), {})
+            return run.codec.encode(value, Any, what=f"the answer of {what}")
 
         run.queries.register_dynamic(answer)
         return fn
@@ -78,7 +79,16 @@ def _answer(
         args, kwargs = signature.decode_call(run.codec, from_raw(raw), what=what)
     except DecodeError as error:
         raise InvalidCallError(f"the arguments of {what} do not fit its handler: {error}") from None
-    return run.codec.encode(function(*args, **kwargs), query.type, what=f"the answer of {what}")
+    value = _called(run, query.name, function, args, kwargs)
+    return run.codec.encode(value, query.type, what=f"the answer of {what}")
+
+
+def _called(run: Run, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what the handler of query `name` returns, within the interceptors."""
+    around = run.around
+    if around is None or around.handle_query is None:
+        return function(*args, **kwargs)
+    return around.answer(run, name, function, args, kwargs)
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from ..interceptors import (
     SignalInput,
     StartInput,
     TerminateInput,
+    UpdateInput,
     chained,
     checked_headers,
     checked_interceptors,
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 class Around:
     """The chains, each None where no interceptor is interested. See `Interceptor`."""
 
-    __slots__ = ("cancel", "interceptors", "query", "signal", "start", "terminate")
+    __slots__ = ("cancel", "interceptors", "query", "signal", "start", "terminate", "update")
 
     def __init__(self, interceptors: Sequence[Interceptor] = ()) -> None:
         self.interceptors = checked_interceptors(interceptors)
         self.start = chained(self.interceptors, "start", _start)
         self.signal = chained(self.interceptors, "signal", _signal)
         self.query = chained(self.interceptors, "query", _query)
+        self.update = chained(self.interceptors, "update", _update)
         self.cancel = chained(self.interceptors, "cancel", _cancel)
         self.terminate = chained(self.interceptors, "terminate", _terminate)
 
@@ -46,6 +48,10 @@ async def _signal(given: SignalInput) -> None:
 
 async def _query(given: QueryInput) -> Any:
     return await given._call(given.args, checked_headers(given.headers))
+
+
+async def _update(given: UpdateInput) -> Any:
+    return await given._call(given.value, checked_headers(given.headers))
 
 
 async def _cancel(given: CancelInput) -> None:

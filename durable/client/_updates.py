@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ from ..history import (
     from_raw,
     to_raw,
 )
+from ..interceptors import UpdateInput
 from ..stores import Document, document_topic, reply_topic
 from ._asking import handlers_of, is_one_running
 from ._line import Line
@@ -185,13 +187,29 @@ class Sending:
         self.update = update_of(update)
         if len(value) > 1:
             raise InvalidCallError(f"{self.update!r} takes one value, got {len(value)}: send a tuple or a dataclass")
-        self._payload: Payload = self.update.encode(line.codec, value[0] if value else None)
+        self._value = value[0] if value else None
+        self._payload: Payload = self.update.encode(line.codec, self._value)
 
     async def accepted(self, run_id: str | None, update_id: str, timeout_s: float) -> Acceptance:
         """Send the update and wait until it is accepted. A repeat, by its id, is answered as the first one was."""
+        around, line = self._line.around.update, self._line
+        send = partial(self._accepted, run_id, update_id, timeout_s)
+        if around is None:
+            return await send(self._value, None)
+        acceptance: Acceptance = await around(
+            UpdateInput(
+                workflow_id=line.workflow_id, run_id=run_id, update=self.update.name, update_id=update_id,
+                value=self._value, _call=send,
+            )
+        )  # fmt: skip
+        return acceptance
+
+    async def _accepted(
+        self, run_id: str | None, update_id: str, timeout_s: float, value: Any, headers: dict[str, str] | None
+    ) -> Acceptance:
         line = self._line
         while True:
-            document, reply = await self._sent(run_id, update_id, timeout_s)
+            document, reply = await self._sent(run_id, update_id, timeout_s, value, headers)
             if reply is not None:
                 try:
                     return self._acceptance(reply)
@@ -206,15 +224,18 @@ class Sending:
                 return Acceptance(run_id=trail.accepted_by)  # there was one before, or the answer was lost
             raise await self._not_answered(document, timeout_s)
 
-    async def _sent(self, run_id: str | None, update_id: str, timeout_s: float) -> tuple[Document, QueryReply | None]:
+    async def _sent(
+        self, run_id: str | None, update_id: str, timeout_s: float, value: Any, headers: dict[str, str] | None
+    ) -> tuple[Document, QueryReply | None]:
         """Send the update to the current run of the chain; return that run and its answer, None if there is none.
 
         Raises `RunClosedError` if it is closed, unless it has the update.
         """
         line, update = self._line, self.update
         reply_id = line.clock.new_id()
+        payload = self._payload if value is self._value else update.encode(line.codec, value)
         message = SendUpdate(
-            run_id=run_id, name=update.name, value=to_raw(self._payload), update=update_id, reply=reply_id
+            run_id=run_id, name=update.name, value=to_raw(payload), update=update_id, reply=reply_id, headers=headers
         )
         try:
             document = await line.send(message, f"update/{update_id}/{reply_id}", run_id=run_id)

@@ -21,6 +21,7 @@ class ChildStartRequested(CommandEvent, frozen=True, kw_only=True):
     timeout_ms: int | None = None
     version: str = ""
     pinned: bool = False
+    headers: dict[str, str] | None = None
 
     def summary(self) -> str:
         return f"child {self.workflow!r} with id {self.workflow_id!r} (#{self.id})"

@@ -11,6 +11,7 @@ class UpdateAccepted(Inbound, frozen=True, kw_only=True):
     update: str
     name: str
     value: msgspec.Raw
+    headers: dict[str, str] | None = None
 
 
 class UpdateCompleted(CommandEvent, frozen=True, kw_only=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from durable import (
     Query,
     RetryPolicy,
     Signal,
+    Update,
     Worker,
     activity,
     activity_info,
@@ -26,18 +29,25 @@ from durable import (
     local,
     proxy,
     sleep,
+    start_child,
+    wait_condition,
     workflow,
 )
 from durable.interceptors import (
     CallActivityInput,
     CancelInput,
+    HandleQueryInput,
+    HandleSignalInput,
+    HandleUpdateInput,
     QueryInput,
     RunActivityInput,
     RunWorkflowInput,
     SignalExternalInput,
     SignalInput,
+    StartChildInput,
     StartInput,
     TerminateInput,
+    UpdateInput,
 )
 from durable.testing import ActivityEnvironment, TestEnvironment, replay
 
@@ -457,3 +467,162 @@ async def test_an_observer_may_lift_the_guard(tmp_path: Path) -> None:
     async with TestEnvironment(workflows=[adding], activities=[identity], interceptors=[Observing(path)]) as env:
         await env.client.execute(adding, id="a")(1)
     assert path.read_text() == "adding a True"
+
+
+fill = Update("fill", int, int)
+
+
+@workflow
+async def vessel() -> dict[str, Any]:
+    seen: list[Any] = []
+
+    @Signal.dynamic
+    async def on_any(name: str, value: Any) -> None:
+        seen.append([name, value])
+
+    @note.handler
+    async def on_note(text: str) -> None:
+        await sleep(1)
+        seen.append(text)
+
+    @fill.handler
+    async def on_fill(amount: int) -> int:
+        seen.append(amount)
+        return await identity(amount)
+
+    @notes.handler
+    def on_notes() -> list[Any]:
+        return [*seen]
+
+    await wait_condition(lambda: len(seen) >= 3)
+    return {"seen": seen, "headers": dict(info().headers)}
+
+
+@workflow
+async def captain() -> Any:
+    handle = await start_child(vessel, id="vessel")()
+    await handle.signal(note, "from the captain")
+    return await handle.result()
+
+
+class Inside(Interceptor):
+    """Is around what the workflow's side handles and sends, and changes each."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    async def update(self, input: UpdateInput, next: Callable[[UpdateInput], Awaitable[Any]]) -> Any:
+        self.log.append(f"update {input.update} {input.update_id} {input.value}")
+        return await next(replace(input, value=input.value + 1, headers={"u": "1"}))
+
+    async def query(self, input: QueryInput, next: Callable[[QueryInput], Awaitable[Any]]) -> Any:
+        return await next(replace(input, headers={"q": "1"}))
+
+    async def signal(self, input: SignalInput, next: Callable[[SignalInput], Awaitable[None]]) -> None:
+        await next(replace(input, headers={"s": "1"}))
+
+    async def handle_signal(
+        self, input: HandleSignalInput, next: Callable[[HandleSignalInput], Awaitable[None]]
+    ) -> None:
+        if not input.run.replaying:
+            self.log.append(f"handle {input.signal} {input.value} {dict(input.headers)}")
+        await next(replace(input, value=f"<{input.value}>"))
+
+    async def handle_update(self, input: HandleUpdateInput, next: Callable[[HandleUpdateInput], Awaitable[Any]]) -> Any:
+        result = await next(replace(input, value=input.value * 10))
+        if not input.run.replaying:
+            self.log.append(f"handled {input.update} {input.update_id} {dict(input.headers)}: {result}")
+        return result + 1000
+
+    def handle_query(self, input: HandleQueryInput, next: Callable[[HandleQueryInput], Any]) -> Any:
+        return [dict(input.headers), *next(input)]
+
+    def start_child(self, input: StartChildInput, next: Callable[[StartChildInput], Any]) -> Any:
+        return next(replace(input, headers={"child": f"{input.workflow} {input.workflow_id} {input.queue}"}))
+
+    def signal_external(
+        self, input: SignalExternalInput, next: Callable[[SignalExternalInput], Awaitable[None]]
+    ) -> Awaitable[None]:
+        return next(replace(input, headers={"from": input.run.workflow_id}))
+
+
+@pytest.mark.parametrize(("store", "cache_runs"), [("memory:", None), ("memory:", 0), ("sqlite", None), ("sqlite", 0)])
+async def test_handlers_and_children_are_intercepted(store: str, cache_runs: int | None, tmp_path: Path) -> None:
+    """With the headers that came with each, once live and silently on replay."""
+    around = Inside()
+    async with TestEnvironment(
+        workflows=[vessel, captain],
+        activities=[identity],
+        interceptors=[around],
+        store=url_of(store, tmp_path),
+        cache_runs=cache_runs,
+    ) as env:
+        handle = await env.client.start(captain, id="captain")()
+        async with env.frozen() if store == "memory:" else nullcontext():
+            await started(env.client, "vessel")
+            ship = env.client.handle("vessel", workflow=vessel)
+            assert await ship.update(fill, 2, update_id="u1") == 30 + 1000
+            await ship.signal("other", "x")
+            assert (await ship.query(notes))[0] == {"q": "1"}
+        result = await handle.result()
+        assert sorted(map(str, result["seen"])) == ["30", "<from the captain>", "['other', '<x>']"]
+        assert result["headers"] == {"child": "vessel vessel default"}
+        assert sorted(around.log) == [
+            "handle note from the captain {'from': 'captain'}",
+            "handle other x {'s': '1'}",
+            "handled fill u1 {'u': '1'}: 30",
+            "update fill u1 2",
+        ]
+        history = await ship.history()
+    assert replay(vessel, history, interceptors=[around]).ok
+    assert len(around.log) == 4
+
+
+async def started(client: Client, workflow_id: str) -> None:
+    """Wait until there is a run of this id: the store tells when a document is made."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(errors.RunNotFoundError):
+                await client.handle(workflow_id).describe()
+                return
+            await asyncio.sleep(0)
+
+
+async def test_update_with_start_is_intercepted() -> None:
+    """Both the start and the update."""
+    around, log = Inside(), list[str]()
+    async with TestEnvironment(
+        workflows=[vessel], activities=[identity], interceptors=[around, Named("n", log)]
+    ) as env:
+        update = await env.client.start_with_update(vessel, fill, 4, id="v", update_id="u")()
+        assert await update.result() == 50 + 1000
+        assert around.log[0] == "update fill u 4"
+        assert log[0] == "n start vessel v"
+
+
+class Spoiling(Interceptor):
+    """Raises in handlers."""
+
+    async def handle_signal(
+        self, input: HandleSignalInput, next: Callable[[HandleSignalInput], Awaitable[None]]
+    ) -> None:
+        raise PermissionError("no signals")
+
+    async def handle_update(self, input: HandleUpdateInput, next: Callable[[HandleUpdateInput], Awaitable[Any]]) -> Any:
+        raise PermissionError("no updates")
+
+    def handle_query(self, input: HandleQueryInput, next: Callable[[HandleQueryInput], Any]) -> Any:
+        raise PermissionError("no queries")
+
+
+async def test_an_error_around_a_handler_is_as_one_of_the_handler() -> None:
+    """A query's and an update's is told to their callers, a signal's fails the run."""
+    async with TestEnvironment(workflows=[vessel], activities=[identity], interceptors=[Spoiling()]) as env:
+        handle = await env.client.start(vessel, id="v")()
+        with pytest.raises(errors.RequestFailedError, match="no updates"):
+            await handle.update(fill, 1)
+        with pytest.raises(errors.RequestFailedError, match="no queries"):
+            await handle.query(notes)
+        await handle.signal(note, "x")
+        with pytest.raises(errors.RunFailedError, match="no signals"):
+            await handle.result()

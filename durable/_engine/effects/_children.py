@@ -117,6 +117,7 @@ def _send_start(run: Run, event: ChildStartRequested, reopened: int, decision: D
         parent=parent,
         version=event.version,
         pinned=event.pinned,
+        headers=event.headers,
     )
     item = OutgoingMessage(
         workflow_id=run.workflow_id,

@@ -29,7 +29,11 @@ def _query(execution: Execution, message: AskQuery, now_ms: int, decision: Decis
     try:
         if run.spoiled:
             raise RequestFailedError("another query has just changed the run, which is loaded anew: ask again")
-        answer = handlers_of(run) if message.name == HANDLERS_QUERY else to_raw(run.query(message.name, message.args))
+        answer = (
+            handlers_of(run)
+            if message.name == HANDLERS_QUERY
+            else to_raw(run.query(message.name, message.args, message.headers))
+        )
         reply = QueryReply(result=answer)
     except Exception as error:  # the handler's own: it is told to the caller and changes nothing
         reply = QueryReply(failure=failure_of(error, execution.codec).as_wire())

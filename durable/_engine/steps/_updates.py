@@ -36,7 +36,9 @@ def offer(execution: Execution, delivery: Delivery, now_ms: int, decision: Decis
         decision.replies.append((message.reply, QueryReply(failure=failure.as_wire())))
         return True
     decision.replies.append((message.reply, accepted_reply(run.run_id, execution.seq + 1)))
-    event = UpdateAccepted(at=now_ms, update=message.update, name=message.name, value=message.value)
+    event = UpdateAccepted(
+        at=now_ms, update=message.update, name=message.name, value=message.value, headers=message.headers
+    )
     deliver(execution, event, decision)
     return True
 

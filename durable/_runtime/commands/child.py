@@ -150,11 +150,20 @@ def _cancelled(future: CommandFuture) -> bool:
 
 
 def start_child_command(run: Run, call: ChildCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ChildCommand:
-    """Record the command and return it.
+    """Record the command, within the interceptors, and return it.
 
     Raises `EncodeError` or `PayloadTooLargeError` for arguments that cannot go into the history, and `InvalidCallError` for the
     run's own workflow id; nothing is recorded then.
     """
+    around = run.around
+    if around is None or around.start_child is None:
+        return _start(run, call, args, kwargs, None)
+    return around.child(run, call, _start, args, kwargs)
+
+
+def _start(
+    run: Run, call: ChildCall, args: tuple[Any, ...], kwargs: dict[str, Any], headers: dict[str, str] | None
+) -> ChildCommand:
     id = run.next_command_id()  # noqa: A001 - the field's name
     what = f"child {call.name}"
     workflow_id = call.id or default_child_id(run, id)
@@ -182,6 +191,7 @@ def start_child_command(run: Run, call: ChildCall, args: tuple[Any, ...], kwargs
         timeout_ms=call.timeout_ms,
         version=call.version,
         pinned=call.pinned,
+        headers=headers,
     )
     run.emit(event)
     return ChildCommand(run, call, event)
