@@ -19,10 +19,11 @@ from ._definitions import checked_function, checked_raises, definition_name, des
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 Mode = Literal["async", "thread", "process"]
 
 
-class Activity(Generic[P, R]):
+class Activity(Generic[P, R_co]):
     """A function that does I/O, made by `@activity`. It runs at least once; its result is recorded once.
 
     Called inside a workflow it records a command and returns an awaitable; outside it is the plain function. `name` is
@@ -30,7 +31,7 @@ class Activity(Generic[P, R]):
     """
 
     def __init__(
-        self, fn: Callable[P, R], name: str, mode: Mode, options: ActivityOptions, *, skip_self: bool = False
+        self, fn: Callable[P, R_co], name: str, mode: Mode, options: ActivityOptions, *, skip_self: bool = False
     ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
@@ -46,7 +47,7 @@ class Activity(Generic[P, R]):
         """What workflow code needs to call it."""
         return ActivityCall(self.name, self.signature, self.options)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Record the call and return an awaitable of its result inside a workflow; call the function outside.
 
         In workflow code, awaiting raises one of the declared errors as itself, `ActivityTimeoutError` or `ActivityError`;
@@ -59,7 +60,7 @@ class Activity(Generic[P, R]):
             raise DefinitionError(
                 f"{self.name} is a method: call it on `proxy({self.fn.__qualname__.rpartition('.')[0]})`"
             )
-        return cast(R, schedule_activity(run, self.call, args, kwargs))
+        return cast(R_co, schedule_activity(run, self.call, args, kwargs))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Activity[..., Any]:
         """Return the activity bound to `instance`: what a worker registers, and what `instance.method(...)` calls."""

@@ -20,9 +20,10 @@ from ._definitions import checked_workflow_function, definition_name, describe
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Workflow(Generic[P, R]):
+class Workflow(Generic[P, R_co]):
     """An `async def` whose progress is recorded, made by `@workflow`. Outside a worker it is the plain function; called by
     another workflow's code, it runs as a child.
 
@@ -34,7 +35,7 @@ class Workflow(Generic[P, R]):
 
     def __init__(
         self,
-        fn: Callable[P, Coroutine[Any, Any, R]],
+        fn: Callable[P, Coroutine[Any, Any, R_co]],
         name: str,
         timeout_ms: int | None,
         raises: tuple[type[BaseException], ...],
@@ -62,13 +63,13 @@ class Workflow(Generic[P, R]):
         """Look once more at what the code refers to, now that its module is loaded. Raises `DefinitionError` as the decorator does."""
         guard.check_code(self.fn)
 
-    def within(self, around: Around) -> Workflow[P, R]:
+    def within(self, around: Around) -> Workflow[P, R_co]:
         """Return this workflow as one whose runs have these interceptors."""
         copied = copy(self)
         copied.around = around
         return copied
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Start it as a child inside a workflow, and return an awaitable of its result; call the function itself outside.
 
         In workflow code this is `proxy(workflow)(...)`: see there, and `start_child`, for the options and what is raised. To run
@@ -77,7 +78,7 @@ class Workflow(Generic[P, R]):
         run = current_run()
         if run is None:
             return self.fn(*args, **kwargs)
-        return cast(Coroutine[Any, Any, R], start_child_command(run, self.call, args, kwargs).ended())
+        return cast(Coroutine[Any, Any, R_co], start_child_command(run, self.call, args, kwargs).ended())
 
     def __repr__(self) -> str:
         version = f" version {self.version}" if self.version else ""

@@ -60,6 +60,7 @@ PRINTS = {
         "the first of them: continued_as_new",
     ],
     "sliding_window": ["260 of 260 records are done", "in 3 runs, at most 10 records at a time"],
+    "callback": ["published: A LETTER", "not published: nobody can read this"],
     "safe_handlers": [
         "2 jobs got 4 machines each, no machine twice: True",
         "the third: 4 machines, and 2 are free",

@@ -64,6 +64,7 @@ async def checkout(order: Order, *, note: str = "") -> Receipt:
     assert_type(await proxy(ship, queue="warehouse", timeout=timedelta(minutes=1))(order, express=True), int)
     await proxy(ship)("o-1")  # type: ignore[arg-type]
     await proxy(charge)()  # type: ignore[call-arg]
+    assert_type(await proxy(charge)(order), str)
     await local(charge)(42)  # type: ignore[arg-type]
     assert_type(await approved.receive(), bool)
     assert_type(await approved.receive(timeout="2 days", default=None), bool | None)
