@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, ParamSpec, overload
 
 from .._duration import Duration, optional_ms
-from .._ids import checked_name, checked_queue
+from .._ids import checked_name, checked_queue, checked_version
 from .._runtime.context import require_run
 from .._runtime.continuing import ContinueAsNew, NewRun
 from .._runtime.options import CallSignature
@@ -46,7 +46,12 @@ class ContinuingAsNew:
     ) -> Callable[P, NoReturn]: ...
     @overload
     def into(
-        self, workflow: str | None = None, *, queue: str | None = None, run_timeout: Duration | None = None
+        self,
+        workflow: str | None = None,
+        *,
+        queue: str | None = None,
+        run_timeout: Duration | None = None,
+        version: str | None = None,
     ) -> Callable[..., NoReturn]: ...
     def into(
         self,
@@ -54,20 +59,30 @@ class ContinuingAsNew:
         *,
         queue: str | None = None,
         run_timeout: Duration | None = None,
+        version: str | None = None,
     ) -> Callable[..., NoReturn]:
         """Return a callable that continues as `workflow` (a workflow or its name; default: this one), on the task queue `queue`.
 
         `run_timeout` limits the new run. What is not given stays: the queue, and the limit, but that of another workflow is
-        its own. Raises `DefinitionError` for what is no workflow, `InvalidIdError` and `ValueError` for bad options.
+        its own. A run that is pinned to a version stays with it, unless it continues as another workflow, or as a name with
+        `version`: that pins the new run to that version.
+
+        Raises `DefinitionError` for what is no workflow, `InvalidCallError` for a version beside one, `InvalidIdError` and
+        `ValueError` for bad options.
         """
         if workflow is not None and not isinstance(workflow, Workflow | str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DefinitionError(f"continue_as_new.into: expected a workflow or its name, got {workflow!r}")
         target = checked_name(workflow, "workflow name") if isinstance(workflow, str) else workflow
         checked = None if queue is None else checked_queue(queue)
         timeout_ms = optional_ms(run_timeout, what="run_timeout")
+        pinned = None if version is None else checked_version(version)
+        if pinned is not None and not isinstance(target, str):
+            raise InvalidCallError(
+                "continue_as_new.into: a version goes with a workflow's name; a workflow has its own"
+            )
 
         def call(*args: Any, **kwargs: Any) -> NoReturn:
-            _continue(target, checked, timeout_ms, args, kwargs)
+            _continue(target, checked, timeout_ms, args, kwargs, pinned)
 
         return call
 
@@ -82,6 +97,7 @@ def _continue(
     timeout_ms: int | None,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    pinned_to: str | None = None,
 ) -> NoReturn:
     run = require_run("continue_as_new")
     run.check_may_command("a new run")
@@ -91,6 +107,8 @@ def _continue(
             "let the main coroutine wait for that, and call it there"
         )
     name, signature, limit_ms, version, pinned = _described(run, target)
+    if pinned_to is not None:
+        version, pinned = pinned_to, True
     payload = signature.encode_call(run.codec, args, kwargs, what=f"workflow {name}")
     raise ContinueAsNew(
         NewRun(
@@ -109,7 +127,9 @@ def _described(run: Run, target: Workflow[..., Any] | str | None) -> tuple[str, 
     started = run.started
     same = isinstance(target, Workflow) and target.fn is run.spec.fn  # with interceptors, the spec is a copy
     if target is None or target == run.spec.name or same:
-        return run.spec.name, run.spec.signature, started.timeout_ms, started.version, started.pinned
+        # Without pinning it is the code of now that steps the new run.
+        version = started.version if started.pinned else run.spec.version
+        return run.spec.name, run.spec.signature, started.timeout_ms, version, started.pinned
     if isinstance(target, Workflow):
         return target.name, target.signature, target.timeout_ms, target.version, target.pinned
     return target, untyped_signature(), started.timeout_ms, "", False

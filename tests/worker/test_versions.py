@@ -8,7 +8,21 @@ from typing import Any
 
 import pytest
 
-from durable import Client, Query, Signal, Worker, activity, info, sleep, workflow
+from durable import (
+    Attribute,
+    Client,
+    Query,
+    Signal,
+    Worker,
+    activity,
+    continue_as_new,
+    info,
+    patched,
+    proxy,
+    sleep,
+    upsert_attributes,
+    workflow,
+)
 from durable.author import Workflow
 from durable.errors import (
     DefinitionError,
@@ -18,6 +32,7 @@ from durable.errors import (
     RequestTimeoutError,
     RunFailedError,
 )
+from durable.history import SignalReceived
 from durable.testing import TestEnvironment
 from durable.worker._unknown import report_unserved
 from tests.worker.harness import until, until_async
@@ -453,3 +468,118 @@ async def test_an_earlier_run_of_another_queue_is_not_retried(client: Client) ->
         ):
             await first.retry()
         assert (await first.describe()).status == "failed"
+
+
+# --- runs that come of runs
+
+
+customer = Attribute("customer", str)
+
+
+async def test_a_pinned_run_continues_as_its_own_version(client: Client) -> None:
+    """With its attributes and its memo; another version has to be named."""
+
+    @workflow(name="rounds", version="1", pinned=True)
+    async def rounds(left: int) -> list[Any]:
+        if left:
+            upsert_attributes({customer: f"c{left}"})
+            continue_as_new(left - 1)
+        return [info().version, info().attributes[customer], info().memo["note"]]
+
+    @workflow(name="rounds", version="2", pinned=True)
+    async def rounds_2(left: int) -> list[Any]:
+        if left:
+            continue_as_new.into("rounds", version="1")(left - 1)
+        raise AssertionError
+
+    async with serve(client, rounds), serve(client, rounds_2):
+        handle = await client.start(rounds, id="r", memo={"note": "n"}, attributes={customer: "c9"})(2)
+        assert await handle.result() == ["1", "c1", "n"]
+        runs = await client.list(id_prefix="r")
+        assert [(run.version, run.pinned, run.attributes[customer]) for run in runs] == [
+            ("1", True, "c1"), ("1", True, "c1"), ("1", True, "c2"),
+        ]  # fmt: skip
+        other = await client.start(rounds_2, id="o", memo={"note": "m"}, attributes={customer: "c9"})(1)
+        assert await other.result() == ["1", "c9", "m"]
+
+
+async def test_a_run_without_pinning_continues_with_the_version_of_the_code(client: Client) -> None:
+    """That is what steps the new run; what the old one began with is not."""
+
+    def rounds(version: str) -> Workflow[..., Any]:
+        @workflow(name="rounds", version=version)
+        async def flow() -> None:
+            await go.receive()
+            continue_as_new()
+
+        return flow
+
+    async with serve(client, rounds("1")):
+        handle = await client.start(rounds("1"), id="r")()
+    async with serve(client, rounds("2")):
+        await handle.signal(go)
+        await until_async(lambda: _has_runs(client, 2))
+    assert [run.version for run in await client.list()] == ["2", "1"]
+
+
+async def _has_runs(client: Client, count: int) -> bool:
+    return len(await client.list()) == count
+
+
+async def test_a_child_has_the_version_that_its_parents_code_names(client: Client) -> None:
+    """In the inbox of that version, whatever the parent is pinned to."""
+
+    @workflow(version="9", pinned=True)
+    async def parent() -> str:
+        return await order_1("lamp") + " and " + await proxy(order_2)("lamp")
+
+    async with serve(client, parent), serve(client, order_1), serve(client, order_2):
+        handle = await client.start(parent, id="p")()
+        for version in ("1", "2"):
+            child = await until_async(lambda version=version: _child(client, version))  # type: ignore[misc]
+            await client.handle(child).signal(go)
+        assert await handle.result() == "packed lamp and packed wrapped lamp"
+
+
+async def _child(client: Client, version: str) -> str | None:
+    found = [run for run in await client.list(workflow="order", status="running") if run.version == version]
+    return found[0].workflow_id if found else None
+
+
+async def test_a_fork_of_a_pinned_run_is_of_its_version(client: Client) -> None:
+    """Its record has the attributes and patches of the part of the history that it takes over."""
+
+    @workflow(name="order", version="1", pinned=True)
+    async def marks() -> str:
+        upsert_attributes({customer: "ada"})
+        patched("x")
+        await go.receive()
+        upsert_attributes({customer: "bo"})
+        return "done"
+
+    async with serve(client, marks), serve(client, order_2):
+        handle = await client.start(marks, id="m")()
+        await handle.signal(go)
+        await handle.result()
+        events = await handle.history()
+        at = next(each.seq for each in events if isinstance(each.event, SignalReceived)) - 1
+        fork = await handle.fork(at=at)
+        run = await until_async(lambda: _with_attribute(fork))
+        assert (run.version, run.pinned, run.status) == ("1", True, "running")
+        assert [(use.patch, use.marked) for use in await client.patches()] == [("x", 1)]
+        await fork.signal(go)
+        assert await fork.result() == "done"
+        assert (await fork.describe()).attributes[customer] == "bo"
+
+
+async def _with_attribute(handle: Any) -> Any:
+    run = await handle.describe()
+    return run if run.attributes.get(customer) == "ada" else None
+
+
+async def test_a_version_to_continue_with_goes_with_a_name(client: Client) -> None:
+    """A workflow has its own."""
+    with pytest.raises(InvalidCallError, match="a version goes with a workflow's name"):
+        continue_as_new.into(order_1, version="1")  # type: ignore[call-overload]
+    with pytest.raises(InvalidIdError, match="workflow version"):
+        continue_as_new.into("order", version="a@b")
