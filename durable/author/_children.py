@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, ParamSpec, TypeVar, cast, get_args, overload
 
 from .._duration import Duration, optional_ms
-from .._ids import checked_name, checked_queue, checked_workflow_id
+from .._ids import checked_name, checked_queue, checked_version, checked_workflow_id
 from .._runtime.commands import ChildCommand, start_child_command
 from .._runtime.context import require_run
 from .._runtime.options import CallSignature, ChildCall
 from ..codec import untyped_signature
-from ..errors import DefinitionError
+from ..errors import DefinitionError, InvalidCallError
 from ..history import Cancellation, ParentClose
 from ._activity import Activity
 from ._definitions import describe
@@ -96,6 +96,7 @@ def start_child(
     parent_close: ParentClose = "terminate",
     cancellation: Cancellation = "wait",
     run_timeout: Duration | None = None,
+    version: str | None = None,
 ) -> Callable[..., Awaitable[ChildHandle[Any]]]: ...
 def start_child(
     target: Any,
@@ -106,12 +107,13 @@ def start_child(
     parent_close: ParentClose = "terminate",
     cancellation: Cancellation = "wait",
     run_timeout: Duration | None = None,
+    version: str | None = None,
 ) -> Callable[..., Awaitable[ChildHandle[Any]]]:
     """Return a callable that starts the workflow `target` as a child; awaiting the call gives a `ChildHandle` once it has started.
 
     `target` is a workflow or a name, for code that lives elsewhere (`returns` is its result's type). `id` is the child's workflow
     id (default: derived from this run's, the same on each replay). `queue` is its task queue (default: this run's).
-    `run_timeout` limits its run (default: what the workflow declares).
+    `run_timeout` limits its run (default: what the workflow declares). `version` goes with a name, and pins the child to it.
 
     `parent_close` says what becomes of the child if it is open when this run closes, however that happens: it is terminated,
     asked to cancel, or left alone ("abandon"). `cancellation` says what the cancellation of a wait for the child does: "wait"
@@ -122,7 +124,7 @@ def start_child(
     `PayloadTooLargeError` for arguments that do not fit, and `InvalidCallError` for this run's own workflow id; awaiting it raises
     `RunAlreadyOpenError` if a run of that id is open. Works in workflow code only; on replay nothing is started.
     """
-    call = child_call(target, returns, id, queue, parent_close, cancellation, run_timeout)
+    call = child_call(target, returns, id, queue, parent_close, cancellation, run_timeout, version)
 
     def start(*args: Any, **kwargs: Any) -> Awaitable[ChildHandle[Any]]:
         command = start_child_command(require_run(f"start_child({call.name})"), call, args, kwargs)
@@ -139,16 +141,19 @@ def child_call(
     parent_close: str,
     cancellation: str,
     run_timeout: Duration | None,
+    pinned_to: str | None = None,
 ) -> ChildCall:
     """Return what it takes to start `target`, with every option checked. Raises as `start_child` does."""
     timeout_ms = optional_ms(run_timeout, what="run_timeout")
     name: str
     signature: CallSignature
     raises: tuple[type[BaseException], ...]
-    version, pinned = "", False
+    version, pinned = ("", False) if pinned_to is None else (checked_version(pinned_to), True)
     if isinstance(target, str):
         name, signature, raises = checked_name(target, "workflow name"), untyped_signature(returns), ()
     elif is_workflow(target):
+        if pinned_to is not None:
+            raise InvalidCallError(f"start_child: a version goes with a workflow's name; {target!r} has its own")
         name, signature, raises = target.name, target.signature, target.raises
         version, pinned = target.version, target.pinned
         timeout_ms = target.timeout_ms if timeout_ms is None else timeout_ms

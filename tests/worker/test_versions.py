@@ -18,8 +18,8 @@ from durable import (
     continue_as_new,
     info,
     patched,
-    proxy,
     sleep,
+    start_child,
     upsert_attributes,
     workflow,
 )
@@ -531,7 +531,9 @@ async def test_a_child_has_the_version_that_its_parents_code_names(client: Clien
 
     @workflow(version="9", pinned=True)
     async def parent() -> str:
-        return await order_1("lamp") + " and " + await proxy(order_2)("lamp")
+        first = await start_child(order_1)("lamp")
+        second = await start_child("order", version="2", returns=str)("lamp")
+        return await first.result() + " and " + str(await second.result())
 
     async with serve(client, parent), serve(client, order_1), serve(client, order_2):
         handle = await client.start(parent, id="p")()
@@ -577,8 +579,12 @@ async def _with_attribute(handle: Any) -> Any:
     return run if run.attributes.get(customer) == "ada" else None
 
 
-async def test_a_version_to_continue_with_goes_with_a_name(client: Client) -> None:
+def test_a_version_goes_with_a_name() -> None:
     """A workflow has its own."""
+    with pytest.raises(InvalidCallError, match=r"a version goes with a workflow's name; .*order version 1"):
+        start_child(order_1, version="1")  # type: ignore[call-overload]
+    with pytest.raises(InvalidIdError, match="workflow version"):
+        start_child("order", version="a@b")
     with pytest.raises(InvalidCallError, match="a version goes with a workflow's name"):
         continue_as_new.into(order_1, version="1")  # type: ignore[call-overload]
     with pytest.raises(InvalidIdError, match="workflow version"):
