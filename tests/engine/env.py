@@ -8,8 +8,9 @@ from typing import Any
 
 from durable import Client, _limits
 from durable._engine import Engine
-from durable._log import ActivityEnded, ActivityTask, ended_entry_id, message_entry, read_task
+from durable._log import ActivityEnded, ActivityTask, ended_entry, read_task
 from durable.author import Activity, Workflow
+from durable.author._activity_context import CompleteLater
 from durable.codec import default_codec, failure_of
 from durable.errors import ClaimLostError, StoreError
 from durable.history import WIRE, Event, from_raw, tag_of, to_raw
@@ -31,6 +32,9 @@ class Hands:
         self.accept: Callable[[ClaimedTask, ActivityEnded], bool] = lambda _claimed, _ended: False
         self.complete: Callable[[ClaimedTask, ActivityEnded], Any] | None = None
         self.running: set[asyncio.Task[None]] = set()
+        self.by_task: dict[str, asyncio.Task[None]] = {}
+        self.begun: set[str] = set()
+        self.told: set[str] = set()  # tasks whose cancellation was asked for
 
     def reserve(self, queue: str, activity: str) -> bool:
         """See `LocalTasks`."""
@@ -52,13 +56,19 @@ class Hands:
         """Run a task and report its outcome."""
         work = asyncio.get_running_loop().create_task(self._work(claimed, task))
         self.running.add(work)
+        self.by_task[claimed.task.id] = work
         work.add_done_callback(self.running.discard)
 
     def lost(self, task_ids: Sequence[str]) -> None:
-        """See `LocalTasks`. Nothing here needs to be told."""
+        """See `LocalTasks`. What runs here goes on: a zombie's report is refused, and that is what tests are about."""
 
     def cancel(self, task_ids: Sequence[str]) -> None:
-        """See `LocalTasks`. Nothing here needs to be told."""
+        """See `LocalTasks`."""
+        for task_id in task_ids:
+            if task_id in self.by_task and task_id not in self.told:
+                self.told.add(task_id)
+                if task_id in self.begun:  # else it is about to see that it is told
+                    self.by_task[task_id].cancel()
 
     async def run_local(self, task: ActivityTask) -> ActivityEnded:
         """See `LocalTasks`."""
@@ -73,10 +83,20 @@ class Hands:
         except Exception as error:
             failure = failure_of(error, codec, known=item.options.raises).as_wire()
             return ActivityEnded(failure=failure, **ids)
+        if isinstance(result, CompleteLater):
+            return ActivityEnded(how="deferred", **ids)
         return ActivityEnded(result=to_raw(item.signature.encode_result(codec, result)), **ids)
 
     async def _work(self, claimed: ClaimedTask, task: ActivityTask) -> None:
-        ended = await self.run_local(task)
+        ids: Mapping[str, Any] = {"run_id": task.run_id, "id": task.id, "attempt": task.attempt}
+        self.begun.add(claimed.task.id)
+        is_told = claimed.cancelled or claimed.task.id in self.told
+        try:
+            ended = ActivityEnded(how="cancelled", **ids) if is_told else await self.run_local(task)
+        except asyncio.CancelledError:
+            if claimed.task.id not in self.told:
+                raise
+            ended = ActivityEnded(how="cancelled", **ids)
         if not self.accept(claimed, ended) and self.complete is not None:
             await self.complete(claimed, ended)
 
@@ -159,12 +179,12 @@ class Engines:
         while True:
             for claimed in await self.store.claim(session, queue, list(hands.activities), 100):
                 hands.begin(claimed, read_task(claimed.task))
+            hands.cancel(self.store.renew(session, TTL_MS, [], list(hands.by_task)).cancelled)
             await self.clock.sleep(0.5)
 
     async def _complete(self, session: str, claimed: ClaimedTask, ended: ActivityEnded) -> None:
-        entry_id = ended_entry_id(ended.run_id or "", ended.id, ended.attempt)
         try:
-            await self.store.complete(session, claimed, message_entry(entry_id, claimed.task.name, ended))
+            await self.store.complete(session, claimed, ended_entry(claimed.task.name, ended))
         except ClaimLostError:
             return
 
