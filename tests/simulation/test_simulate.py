@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from durable.stores import _rules
 from durable.stores.memory import _commit
 from durable.testing.simulation import CALM, Chaos, RandomPrograms, SimulationError, simulate
 from durable.testing.simulation.__main__ import main
@@ -119,3 +121,23 @@ def test_the_command_line_counts_and_says_what_failed(
     monkeypatch.setattr(_commit, "_write", lambda *_: None)
     assert main(["7"]) == 1
     assert "seed 7 breaks a promise" in capsys.readouterr().out
+
+
+def test_a_record_that_misses_what_its_history_sets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that loses one attribute of a commit: what people search by would not be what happened."""
+    real = _rules.updated
+
+    def forgetful(document: Any, update: Any) -> Any:
+        if update.attributes and "fresh" in update.attributes:
+            update = replace(update, attributes={"chosen": update.attributes.get("chosen", 1)})
+        return real(document, update)
+
+    monkeypatch.setattr(_commit, "updated", forgetful)
+    error = found_within(40)
+    assert error.problems[0][0] == "2 atomic"
+    assert "its history ({'chosen': 2, 'fresh': 2}" in str(error)
+
+
+def test_programs_set_attributes_and_mark_patches() -> None:
+    """Else the comparison of records and histories compares nothing."""
+    assert sum(simulate(seed).counts["attributes"] for seed in range(10)) > 5

@@ -7,9 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..._engine.execution import Execution, rebuild
+from ..._log import read_run
 from ...author import Workflow
 from ...codec import default_codec
-from ...history import Close, RecordedEvent, RunTerminated, RunTimedOut
+from ...history import (
+    AttributesUpserted,
+    AttributeValue,
+    Close,
+    PatchMarked,
+    RecordedEvent,
+    RunStarted,
+    RunTerminated,
+    RunTimedOut,
+    effective,
+)
 from ...stores.memory import State
 from ._checks import Checker
 from ._coverage import Report
@@ -68,10 +79,34 @@ def _check_documents(world: Ended) -> None:
             state = run.closed if run is not None else "no history"
             if document.open or document.state != state:
                 world.broken("2 atomic", f"the record of {document.id} says {document.state}, its history {state}")
+            if document.open or run is None:
+                continue
+            world.report.counts["attributes"] += len(document.attributes)
+            told = _from_history(here.streams[document.id])
+            record = read_run(document)
+            said = dict(record.attributes), {*record.body.patches, *record.body.deprecated_patches}
+            if said != told:
+                world.broken("2 atomic", f"the record of {document.id} has {said}, its history {told}")
             if document.note:
                 world.broken(
                     "8 stuck runs", f"{document.name} ({document.id}) has ended, and its record says {document.note}"
                 )
+
+
+def _from_history(records: Sequence[bytes]) -> tuple[dict[str, AttributeValue], set[str]]:
+    """Return the attributes and the patches that a history says its run has."""
+    attributes: dict[str, AttributeValue] = {}
+    patches = set[str]()
+    for recorded in effective([RecordedEvent.read(seq, record) for seq, record in enumerate(records, 1)]):
+        event = recorded.event
+        if isinstance(event, RunStarted):
+            attributes = dict(event.attributes)
+        elif isinstance(event, AttributesUpserted):
+            changed = {**attributes, **event.values}
+            attributes = {name: value for name, value in changed.items() if value is not None}
+        elif isinstance(event, PatchMarked):
+            patches.add(event.name)
+    return attributes, patches
 
 
 def _check_replay(world: Ended, run: RunModel, specs: Mapping[str, Workflow[..., Any]]) -> None:

@@ -8,11 +8,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from ...author import (
+    Attribute,
     Query,
     Signal,
     Update,
     activity,
     activity_info,
+    deprecate_patch,
     external,
     info,
     local,
@@ -20,6 +22,7 @@ from ...author import (
     random,
     side_effect,
     sleep,
+    upsert_attributes,
     wait_condition,
     workflow,
 )
@@ -31,6 +34,7 @@ go = Signal("go", int)
 told = Signal("told", int)
 never = Signal("never", int)
 ask = Update("ask", int, int)
+chosen, fresh = Attribute("chosen", int), Attribute("fresh", int)
 progress = Query("progress", int)
 
 _QUICK = RetryPolicy(initial_interval=0.5, maximum_interval=5, max_attempts=4)
@@ -134,6 +138,7 @@ class _State:
         self.log: list[int] = []
         self.heard: list[int] = []
         self.served: list[int] = []
+        self._chosen = 0
         self._awaited = 0  # updates that steps wait for, or have waited for
 
     async def run(self, program: Program, log: list[int]) -> None:
@@ -167,6 +172,9 @@ class _State:
             case "never":
                 return [await never.receive(timeout=args[0] * self._unit_s, default=-1)]
             case "choice":
+                self._chosen += 1
+                upsert_attributes({chosen: self._chosen, fresh: None if self._chosen % 2 else self._chosen})
+                deprecate_patch("old")
                 return [int(0 <= random().random() < 1), int(patched("new")), side_effect(_seven)]
             case "raise":
                 raise RefusedError(f"no {args[0]}")

@@ -9,7 +9,7 @@ fail n · fail_near n     -n, and the failure is the last word
 nap s · hear             0 (after s seconds) · 0 (the value goes to `heard`)
 serve                    0: an update was carried out; what it asked for goes to `served`
 never s                  -1: nothing is received within s seconds
-choice                   1 1 7: a random number in its range, a patch, a side effect
+choice                   1 1 7: a random number in its range, a patch, a side effect; it sets attributes as well
 gather P...              the logs of its parts, in their order
 race P...                the log of one of them (timing decides)
 sure P                   the log of P, which races with something that never happens
