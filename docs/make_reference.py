@@ -50,7 +50,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "interceptors.md": (
         "Interceptors",
         "Code around what clients, workflows and activities do. How to use it: [Interceptors and tracing](../how-to/interceptors.md).",
-        ("Interceptor", "interceptors.RunView", "interceptors.StartInput", "interceptors.SignalInput", "interceptors.QueryInput",
+        ("Interceptor", "telemetry.TracingInterceptor", "interceptors.with_headers",
+         "interceptors.RunView", "interceptors.StartInput", "interceptors.SignalInput", "interceptors.QueryInput",
          "interceptors.UpdateInput", "interceptors.CancelInput", "interceptors.TerminateInput", "interceptors.RunWorkflowInput",
          "interceptors.HandleSignalInput", "interceptors.HandleUpdateInput", "interceptors.HandleQueryInput",
          "interceptors.CallActivityInput", "interceptors.StartChildInput", "interceptors.SignalExternalInput", "interceptors.RunActivityInput"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -350,6 +350,13 @@ def chained(interceptors: Sequence[Interceptor], method: str, innermost: Callabl
 
 def _linked(around: Callable[[I, Callable[[I], R]], R], inner: Callable[[I], R]) -> Callable[[I], R]:
     return lambda given: around(given, inner)
+
+
+def with_headers(given: I, headers: Mapping[str, str]) -> I:
+    """Return the input `given` with these headers added to its own, in whose place they come."""
+    item: Any = given
+    changed: I = replace(item, headers={**item.headers, **headers})
+    return changed
 
 
 def checked_interceptors(interceptors: Sequence[Any]) -> tuple[Interceptor, ...]:

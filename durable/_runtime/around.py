@@ -188,7 +188,7 @@ class View:
     @property
     def replaying(self) -> bool:
         """See `RunView`."""
-        return self._run.replaying
+        return self._run.replaying or self._run.aborted is not None  # a step that is thrown away tells nothing either
 
     def unguarded(self) -> AbstractContextManager[None]:
         """See `RunView`."""

@@ -1,4 +1,4 @@
-"""What we report: metrics through the OpenTelemetry API."""
+"""What we report: metrics and traces through the OpenTelemetry API."""
 
 from ._metrics import (
     attempt_ended,
@@ -8,5 +8,14 @@ from ._metrics import (
     run_started,
     run_stuck,
 )
+from ._tracing import TracingInterceptor
 
-__all__ = ["attempt_ended", "commits_answered", "run_closed", "run_replayed", "run_started", "run_stuck"]
+__all__ = [
+    "TracingInterceptor",
+    "attempt_ended",
+    "commits_answered",
+    "run_closed",
+    "run_replayed",
+    "run_started",
+    "run_stuck",
+]
