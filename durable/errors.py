@@ -20,7 +20,8 @@ DurableError
 ├── StoreError                                              the store
 │   ├── StoreUrlError, StoreFormatError, StoreReadOnlyError, StoreFullError
 │   ├── StoreUnavailableError                               the outcome is unknown; a repeat is safe
-│   └── StaleLeaseError, WrongSequenceError, UnreadMessagesError, NameTakenError, ClaimLostError   refused, nothing written
+│   ├── StaleLeaseError, WrongSequenceError, UnreadMessagesError, NameTakenError, ClaimLostError   refused, nothing written
+│   └── StoreWentBackError                                  refused: the store has lost what it had acknowledged
 ├── StuckTestError                                          in tests: what a test waits for cannot come
 └── InternalError                                           a bug in this package
 
@@ -259,6 +260,14 @@ class StaleLeaseError(StoreError):
 
 class WrongSequenceError(StoreError):
     """A stream is not at the expected position. Read it again and decide anew."""
+
+
+class StoreWentBackError(StoreError):
+    """The store does not hold a commit or message that it had acknowledged: it fell back to an earlier state.
+
+    That is so after a failover to a copy that lagged, or a restore from a backup. Drop what you derived from it, acquire the
+    lease anew, and read from the front.
+    """
 
 
 class UnreadMessagesError(StoreError):

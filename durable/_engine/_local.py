@@ -30,6 +30,10 @@ class LocalTasks(Protocol):
         """Tell what runs for these tasks to stop, and report how it ends. Others are passed over."""
         ...
 
+    def doubt(self) -> None:
+        """The store fell back to an earlier state: it may hold claims for this process of which nobody here knows."""
+        ...
+
     async def run_local(self, task: ActivityTask) -> ActivityEnded:
         """Run one attempt of a local activity and return how it ended. Takes no slot and no claim."""
         ...

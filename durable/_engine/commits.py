@@ -96,6 +96,8 @@ class Committer:
         for delivery in stepped.deliveries:
             if delivery.seq:
                 commit.consumed.append(delivery.seq)
+                if commit.newest is None or delivery.seq > commit.newest[0]:
+                    commit.newest = delivery.seq, delivery.entry
             elif delivery.relayed:
                 commit.relayed.append(delivery.relayed)
             elif delivery.claimed is not None:
@@ -207,10 +209,14 @@ class Committer:
         sent_s = self._store.clock.monotonic()
         for prepared in batch:
             prepared.sent_s = sent_s
+            prepared.commit.follows = prepared.owned.last_commit
         attempt = 0
         while True:
             try:
                 answers = await self._store.commit(commits)
+                for prepared, answer in zip(batch, answers, strict=True):
+                    if answer is None:
+                        prepared.owned.last_commit = prepared.commit.id
                 if attempt:
                     await self._unclaim_refused(batch, answers)
                 return answers
@@ -227,6 +233,8 @@ class Committer:
             ) as error:  # a bug: how far it came is unknown, and the runs are loaded anew as after a refusal
                 _log.exception("a commit failed")
                 unknown: list[Exception | None] = [error] * len(commits)
+                for prepared in batch:
+                    prepared.owned.last_commit = None
                 await self._unclaim_refused(batch, unknown)
                 return unknown
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .. import _limits, telemetry
 from ..codec import Failure
-from ..errors import NameTakenError, StaleLeaseError, UnreadMessagesError, WrongSequenceError
+from ..errors import NameTakenError, StaleLeaseError, StoreWentBackError, UnreadMessagesError, WrongSequenceError
 from ..history import Event, RunFailed, RunStarted, RunTimedOut
 from ..stores import Store
 from .cache import ExecutionCache
@@ -28,9 +28,10 @@ class Completion:
         cache: ExecutionCache,
         is_owned: Callable[[Owned], bool],
         abandon: Callable[[Owned], None],
+        went_back: Callable[[Owned, str], None],
     ) -> None:
         self._store, self._committer, self._cache = store, committer, cache
-        self._is_owned, self._abandon = is_owned, abandon
+        self._is_owned, self._abandon, self._went_back = is_owned, abandon, went_back
 
     def settle(self, prepared: Prepared, refusal: Exception | None) -> None:
         """The store has applied the commit (`refusal` is None) or refused it; nothing was written then."""
@@ -43,8 +44,12 @@ class Completion:
             return
         expected = isinstance(refusal, UnreadMessagesError | NameTakenError)
         self._committer.refused(prepared, 0 if expected else _limits.STUCK_RETRY_MS_MIN)
-        if isinstance(refusal, StaleLeaseError) or not self._is_owned(owned):
-            _log.warning("partition %d belongs to another worker now: %s", owned.lease.partition, refusal)
+        gone_back = isinstance(refusal, StoreWentBackError)
+        if gone_back or isinstance(refusal, StaleLeaseError) or not self._is_owned(owned):
+            if not gone_back:
+                _log.warning("partition %d belongs to another worker now: %s", owned.lease.partition, refusal)
+            elif self._is_owned(owned):
+                self._went_back(owned, str(refusal))
             for stepped in prepared.stepped:
                 self._forget(stepped)
             self._abandon(owned)

@@ -22,6 +22,7 @@ class Delivery:
     name: str
     message: Message | DueItem | Damaged
     seq: int = 0  # of its inbox entry
+    entry: str = ""  # the id of that entry
     due_key: str = ""
     claimed: ClaimedTask | None = None  # of a local result
     relayed: str = ""  # the id of the outgoing entry whose outcome this is

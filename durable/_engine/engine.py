@@ -28,6 +28,7 @@ from .commits import Committer, Prepared
 from .completion import Completion
 from .decision import Delivery
 from .intake import Intake
+from .lost import find_lost, report_lost
 from .outbox import Outbox
 from .owned import FOREVER_MS, Owned
 from .stepping import Stepper
@@ -59,10 +60,11 @@ class Engine:
     ) -> None:
         self._store, self._session, self._queue = store, session, queue
         self._inbox = queue if inbox is None else inbox
+        self._local = local
         self._interval_s = lease_ttl_ms / 5000
         self._owned: dict[int, Owned] = {}
         self._leases: tuple[Lease, ...] = ()  # replaced, never changed: other threads read it
-        self._doubtful: set[int] = set()  # partitions whose lease was asked for or given up, with an unknown outcome
+        self._epochs: dict[int, int] = {}  # the greatest ever held, by partition
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._rebalance = asyncio.Event()
@@ -75,7 +77,7 @@ class Engine:
         self._cache = ExecutionCache(cache_runs)
         self._outbox = Outbox(store, self._spawn, self._is_owned, self._wake.set)
         self._intake = Intake(store, committer, self._submit, self._spawn, self._wake.set)
-        self._completion = Completion(store, committer, self._cache, self._is_owned, self._abandon)
+        self._completion = Completion(store, committer, self._cache, self._is_owned, self._abandon, self._went_back)
         self._stepper = Stepper(
             store,
             workflows,
@@ -103,13 +105,16 @@ class Engine:
                 _log.warning("the lease of partition %d was lost to another worker", lease.partition)
                 self._drop(owned)
 
-    def accept(self, claimed: ClaimedTask, ended: ActivityEnded) -> bool:
-        """Take a local result; False if its partition is not owned (then report it through the store).
+    def accept(self, claimed: ClaimedTask, ended: ActivityEnded, asked_s: float) -> bool:
+        """Take a local result; False if its partition is not owned, or was not yet when the task was claimed (`asked_s`).
 
+        Then report it through the store, which knows whether the task is still the same.
         Its task stays claimed in the store until the commit that records the result removes it.
         """
         owned = self._owned.get(claimed.partition)
         if owned is None or owned.leaving or self._stopping or claimed.task.inbox != self._inbox:
+            return False
+        if asked_s < owned.since_s:
             return False
         owned.post(Delivery(claimed.task.name, ended, claimed=claimed))
         self._wake.set()
@@ -281,6 +286,13 @@ class Engine:
         else:
             self._spawn(self._reroute(owned))
 
+    def _went_back(self, owned: Owned, what: str) -> None:
+        """The store has lost something of a partition: what is in memory of it is void, and it is taken anew."""
+        report_lost(owned.lease.partition, self._inbox, what)
+        self._drop(owned)
+        self._local.doubt()
+        self._rebalance.set()
+
     async def _reroute(self, owned: Owned) -> None:
         """Report the local results that wait for a partition that is not ours any more through the store."""
         for mailbox in list(owned.mailboxes.values()):
@@ -308,27 +320,48 @@ class Engine:
         members = await sessions_serving(store, self._queue, self._inbox)
         if self._session not in members:
             return  # expired: the keeper makes it anew, or the worker is about to end
+        for item, what in await find_lost(store, list(self._owned.values())):
+            if self._is_owned(item):
+                self._went_back(item, what)
         share = balance.fair_share(members, self._session, partitions)
         surplus = balance.to_release(list(self._owned), share)
         for partition in surplus:
             if (owned := self._owned.get(partition)) is not None:  # else it was lost while we gave up the one before
                 await self._leave(owned)
-        if (len(self._owned) >= share and not self._doubtful) or self._stopping:
+        if self._stopping:
             return
         holders = await store.holders(self._inbox)
         offset = sorted(members).index(self._session) * partitions // len(members)
         others = [partition for partition, holder in holders.items() if holder != self._session]
-        # What the store may hold for us, unknown to us, nobody could ever take: own it, and give it up in good order.
-        wanted = [p for p in sorted(self._doubtful) if holders.get(p) == self._session and p not in self._owned]
+        # What the store holds for us, unknown to us, nobody could ever take: own it, and give it up in good order. (The answer
+        # to a call was lost, or the store fell back to when it was ours.)
+        wanted = [p for p, holder in sorted(holders.items()) if holder == self._session and p not in self._owned]
         wanted += [
             p for p in balance.to_acquire(list(self._owned), others, share, partitions, offset) if p not in wanted
         ]
-        self._doubtful.update(wanted)
-        for lease in await store.acquire(self._session, self._inbox, wanted):
-            self._owned[lease.partition] = owned = Owned(lease)
-            self._spawn(self._outbox.take_over(owned))
-        self._doubtful.clear()
+        if wanted:
+            await self._acquire(wanted)
+
+    async def _acquire(self, partitions: Sequence[int]) -> None:
+        """Acquire what can be had of `partitions`, each under an epoch that this engine never had: its old commits stay fenced out."""
+        for lease in await self._store.acquire(self._session, self._inbox, partitions):
+            known = self._epochs.get(lease.partition, 0)
+            if lease.epoch <= known:
+                what = f"its lease was given out as epoch {lease.epoch}, and had been at {known}"
+                report_lost(lease.partition, self._inbox, what)
+            while lease.epoch <= known and (
+                again := await self._store.acquire(self._session, self._inbox, [lease.partition])
+            ):
+                (lease,) = again
+            if lease.epoch > known:
+                self._take(lease)
+
+    def _take(self, lease: Lease) -> None:
+        owned = Owned(lease, since_s=self._store.clock.monotonic())
+        self._epochs[lease.partition] = lease.epoch
+        self._owned[lease.partition] = owned
         self._leases = tuple(item.lease for item in self._owned.values())
+        self._spawn(self._outbox.take_over(owned))
         self._wake.set()
 
     async def _leave(self, owned: Owned) -> None:
@@ -339,6 +372,4 @@ class Engine:
             await asyncio.wait(set(self._tasks), return_when=asyncio.FIRST_COMPLETED)
         await self._reroute(owned)
         self._drop(owned)
-        self._doubtful.add(owned.lease.partition)
         await self._store.release([owned.lease])
-        self._doubtful.discard(owned.lease.partition)

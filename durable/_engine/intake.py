@@ -62,13 +62,13 @@ class Intake:
             owned.unread = owned.unread or len(entries) >= limit
             left_over, owned.caught_up = not owned.caught_up, owned.caught_up or len(entries) < limit
             for entry in entries:
-                owned.cursor = entry.seq
+                owned.cursor, owned.newest = entry.seq, entry.id
                 message: object
                 try:
                     message = read_message(entry.data)
                 except DurableError as error:
                     message = Damaged(str(error))
-                owned.post(Delivery(entry.name, message, seq=entry.seq))
+                owned.post(Delivery(entry.name, message, seq=entry.seq, entry=entry.id))
                 if left_over:
                     owned.mailboxes[
                         entry.name

@@ -47,9 +47,12 @@ class Mailbox:
 class Owned:
     """One (partition, inbox) under a lease."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, *, since_s: float = 0.0) -> None:
         self.lease = lease
+        self.since_s = since_s  # when it was acquired, by the monotonic clock
+        self.last_commit: str | None = ""  # the last one applied under this lease; None: unknown
         self.cursor = 0  # the last inbox entry read
+        self.newest = ""  # the id of that entry
         self.caught_up = False  # what earlier owners left in the inbox is read
         self.unread = True  # there may be more in the inbox
         self.leaving = False  # to be released: no new steps
@@ -108,6 +111,10 @@ class Owned:
             del self.mailboxes[mailbox.name]
             if mailbox.execution is not None:  # loaded, and what it was loaded for has gone elsewhere meanwhile
                 mailbox.execution.dispose()
+
+    def waits_with(self, seq: int) -> bool:
+        """Return whether the inbox entry `seq` waits for a step."""
+        return any(delivery.seq == seq for mailbox in self.mailboxes.values() for delivery in mailbox.deliveries)
 
     def delay(self, mailbox: Mailbox, until_ms: int) -> None:
         """Leave `mailbox` alone until `until_ms`."""

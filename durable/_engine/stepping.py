@@ -27,6 +27,7 @@ from .execution import Execution
 from .fork import fork
 from .loading import closed_execution, load_execution, started_execution
 from .local import OpenStep
+from .lost import check_begun
 from .owned import Mailbox, Owned
 from .reopen import reopen
 from .steps import closed_reply, pending_local, step
@@ -157,7 +158,9 @@ class Stepper:
                     await self._commit(owned, Stepped(mailbox, deliveries, dropped(deliveries)))
                     return
                 mailbox.noted = document.note
-                mailbox.execution = await self._loaded(owned, mailbox, document)
+                execution = await self._loaded(owned, mailbox, document)
+                check_begun(execution, document, mailbox.deliveries)
+                mailbox.execution = execution
                 mailbox.reload = False
         except Exception as error:
             deliveries = mailbox.take_all()

@@ -194,6 +194,10 @@ class Store(Protocol):
         """Return the session that holds the lease of `inbox`, by partition; partitions without a live holder are left out."""
         ...
 
+    async def last_commits(self, leases: Sequence[Lease]) -> list[str | None]:
+        """Return for each lease the id of the last commit applied under it, "" if there was none; None if it is not current."""
+        ...
+
     async def claim(self, session: str, queue: str, kinds: Sequence[str], limit: int) -> list[ClaimedTask]:
         """Claim up to `limit` free tasks of `queue`, oldest first in each partition, whose kind is in `kinds`.
 

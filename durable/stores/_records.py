@@ -173,7 +173,9 @@ class Commit:
 
     Refused with `StaleLeaseError` unless `lease` is the current one of its inbox; with `WrongSequenceError` unless every
     stream is where its append expects it. A repeat of the last `id` under the same lease answers as the first time and
-    applies nothing. Removing what is not there is no error. Order of application: consumed, tasks_removed, dues_removed,
+    applies nothing. Refused with `StoreWentBackError` if `follows` is not the last commit applied under the lease, or the
+    inbox does not hold the entry `newest`: then the store has lost what it had acknowledged.
+    Removing what is not there is no error. Order of application: consumed, tasks_removed, dues_removed,
     relayed, then everything else; so a key may be removed and set in one commit. `created` comes after `documents`, and
     `tasks_cancelled` after `tasks`.
 
@@ -201,6 +203,10 @@ class Commit:
     outgoing: list[Outgoing] = field(default_factory=list[Outgoing])
     relayed: list[str] = field(default_factory=list[str])  # ids of outgoing entries
     replies: list[Reply] = field(default_factory=list[Reply])
+    follows: str | None = (
+        None  # the id of the last commit applied under the lease, "" if this is the first; None: unchecked
+    )
+    newest: tuple[int, str] | None = None  # number and id of the newest entry in `consumed`; None: unchecked
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .. import _limits
-from ..errors import NameTakenError
+from ..errors import NameTakenError, StoreWentBackError
 from ._attributes import merged
 from ._protocol import Commit, Document, DocumentFilter, DocumentUpdate
 
@@ -35,6 +35,25 @@ def check_commits(commits: Sequence[Commit]) -> None:
     for commit in commits:
         for document, _ in commit.created:
             check_new(document)
+
+
+def lost_commit(commit: Commit, last: str | None) -> StoreWentBackError | None:
+    """Return why `commit` is refused if `last` is not the commit that it follows."""
+    if commit.follows is None or commit.follows == (last or ""):
+        return None
+    there = f"commit {last!r}" if last else "no commit"
+    return StoreWentBackError(
+        f"the last one under epoch {commit.lease.epoch} of {commit.lease.inbox!r} in partition {commit.lease.partition} is "
+        f"{there}, and {commit.follows or 'none'!r} was acknowledged"
+    )
+
+
+def lost_entry(commit: Commit) -> StoreWentBackError:
+    """Return why a commit is refused whose `newest` entry is not in the inbox."""
+    seq, id_ = commit.newest or (0, "")
+    return StoreWentBackError(
+        f"the inbox {commit.lease.inbox!r} of partition {commit.lease.partition} has no entry {seq} with the id {id_!r}, which was read from it"
+    )
 
 
 def check_latest(document: Document, expected: str | None, latest: Document | None) -> None:

@@ -7,6 +7,7 @@ from ._metrics import (
     run_replayed,
     run_started,
     run_stuck,
+    store_went_back,
 )
 from ._tracing import TracingInterceptor
 
@@ -18,4 +19,5 @@ __all__ = [
     "run_replayed",
     "run_started",
     "run_stuck",
+    "store_went_back",
 ]

@@ -9,6 +9,7 @@
 | `durable.replayed.events` | events | |
 | `durable.commits` | commits | `outcome`: applied, refused |
 | `durable.commit.duration` | seconds, of one call to the store | |
+| `durable.store.went_back` | times that a partition's store was found to have lost what it had acknowledged | |
 | `durable.activity.attempts` | attempts that ended | `activity`, `outcome`: completed, failed, timed_out |
 
 Nothing is counted on replay (invariant 5): a count belongs to a commit that was applied, or to an attempt that ended.
@@ -27,6 +28,9 @@ _replays = _meter.create_counter("durable.replays", unit="{replay}", description
 _replayed = _meter.create_counter("durable.replayed.events", unit="{event}", description="events replayed")
 _commits = _meter.create_counter("durable.commits", unit="{commit}", description="commits of partitions")
 _commit_s = _meter.create_histogram("durable.commit.duration", unit="s", description="time of one call to the store")
+_went_back = _meter.create_counter(
+    "durable.store.went_back", unit="{loss}", description="losses of the store that an owner of a partition noticed"
+)
 _attempts = _meter.create_counter(
     "durable.activity.attempts", unit="{attempt}", description="activity attempts that ended"
 )
@@ -60,6 +64,11 @@ def commits_answered(applied: int, refused: int, seconds: float) -> None:
     if refused:
         _commits.add(refused, {"outcome": "refused"})
     _commit_s.record(seconds)
+
+
+def store_went_back() -> None:
+    """The owner of a partition found that the store has lost what it had acknowledged."""
+    _went_back.add(1)
 
 
 def attempt_ended(activity: str, outcome: str) -> None:

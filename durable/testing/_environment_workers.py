@@ -202,7 +202,7 @@ async def _kill(life: Life) -> None:
     runner.close()
 
 
-def _taken(_claimed: ClaimedTask, _ended: ActivityEnded) -> bool:
+def _taken(_claimed: ClaimedTask, _ended: ActivityEnded, _asked_s: float) -> bool:
     return True
 
 

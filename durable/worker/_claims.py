@@ -96,6 +96,10 @@ class Claimer:
         if self._task is not None and not self._claiming:
             self._task.cancel()
 
+    def doubt(self) -> None:
+        """The store may hold tasks for this session of which nobody here knows: look for them before the next claim."""
+        self._in_doubt = True
+
     async def _hand_back_unknown(self) -> None:
         unknown = await self._unknown()
         if unknown:
@@ -103,7 +107,9 @@ class Claimer:
             await self._store.clock.sleep(_DOUBT_S)
             unknown &= await self._unknown()
         if unknown:
-            logger.warning("%d tasks were claimed by a call whose answer was lost; they are handed back", len(unknown))
+            logger.warning(
+                "%d tasks are claimed by this worker without its knowledge; they are handed back", len(unknown)
+            )
             await self._store.unclaim(self._session, sorted(unknown))
         self._in_doubt = False
 

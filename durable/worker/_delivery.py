@@ -10,7 +10,7 @@ from typing import Any
 
 from .._log import ActivityEnded, ended_entry
 from ..errors import ClaimLostError, StoreError
-from ..stores import ClaimedTask, Store
+from ..stores import ClaimedTask, Entry, Store
 
 logger = logging.getLogger("durable.worker")
 
@@ -38,6 +38,10 @@ class Delivery:
         self.under_way[claimed.task.id] = claimed
         self._spawn(self._deliver(claimed, ended, done))
 
+    def forget(self, task_id: str) -> None:
+        """Give up on the outcome that is under way for this task, if any: the task was given out anew."""
+        self.under_way.pop(task_id, None)
+
     def hold(self, task_id: str, what: str, reason: str) -> None:
         """Keep the claim of a task that could not begin for a while, then hand it back. Reports `reason`."""
         count = self._refusals.pop(task_id, 0) + 1
@@ -49,9 +53,10 @@ class Delivery:
         self.held[task_id] = f"{what} cannot begin: {reason}"
         self._spawn(self._hand_back_later(task_id, pause_s))
 
-    def hand_back(self, task_id: str, reason: str) -> None:
-        """Hand back the claim of a task that did not begin, at once; one that somebody else holds by now is left alone."""
-        self.held[task_id] = reason
+    def hand_back(self, task_id: str, what: str) -> None:
+        """Hand back the claim of a task that may be lost, at once; if somebody else holds it by now, that is left alone."""
+        logger.info("%s (task %s) does not begin and is handed back: its claim may be lost", what, task_id)
+        self.held[task_id] = f"the claim of {what} was in doubt"
         self._spawn(self._hand_back_later(task_id, 0))
 
     def stop(self) -> None:
@@ -63,15 +68,19 @@ class Delivery:
         task = claimed.task
         entry = ended_entry(task.name, ended)
         try:
-            await self._insist(
-                lambda: self._store.complete(self._session, claimed, entry), f"the outcome of {task.kind}"
-            )
+            await self._insist(lambda: self._complete(claimed, entry), f"the outcome of {task.kind}")
         except ClaimLostError as error:
             # Either another worker has it by now, or an earlier try of ours was applied and its answer lost.
             logger.debug("the outcome of %s (task %s) was dropped: %s", task.kind, task.id, error)
         finally:
-            self.under_way.pop(task.id, None)
+            if self.under_way.get(task.id) is claimed:
+                del self.under_way[task.id]
             done()
+
+    async def _complete(self, claimed: ClaimedTask, entry: Entry) -> None:
+        if self.under_way.get(claimed.task.id) is not claimed:
+            raise ClaimLostError("the task was given out anew")
+        await self._store.complete(self._session, claimed, entry)
 
     async def _hand_back_later(self, task_id: str, pause_s: float) -> None:
         if pause_s:

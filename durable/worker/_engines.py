@@ -51,10 +51,10 @@ class Engines:
         for engine in self._engines.values():
             engine.lost(leases)
 
-    def accept(self, claimed: ClaimedTask, ended: ActivityEnded) -> bool:
+    def accept(self, claimed: ClaimedTask, ended: ActivityEnded, asked_s: float) -> bool:
         """See `Engine.accept`: the result goes to the engine that serves the run's inbox."""
         engine = self._engines.get(claimed.task.inbox)
-        return engine is not None and engine.accept(claimed, ended)
+        return engine is not None and engine.accept(claimed, ended, asked_s)
 
     async def stop(self) -> None:
         """See `Engine.stop`."""

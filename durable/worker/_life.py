@@ -13,7 +13,7 @@ import msgspec
 from .._log import Offer, session_groups
 from ..codec import Codec
 from ..errors import StoreError
-from ..stores import Lease, Renewal, Store
+from ..stores import Lease, Renewal, Store, TaskInfo
 from ._background import Background
 from ._engines import Engines
 from ._keeper import Keeper
@@ -63,7 +63,7 @@ class Life:
         shares = bool(settings.workflows)
         for mode in ("async", "thread", "process"):
             start(f"claims-{mode}", runner.claim(mode, shares=shares))
-        start("waiting", watch_for_waiting(self._store, settings.queue, runner.known))
+        start("waiting", watch_for_waiting(self._store, settings.queue, runner.known, self._look_for_unknown))
         logger.info(
             "worker %s started on %s: queue %s, %d workflows, %d activities",
             self.session, self._store.url, settings.queue,
@@ -83,6 +83,11 @@ class Life:
         asked_s = self._clock.monotonic()
         await self._store.begin_session(self.session, group, msgspec.json.encode(offer), settings.lease_ttl_ms)
         self._keeper.began(asked_s)
+
+    def _look_for_unknown(self, tasks: Sequence[TaskInfo]) -> None:
+        """The store may hold claims for this session that nobody here knows of: it fell back to when they were ours."""
+        if any(info.claimed_by == self.session and not self._runner.knows(info.task.id) for info in tasks):
+            self._runner.doubt()
 
     # --- being told to stop
 
@@ -162,7 +167,7 @@ class Life:
         self._told.set()
         self._runner.close_intake()
         # From here on results go through the store: the engine's last commit may be under way already.
-        self._runner.accept = lambda _claimed, _ended: False
+        self._runner.accept = lambda _task, _ended, _asked_s: False
         engine_stop = self._background.start("engine-stop", self._engines.stop()) if self._engines.named() else None
         if not self._hard:
             await self._runner.wait_until_idle(self._settings.grace_s)

@@ -65,7 +65,7 @@ class Runner:
         self._progress = Progress(store, session, self._is_lost)
         self._deadlines = Deadlines[Attempt](store.clock, lambda attempt: not attempt.ended, self._passed)
         self._claimers: list[Claimer] = []
-        self.accept: Callable[[ClaimedTask, ActivityEnded], bool] = lambda _claimed, _ended: False
+        self.accept: Callable[[ClaimedTask, ActivityEnded, float], bool] = lambda _task, _ended, _asked_s: False
         self.is_sure: Callable[[float], bool] = lambda _since_s: True  # see `Keeper.is_sure`
 
     # --- what the engine asks for
@@ -74,6 +74,11 @@ class Runner:
         """See `LocalTasks`."""
         plan = self._plans.get(activity)
         return plan is not None and self._open and queue == self._queue and self._slots.reserve(plan.mode)
+
+    def doubt(self) -> None:
+        """See `LocalTasks`."""
+        for claimer in self._claimers:
+            claimer.doubt()
 
     def unreserve(self) -> None:
         """See `LocalTasks`."""
@@ -96,9 +101,7 @@ class Runner:
         """See `LocalTasks`. Raises `DefinitionError` for an unknown activity, and what keeps its arguments from being read."""
         plan = self._plans.get(task.activity)
         if plan is None:
-            raise DefinitionError(
-                f"the local activity {task.activity!r} is not registered with the worker of its workflow"
-            )
+            raise DefinitionError(f"the local activity {task.activity!r} is not registered with its workflow's worker")
         attempt = self._start(plan, task, None, self.monotonic())
         assert attempt.local is not None
         try:
@@ -115,7 +118,7 @@ class Runner:
         if kinds:
             claimer = Claimer(
                 self._store, self._session, self._queue, mode, kinds, self._slots, self._start_claimed,
-                shares=shares, knows=self._knows, is_sure=lambda: self.is_sure(math.inf),
+                shares=shares, knows=self.knows, is_sure=lambda: self.is_sure(math.inf),
             )  # fmt: skip
             self._claimers.append(claimer)
             await claimer.run()
@@ -128,7 +131,8 @@ class Runner:
     def _plan(self, activity: Activity[..., object]) -> Plan:
         return Plan(activity, self._codec, self._queue, self._execute)
 
-    def _knows(self, task_id: str) -> bool:
+    def knows(self, task_id: str) -> bool:
+        """Return whether the claim of this task, if it is one of this process, is in good hands."""
         delivery = self._delivery
         return task_id in self._running or task_id in delivery.under_way or task_id in delivery.held
 
@@ -152,6 +156,7 @@ class Runner:
             attempt.local = asyncio.get_running_loop().create_future()
         if attempt.key in self._running:  # the store gave it to us anew, so the claim of the first one is gone
             self._give_up(self._running[attempt.key], "lost")
+        self._delivery.forget(attempt.key)
         self._running[attempt.key] = attempt
         self._modes.start(attempt)
         return attempt
@@ -197,8 +202,7 @@ class Runner:
         if attempt.cancelled:
             self.ended(attempt, timed_out(attempt) if attempt.verdict in ("attempt", "heartbeat") else None)
         elif self._forget_unbegun(attempt):
-            logger.info("activity %s (task %s) is handed back: its claim may be lost", attempt.plan.name, attempt.key)
-            self._delivery.hand_back(attempt.key, f"the claim of activity {attempt.plan.name} was in doubt")
+            self._delivery.hand_back(attempt.key, f"activity {attempt.plan.name}")
 
     def _forget_unbegun(self, attempt: Attempt) -> bool:
         """Give back the slot of an attempt whose code did not begin; False if it is not the current one of its task."""
@@ -216,9 +220,7 @@ class Runner:
         if not self._forget_unbegun(attempt):
             return
         if attempt.claimed is not None:
-            self._delivery.hold(
-                attempt.claimed.task.id, f"activity {attempt.plan.name}", f"{type(error).__name__}: {error}"
-            )
+            self._delivery.hold(attempt.key, f"activity {attempt.plan.name}", f"{type(error).__name__}: {error}")
         else:
             attempt.end_local(error)
 
@@ -238,7 +240,7 @@ class Runner:
         elif ended is None:
             if attempt.verdict != "lost":
                 self._handed_back.append(claimed.task.id)
-        elif not self.accept(claimed, ended):
+        elif not self.accept(claimed, ended, attempt.started):
             self._delivery.deliver(claimed, ended, partial(self._delivered, attempt, attempt.ended))
             return
         if attempt.ended:
@@ -268,8 +270,7 @@ class Runner:
 
     def _is_lost(self, attempt: Attempt) -> None:
         if not attempt.ended:
-            what = f"activity {attempt.plan.name} (task {attempt.key})"
-            logger.info("the claim of %s is lost; it is told to stop", what)
+            logger.info("the claim of activity %s (task %s) is lost, it is to stop", attempt.plan.name, attempt.key)
             self._give_up(attempt, "lost")
 
     def _give_up(self, attempt: Attempt, verdict: str) -> None:
@@ -307,12 +308,11 @@ class Runner:
             if attempt.plan.mode == "async":
                 # Its cleanup belongs to this attempt: the next one should not start while it is under way.
                 self._modes.stop(attempt)
-                self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
             else:
                 self._modes.stop(attempt, now=True)
                 self._linger(attempt)
                 self._settle(attempt, timed_out(attempt))
-                self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
+            self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
 
     def _out_of_patience(self, attempt: Attempt) -> None:
         if attempt.job is not None:

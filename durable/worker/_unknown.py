@@ -4,12 +4,12 @@ for a worker of the version that they are pinned to."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
+from collections.abc import Callable, Sequence, Set
 
 from .._ids import pinned_version_of, queue_of
 from .._log import offered
 from ..errors import StoreError
-from ..stores import DocumentFilter, Store
+from ..stores import DocumentFilter, Store, TaskInfo
 
 logger = logging.getLogger("durable.worker")
 
@@ -17,11 +17,14 @@ _INTERVAL_S = 30.0  # such a task may just be early: a worker that knows it may 
 _TASKS_MAX = 1_000  # looked at each time: enough to find what waits, however long the queue is
 
 
-async def watch_for_waiting(store: Store, queue: str, known: Set[str]) -> None:
-    """Report what waits in `queue`, each thing once. Until cancelled."""
+async def watch_for_waiting(
+    store: Store, queue: str, known: Set[str], look: Callable[[Sequence[TaskInfo]], None]
+) -> None:
+    """Report what waits in `queue`, each thing once, and let `look` see the tasks at its front. Until cancelled."""
     reported, unserved = set[str](), set[str]()
     while (pause_s := store.clock.upkeep_s(_INTERVAL_S)) is not None:
         try:
+            look(await store.inspect.tasks(queue=queue, parked=False, limit=_TASKS_MAX))
             await report_waiting(store, queue, known, reported)
             await report_unserved(store, queue, unserved)
         except StoreError as error:

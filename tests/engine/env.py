@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,7 +30,7 @@ class Hands:
         self.short_cut = short_cut
         self.calls: list[tuple[str, str, int]] = []
         self.reserved = 0
-        self.accept: Callable[[ClaimedTask, ActivityEnded], bool] = lambda _claimed, _ended: False
+        self.accept: Callable[[ClaimedTask, ActivityEnded, float], bool] = lambda _claimed, _ended, _asked_s: False
         self.complete: Callable[[ClaimedTask, ActivityEnded], Any] | None = None
         self.running: set[asyncio.Task[None]] = set()
         self.by_task: dict[str, asyncio.Task[None]] = {}
@@ -42,6 +43,9 @@ class Hands:
             return False
         self.reserved += 1
         return True
+
+    def doubt(self) -> None:
+        """See `LocalTasks`. There is nothing that it would not know of."""
 
     def unreserve(self) -> None:
         """See `LocalTasks`."""
@@ -97,7 +101,7 @@ class Hands:
             if claimed.task.id not in self.told:
                 raise
             ended = ActivityEnded(how="cancelled", **ids)
-        if not self.accept(claimed, ended) and self.complete is not None:
+        if not self.accept(claimed, ended, math.inf) and self.complete is not None:
             await self.complete(claimed, ended)
 
 
@@ -159,7 +163,10 @@ class Engines:
     async def kill(self, session: str, *, notice: bool = True) -> None:
         """End an engine as SIGKILL would. With `notice` the store learns of it at once, as if the time to live had passed."""
         _, tasks, hands = self.live.pop(session)
-        hands.accept, hands.complete = (lambda _claimed, _ended: True), None  # what it still does reaches nobody
+        hands.accept, hands.complete = (
+            (lambda _claimed, _ended, _asked_s: True),
+            None,
+        )  # what it still does reaches nobody
         for task in [*tasks, *hands.running]:
             task.cancel()
         await asyncio.gather(*tasks, *hands.running, return_exceptions=True)

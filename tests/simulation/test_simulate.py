@@ -54,7 +54,17 @@ def test_every_kind_of_fault_is_met() -> None:
     met: set[str] = set()
     for seed in range(40):
         met |= {name for name, count in simulate(seed).counts.items() if count}
-    wanted = {"crashes", "freezes", "stops", "clock_steps", "lost_before", "lost_after", "repeated_sends", "replays"}
+    wanted = {
+        "crashes",
+        "freezes",
+        "stops",
+        "clock_steps",
+        "lost_before",
+        "lost_after",
+        "repeated_sends",
+        "replays",
+        "went_back",
+    }
     assert wanted | {"refused: StaleLeaseError", "refused: UnreadMessagesError"} <= met
 
 

@@ -17,7 +17,8 @@ MODE, MANNER, ENDING = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(text + "\n")  # in one piece, whatever other threads write
+    sys.stdout.flush()
 
 
 async def work_async() -> str:

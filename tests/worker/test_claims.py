@@ -5,7 +5,11 @@ import logging
 
 import pytest
 
-from durable import Client, Worker, activity, proxy, workflow
+from durable import Client, Worker, activity, activity_info, proxy, workflow
+from durable._log import ActivityEnded
+from durable.stores import Commit, Task
+from durable.worker import _unknown
+from durable.worker._delivery import Delivery
 from tests.worker.faulty import FaultyStore
 from tests.worker.harness import history_types, until, until_async
 
@@ -98,7 +102,6 @@ async def test_a_worker_claims_no_more_than_it_can_run() -> None:
 
 async def test_a_damaged_task_is_held_and_reported(caplog: pytest.LogCaptureFixture) -> None:
     """It neither stops the worker nor is it lost."""
-    from durable.stores import Commit, Task
 
     @activity
     async def answer() -> str:
@@ -151,3 +154,52 @@ async def test_tasks_that_nobody_can_run_are_reported_once(caplog: pytest.LogCap
 
 async def _has_tasks(client: Client, queue: str, count: int) -> bool:
     return len(await client.store.inspect.tasks(queue=queue)) >= count
+
+
+async def test_a_claim_that_the_worker_does_not_know_of_is_handed_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store may have fallen back to when the task was this worker's: while it lives, nobody else could run it."""
+
+    @activity
+    async def answer() -> int:
+        return activity_info().delivery
+
+    monkeypatch.setattr(_unknown, "_INTERVAL_S", 0.01)
+    async with Client.connect("memory:") as client, Worker(client, workflows=[ask]):
+        handle = await client.start(ask)()
+        await until_async(lambda: _has_tasks(client, "far", 1))
+        worker = Worker(client, activities=[answer], queue="far", lease_ttl="5 s")
+        with caplog.at_level(logging.WARNING, "durable.worker"):
+            life = worker._new_life()
+            await client.store.begin_session(life.session, "activities/far", b"", 60_000)
+            assert len(await client.store.claim(life.session, "far", ["answer"], 10)) == 1  # and nobody is told
+            await life.begin()
+            try:
+                assert await handle.result(timeout=20) == "1"
+            finally:
+                await life.end()
+    assert "1 tasks are claimed by this worker without its knowledge" in caplog.text
+
+
+async def test_an_outcome_is_not_reported_for_a_task_that_was_given_out_anew() -> None:
+    """Its id may come back for something else after the store fell back: what is still on its way is not the answer to that."""
+    heard: list[str] = []
+    async with Client.connect("memory:?partitions=1") as client:
+        real = client.store
+        await real.begin_session("s", "test", b"", 60_000)
+        (lease,) = await real.acquire("s", "default", [0])
+        task = Task("r/1/1", "far", "answer", "default", "w", b"old")
+        assert await real.commit([Commit(lease, "c-1", tasks=[task])]) == [None]
+        (old,) = await real.claim("s", "far", ["answer"], 1)
+        delivery = Delivery(real, "s")
+        ended = ActivityEnded(run_id="r", id=1, attempt=1)
+        delivery.deliver(old, ended, lambda: heard.append("done"))
+        delivery.forget("r/1/1")
+        assert await real.commit(
+            [Commit(lease, "c-2", tasks=[Task("r/1/1", "far", "answer", "default", "w", b"new", "s")])]
+        ) == [None]
+        await until(lambda: heard)
+        (left,) = await real.inspect.tasks()
+        assert (left.task.data, left.claimed_by) == (b"new", "s")
+        assert (await real.inspect.counts())["inbox"] == 0

@@ -1,8 +1,8 @@
 """A commit on the memory store: look at everything first, write when nothing can be refused any more."""
 
-from ...errors import NameTakenError, StaleLeaseError, UnreadMessagesError, WrongSequenceError
+from ...errors import NameTakenError, StaleLeaseError, StoreWentBackError, UnreadMessagesError, WrongSequenceError
 from .._protocol import Commit, Document, Entry, document_topic, reply_topic, tasks_topic
-from .._rules import created_after, updated
+from .._rules import created_after, lost_commit, lost_entry, updated
 from ._state import Dues, LeaseRow, Partition, State
 
 
@@ -17,7 +17,7 @@ def apply(state: State, commit: Commit, now_ms: int, touched: set[str]) -> Excep
     if row.last_commit == commit.id:
         return None
     here = state.partitions[lease.partition]
-    refusal = _wrong_position(here, commit)
+    refusal = lost_commit(commit, row.last_commit) or _lost_entry(here, commit) or _wrong_position(here, commit)
     if refusal is not None:
         return refusal
     documents = _documents(here, commit)
@@ -41,6 +41,14 @@ def _current(state: State, commit: Commit) -> LeaseRow | None:
         return None
     row = state.partitions[lease.partition].leases.get(lease.inbox)
     return row if row is not None and (row.session, row.epoch) == (lease.session, lease.epoch) else None
+
+
+def _lost_entry(here: Partition, commit: Commit) -> StoreWentBackError | None:
+    if commit.newest is not None:
+        entry = here.inboxes.get(commit.lease.inbox, {}).get(commit.newest[0])
+        if entry is None or entry.id != commit.newest[1]:
+            return lost_entry(commit)
+    return None
 
 
 def _wrong_position(here: Partition, commit: Commit) -> WrongSequenceError | None:

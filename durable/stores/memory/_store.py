@@ -253,6 +253,16 @@ class MemoryStore:
                 if row and row.session and state.is_alive(row.session, now_ms)
             }
 
+    async def last_commits(self, leases: Sequence[Lease]) -> list[str | None]:
+        """See `Store`."""
+        with self._open().lock:
+            return [
+                self._state.partitions[lease.partition].leases[lease.inbox].last_commit or ""
+                if self._is_current(lease, lease.session)
+                else None
+                for lease in leases
+            ]
+
     async def claim(self, session: str, queue: str, kinds: Sequence[str], limit: int) -> list[ClaimedTask]:
         """See `Store`."""
         state, now_ms = self._open(), self.now_ms()

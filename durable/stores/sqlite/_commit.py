@@ -8,6 +8,7 @@ from typing import cast
 
 from ...errors import NameTakenError, StaleLeaseError, StoreError, UnreadMessagesError, WrongSequenceError
 from .._protocol import Commit, Document, DocumentUpdate
+from .._rules import lost_commit, lost_entry
 from ._changes import Changes
 from ._created import New, add_new, look_at_created, new_documents
 from ._facts import Facts, Key
@@ -37,6 +38,11 @@ def _apply(facts: Facts, changes: Changes, commit: Commit) -> StoreError | None:
         )
     if facts.last_commit[key] == commit.id:
         return None
+    lost = lost_commit(commit, facts.last_commit[key])
+    if lost is not None:
+        return lost
+    if commit.newest in facts.lost:
+        return lost_entry(commit)
     heads = _moved_heads(facts, commit)
     if isinstance(heads, StoreError):
         return heads
@@ -111,6 +117,9 @@ _WRONG_HEADS = """
             SELECT seq FROM records r WHERE r.partition = v.column2 AND r.stream = v.column3 ORDER BY seq DESC LIMIT 1
         ), 0) AS head FROM (VALUES {values}) v
     ) WHERE head <> expected"""
+_LOST = """
+    SELECT v.column1, v.column2 FROM (VALUES {values}) v
+    WHERE NOT EXISTS (SELECT 1 FROM inbox i WHERE i.seq = v.column1 AND i.id = v.column2)"""
 _DOCUMENTS = """
     SELECT d.partition, d.id, d.name, d.inbox FROM (VALUES {values}) v
     CROSS JOIN documents d ON d.partition = v.column1 AND d.id = v.column2"""
@@ -129,6 +138,9 @@ def _look(tx: Tx, commits: Sequence[Commit]) -> Facts:
         partition, inbox, session, epoch, last = cast("tuple[int, str, str | None, int, str | None]", row)
         facts.leases[partition, inbox] = (session, epoch)
         facts.last_commit[partition, inbox] = last
+    newest = dict.fromkeys(each.newest for each in commits if each.newest is not None)
+    for row in query_rows(tx.cursor, _LOST, 2, _flat(newest)):
+        facts.lost.add(cast("tuple[int, str]", row))
     _look_at_heads(tx, facts, commits)
     updates = [
         (each.lease.partition, update) for each in commits for update in each.documents if update.opens or update.closes

@@ -15,6 +15,7 @@ class Facts:
         default_factory=dict[Key, tuple[str | None, int]]
     )  # (session, epoch) by inbox
     last_commit: dict[Key, str | None] = field(default_factory=dict[Key, str | None])  # by inbox
+    lost: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])  # entries to consume that are not there
     heads: dict[Key, int] = field(default_factory=dict[Key, int])  # last number by stream
     turns: bool = False  # whether documents are opened, closed or created; what follows is known only then
     # (name, inbox) of those documents, by id, and which entries there are by (partition, inbox, name).

@@ -185,3 +185,13 @@ def holders(cursor: sqlite3.Cursor, wanted: tuple[str, int]) -> dict[int, str]:
         SELECT l.partition, l.session FROM leases l JOIN sessions s ON s.id = l.session
         WHERE l.inbox = ? AND s.expires_ms > ? ORDER BY l.partition"""
     return dict(cursor.execute(sql, wanted).fetchall())
+
+
+def last_commits(cursor: sqlite3.Cursor, leases: Sequence[Lease]) -> list[str | None]:
+    """See `Store.last_commits`."""
+    sql = "SELECT ifnull(last_commit, '') FROM leases WHERE partition = ? AND inbox = ? AND session = ? AND epoch = ?"
+    found = list[str | None]()
+    for lease in leases:
+        rows = cursor.execute(sql, (lease.partition, lease.inbox, lease.session, lease.epoch)).fetchall()
+        found.append(rows[0][0] if rows else None)
+    return found

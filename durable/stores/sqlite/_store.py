@@ -152,6 +152,10 @@ class SqliteStore:
         """See `Store`."""
         return await self._reader.submit(_leases.holders, (inbox, self.now_ms()))
 
+    async def last_commits(self, leases: Sequence[Lease]) -> list[str | None]:
+        """See `Store`."""
+        return await self._reader.submit(_leases.last_commits, tuple(leases))
+
     async def claim(self, session: str, queue: str, kinds: Sequence[str], limit: int) -> list[ClaimedTask]:
         """See `Store`."""
         return await self._writer.submit(_tasks.claim, _tasks.Claiming(session, queue, tuple(kinds), limit))

@@ -17,6 +17,7 @@ from ._commits import CommitTests
 from ._created import CreatedTests
 from ._documents import DocumentTests
 from ._dues import DueTests
+from ._going_back import GoingBackTests
 from ._inspect import InspectTests
 from ._sessions import SessionTests
 from ._tasks import TaskTests
@@ -30,6 +31,7 @@ class StoreSuite(
     CommitTests,
     CreatedTests,
     AttributeTests,
+    GoingBackTests,
     SessionTests,
     TaskTests,
     DueTests,

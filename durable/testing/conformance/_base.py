@@ -61,6 +61,8 @@ class Parts(TypedDict, total=False):
     outgoing: list[Outgoing]
     relayed: list[str]
     replies: list[Reply]
+    follows: str | None
+    newest: tuple[int, str] | None
 
 
 def document(

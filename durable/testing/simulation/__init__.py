@@ -2,7 +2,7 @@
 
 from ._chaos import CALM, Chaos
 from ._coverage import Report
-from ._scenario import RandomPrograms, Scenario
+from ._scenario import RandomPrograms, Recoverable, Scenario
 from ._simulate import SimulationError, simulate
 
-__all__ = ["CALM", "Chaos", "RandomPrograms", "Report", "Scenario", "SimulationError", "simulate"]
+__all__ = ["CALM", "Chaos", "RandomPrograms", "Recoverable", "Report", "Scenario", "SimulationError", "simulate"]

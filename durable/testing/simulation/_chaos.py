@@ -15,6 +15,8 @@ class Chaos:
     `StoreUnavailableError`. `crash_before`, `crash_after`: the process dies before or after the call was applied.
     `repeat`: a `send` arrives again later. `crash_every_s`: a worker dies between two callbacks, wherever it is.
     `freeze_every_s`: a worker stands still for up to `freeze_s_max`. `stop_every_s`: a worker is stopped in good order.
+    `back_every_s`: the store falls back to the state that it had up to `back_s_max` ago, as after a failover to a copy that
+    lagged; for scenarios that are `Recoverable`.
     `step_every_s`: the store's clock goes back or forward by up to `step_ms_max`. `skew_ms_max`: how far the clocks of the
     other processes are from it.
     `delay_s_max`: how long a call takes at most, each way.
@@ -31,6 +33,8 @@ class Chaos:
     stop_every_s: float = 60.0
     step_every_s: float = 40.0
     step_ms_max: int = 2_000
+    back_every_s: float = 30.0
+    back_s_max: float = 8.0
     skew_ms_max: int = 30_000
     delay_s_max: float = 0.05
 
@@ -51,7 +55,7 @@ class Chaos:
 
 
 _CHANCES = ("lost_before", "lost_after", "crash_before", "crash_after", "repeat")
-_PAUSES = ("crash_every_s", "freeze_every_s", "stop_every_s", "step_every_s")
+_PAUSES = ("crash_every_s", "freeze_every_s", "stop_every_s", "step_every_s", "back_every_s")
 
 CALM = Chaos(
     lost_before=0,
@@ -63,19 +67,27 @@ CALM = Chaos(
     freeze_every_s=0,
     stop_every_s=0,
     step_every_s=0,
+    back_every_s=0,
     skew_ms_max=0,
     delay_s_max=0,
 )
 """Nothing goes wrong, and no call takes any time."""
 
 
-def drawn(chaos: Chaos, chance: Random) -> Chaos:
-    """Return what this seed makes of `chaos`: each kind of fault is left out, rare, usual or frequent, so that seeds differ in kind."""
+def drawn(chaos: Chaos, chance: Random, back: Random) -> Chaos:
+    """Return what this seed makes of `chaos`: each kind of fault is left out, rare, usual or frequent, so that seeds differ in kind.
+
+    `back` draws how often the store falls back: mostly never, since less can be promised then.
+    """
     changes: dict[str, Any] = {}
     for name in _CHANCES:
         changes[name] = min(0.5, getattr(chaos, name) * chance.choice([0, 0.3, 1, 1, 4]))
     for name in _PAUSES:
+        if name == "back_every_s":
+            continue
         factor = chance.choice([0, 0.3, 1, 1, 4])
         changes[name] = getattr(chaos, name) / factor if factor else 0.0
+    factor = back.choice([0, 0, 0, 0, 0, 0.3, 1, 4])
+    changes["back_every_s"] = chaos.back_every_s / factor if factor else 0.0
     changes["delay_s_max"] = chaos.delay_s_max * chance.choice([0, 0.1, 1, 10])
     return replace(chaos, **changes)

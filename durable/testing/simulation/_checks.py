@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from hashlib import blake2b
 
 from ..._log import ended_entry_id, outgoing_key, task_id
@@ -13,6 +14,7 @@ from ...stores.memory import State
 from ._runs import RunModel
 
 _EVER_MS, _ALL = 10**15, 10**9
+_KNOWN = ("runs", "_epochs", "_consumed", "_digests", "_applied")
 
 
 class Checker:
@@ -29,6 +31,18 @@ class Checker:
         self._digests: dict[str, bytes] = {}
         self._applied: set[str] = set()
         self._before: list[tuple[object, ...]] = []
+        self._lost_messages: set[str] = set()  # what runs asked for before the store forgot it; may be on its way
+
+    def known(self) -> dict[str, object]:
+        """Return a copy of all that is known of the store, for `fall_back`."""
+        return deepcopy({name: getattr(self, name) for name in _KNOWN})
+
+    def fall_back(self, known: dict[str, object]) -> None:
+        """The store has fallen back to the state in which `known` was known."""
+        for run in self.runs.values():
+            self._lost_messages.update(outgoing_key(run.run_id, number) for number in run.asked)
+        for name, value in known.items():
+            setattr(self, name, value)
 
     def acquired(self, leases: Sequence[Lease]) -> None:
         """These leases were given out: they fence out all before."""
@@ -44,6 +58,8 @@ class Checker:
         if not entry.id.endswith("/out") or not number.isdecimal():
             return  # a caller's; nobody but users makes up their ids
         run = self.runs.get(run_id)
+        if entry.id in self._lost_messages:
+            return
         if run is None or int(number) not in run.asked:
             self._broken("3 outbox", f"the message {entry.id!r} was sent, and no commit asked for it")
 

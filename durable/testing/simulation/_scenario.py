@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from ...author import Workflow
 from ...client import Client, Handle
@@ -40,6 +40,7 @@ from ._programs import Program, arguments_of, count_of, draw_program
 T = TypeVar("T")
 
 Broken = Callable[[str, str], None]
+Plan = Callable[[Sequence[Client]], Awaitable[None]]
 
 
 class Scenario(Protocol):
@@ -55,7 +56,7 @@ class Scenario(Protocol):
         """What the workers offer."""
         ...
 
-    def plan(self, chance: Random) -> Sequence[Callable[[Sequence[Client]], Awaitable[None]]]:
+    def plan(self, chance: Random) -> Sequence[Plan]:
         """Return what is done from outside, each beside the others; each gets clients of different processes."""
         ...
 
@@ -65,6 +66,19 @@ class Scenario(Protocol):
 
     def acknowledged(self) -> dict[str, set[str]]:
         """Return the request ids of the signals that were acknowledged, by run id."""
+        ...
+
+
+@runtime_checkable
+class Recoverable(Protocol):
+    """A `Scenario` that goes on after the store has fallen back to an earlier state: others are never put to that."""
+
+    def remember(self) -> Any:
+        """Return what has been acknowledged to callers by now: the store may fall back to this moment."""
+        ...
+
+    def went_back(self, memory: Any) -> Sequence[Plan]:
+        """The store is again as it was at `memory`. Return what is done from outside from now on; what was, is broken off."""
         ...
 
 
@@ -79,8 +93,29 @@ class _Life:
     interrupted: str = ""  # "cancel" or "terminate", if someone asked for that
     outcome: str = "unknown"
     result: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
-    told: list[int] | None = None
     problems: list[str] = field(default_factory=list[str])
+    again: bool = False  # its callers began anew, after the store fell back
+    asked: set[str] = field(default_factory=set[str])  # what `interrupted` was before
+
+    def kept(self) -> _Life:
+        """Return a copy of it."""
+        return replace(self, signals=set(self.signals), asked=set(self.asked), problems=list(self.problems))
+
+    def fall_back(self, kept: _Life) -> None:
+        """Whoever asked for it begins anew, with what had been acknowledged when `kept` was made."""
+        self.asked |= {self.interrupted, kept.interrupted} - {""}
+        self.run_id, self.signals, self.problems = kept.run_id, set(kept.signals), list(kept.problems)
+        self.interrupted, self.outcome, self.result, self.again = "", "unknown", {}, True
+
+
+@dataclass(slots=True)
+class _Part:
+    """The runs of one workflow id, one after the other, and how far their callers are."""
+
+    lives: list[_Life]
+    draws: list[list[float]]
+    begins_s: float
+    turn: int = 0
 
 
 class RandomPrograms:
@@ -99,12 +134,26 @@ class RandomPrograms:
         self._runs, self._size, self._calm = runs if programs is None else len(programs), size, calm
         self._programs = programs
         self.lives: list[_Life] = []
+        self._parts: list[_Part] = []
 
-    def plan(self, chance: Random) -> Sequence[Callable[[Sequence[Client]], Awaitable[None]]]:
+    def plan(self, chance: Random) -> Sequence[Plan]:
         """See `Scenario`."""
-        return [self._plan_of(number, chance) for number in range(self._runs)]
+        self._parts = [self._part_of(number, chance) for number in range(self._runs)]
+        return [self._plan_of(part) for part in self._parts]
 
-    def _plan_of(self, number: int, chance: Random) -> Callable[[Sequence[Client]], Awaitable[None]]:
+    def remember(self) -> list[tuple[int, list[_Life]]]:
+        """See `Recoverable`."""
+        return [(part.turn, [life.kept() for life in part.lives]) for part in self._parts]
+
+    def went_back(self, memory: list[tuple[int, list[_Life]]]) -> Sequence[Plan]:
+        """See `Recoverable`: callers begin anew with the run at which they were, and repeat all that they had asked for."""
+        for part, (turn, kept) in zip(self._parts, memory, strict=True):
+            part.turn = turn
+            for life, before in list(zip(part.lives, kept, strict=True))[turn:]:
+                life.fall_back(before)
+        return [self._plan_of(part) for part in self._parts]
+
+    def _part_of(self, number: int, chance: Random) -> _Part:
         workflow_id = f"program-{number}"
         rounds = 1 if chance.random() < 0.7 else 2
         chooser = RandomChooser(chance)
@@ -114,13 +163,17 @@ class RandomPrograms:
         ]
         self.lives += lives
         draws = [[chance.random() for _ in range(64)] for _ in range(rounds)]
-        begins_s = 20 * chance.random() ** 2
+        return _Part(lives, draws, begins_s=20 * chance.random() ** 2)
 
+    def _plan_of(self, part: _Part) -> Plan:
         async def play(clients: Sequence[Client]) -> None:
-            await asyncio.sleep(begins_s)
-            for turn, life in enumerate(lives):
-                user = _User(life, f"{workflow_id}-{turn}", clients, draws[turn], self._calm)
-                await user.play()
+            if not any(life.again for life in part.lives):
+                await asyncio.sleep(part.begins_s)
+            while part.turn < len(part.lives):
+                life = part.lives[part.turn]
+                draws = list(part.draws[part.turn])
+                await _User(life, f"{life.workflow_id}-{part.turn}", clients, draws, self._calm).play()
+                part.turn += 1
 
         return play
 
@@ -159,10 +212,11 @@ def _wrong_with(life: _Life) -> list[str]:
         return problems
     if life.outcome == "failed" and expected_failure and life.problems == []:
         return []
-    if life.outcome == "cancelled" and life.interrupted == "cancel":
+    if life.outcome == "cut short":
         return []
-    if life.outcome == "terminated" and life.interrupted == "terminate":
-        return []
+    for asked, outcome in (("cancel", "cancelled"), ("terminate", "terminated")):
+        if life.outcome == outcome and (life.interrupted == asked or asked in life.asked):
+            return []
     return [f"it ended as {life.outcome} (asked for: {life.interrupted or 'nothing'})"]
 
 
@@ -195,7 +249,7 @@ class _User:
             self._send_signals(handle), self._send_updates(handle), self._interrupt(handle), self._ask(handle)
         )
         await self._wait(handle)
-        whole = life.outcome in ("completed", "failed")
+        whole = life.outcome in ("completed", "failed") and not life.again  # else what it sent to others may be lost
         for other in others:
             await self._see_cancelled(other, whole)
         if listener is not None:
@@ -220,7 +274,7 @@ class _User:
             try:
                 await insist(lambda t=target, n=number, r=request: t.signal(go, n, request_id=r))  # type: ignore[misc]
             except RunClosedError:
-                if not self._life.interrupted:
+                if not self._life.interrupted and not self._life.again:
                     raise
                 return
             self._life.signals.add(request)
@@ -239,7 +293,7 @@ class _User:
                     if answer != 2 * number:
                         self._life.problems.append(f"the update {update_id} was answered with {answer}")
             except (RunClosedError, RequestFailedError) as error:
-                if not self._life.interrupted:
+                if not self._life.interrupted and not self._life.again:
                     self._life.problems.append(f"the update {update_id} failed: {error}")
                 return
 
@@ -289,7 +343,9 @@ class _User:
         except RunFailedError as error:
             life.outcome = "failed"
             wanted = failure_of_program(life.program)
-            if not wanted or str(error.__cause__) != wanted:
+            if life.again and "is closed" in str(error.__cause__) and not wanted:
+                life.outcome = "cut short"  # what it had sent in the lost time arrived, and so its receiver had ended
+            elif not wanted or str(error.__cause__) != wanted:
                 life.problems.append(f"it failed with {error.__cause__!r}")
 
     async def _see_cancelled(self, other: Handle[Any], whole: bool) -> None:
@@ -310,7 +366,7 @@ class _User:
             if whole:
                 self._life.problems.append("its listener was cancelled")
             return
-        if heard != wanted:
+        if heard != wanted and not self._life.again:
             self._life.problems.append(f"its listener heard {heard}, told were {wanted}")
 
     async def _cancel(self, handle: Handle[Any]) -> None:

@@ -244,6 +244,10 @@ class FaultyStore:
         """See `Store`."""
         return await self._call("holders", lambda: self._real.holders(inbox))
 
+    async def last_commits(self, leases: Sequence[Lease]) -> list[str | None]:
+        """See `Store`."""
+        return await self._call("last_commits", lambda: self._real.last_commits(leases))
+
     async def claim(self, session: str, queue: str, kinds: Sequence[str], limit: int) -> list[ClaimedTask]:
         """See `Store`."""
         return await self._call("claim", lambda: self._real.claim(session, queue, kinds, limit))

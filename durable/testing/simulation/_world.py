@@ -20,7 +20,8 @@ from ._coverage import Report, Trace
 from ._final import check_end
 from ._interpreter import noted
 from ._loop import DeadlockError, HotLoopError, Process, SimulationLoop, current_process
-from ._scenario import Scenario
+from ._past import Moment, fall_back, held_by
+from ._scenario import Plan, Recoverable, Scenario
 from ._store import FaultyStore
 
 CALM_S_MAX = 900.0  # virtual: once nothing goes wrong any more, everything must have ended within
@@ -48,7 +49,8 @@ class World:
         self.loop = SimulationLoop(self._new_chance("order", seed) if chance.random() < 0.7 else None)
         self.loop.on_burnt = self._burnt
         self.trace = Trace(self.loop.time, sink)
-        self.chaos = drawn(chaos, chance)
+        self._back_chance = self._new_chance("back", seed)
+        self.chaos = drawn(chaos, chance, self._back_chance)
         self._chaos_s = 20 + 80 * chance.random() if chaos != CALM else 0.0
         self.state = State(1 + int(4 * chance.random()))
         self._clock = SimulatedClock(self.loop, self._new_chance("store", seed))
@@ -59,6 +61,9 @@ class World:
         self.effects: dict[str, int] = {}
         self._over: asyncio.Future[None] = self.loop.create_future()
         self._slots: list[Slot] = []
+        self._users: list[Process] = []
+        self._clients: list[Client] = []
+        self._playing: list[asyncio.Task[None]] = []
         self._processes = 0
         self._stopping = False
 
@@ -75,6 +80,13 @@ class World:
     def count(self, what: str) -> None:
         """See `StoreWorld`."""
         self.report.counts[what] += 1
+
+    def expects(self, error: str) -> bool:
+        """Return whether an error that was logged is what must be told: that the store fell back, or a task is parked."""
+        if self.report.counts["went_back"] and error.startswith("the store fell back"):
+            self.count("losses_noticed")
+            return True
+        return " is parked, and its run waits for you" in error
 
     def broken(self, invariant: str, text: str) -> None:
         """Something is not as it must be: the simulation ends with it."""
@@ -221,6 +233,19 @@ class World:
         self.note(self.loop.world, f"the store's clock moves by {step_ms} ms")
         self._clock.offset_ms += step_ms
 
+    async def _fall_back_now_and_then(self) -> None:
+        scenario, chance = self.scenario, self._back_chance
+        if not self.chaos.back_every_s or not isinstance(scenario, Recoverable):
+            return
+        while True:
+            await asyncio.sleep(2 * self.chaos.back_every_s * chance.random())
+            moment = Moment(self.loop.time(), held_by(self.state), self.checker.known(), scenario.remember())
+            await asyncio.sleep(self.chaos.back_s_max * chance.random() ** 2)
+            self.count("went_back")
+            self.note(self.loop.world, f"the store falls back by {self.loop.time() - moment.at_s:.3f} s")
+            fall_back(self.state, self.checker, moment)
+            self._play(scenario.went_back(moment.scenario))
+
     # --- its life
 
     def run(self) -> None:
@@ -248,18 +273,24 @@ class World:
         self._slots = self._draw_slots()
         for slot in self._slots:
             self.run_later(5 * self._chance.random(), lambda slot=slot: self._begin_worker(slot))  # type: ignore[misc]
-        users = [self.loop.new_process(f"client-{number}") for number in range(CLIENTS)]
-        clients = [self._client(process) for process in users]
-        plans = self.scenario.plan(self._new_chance("scenario", self._seed))
-        playing = [
-            self.loop.spawn(users[number % CLIENTS], self._played(plan(clients))) for number, plan in enumerate(plans)
-        ]
-        everything = asyncio.ensure_future(self._until_over(playing))
+        self._users = [self.loop.new_process(f"client-{number}") for number in range(CLIENTS)]
+        self._clients = [self._client(process) for process in self._users]
+        self._play(self.scenario.plan(self._new_chance("scenario", self._seed)))
+        everything = asyncio.ensure_future(self._until_over())
         await asyncio.wait([everything, self._over], return_when=asyncio.FIRST_COMPLETED)
         everything.cancel()
         await asyncio.gather(everything, return_exceptions=True)
         if not self.problems:
             await check_end(self)
+
+    def _play(self, plans: Sequence[Plan]) -> None:
+        """Let callers do what `plans` say, and nothing else any more."""
+        for task in self._playing:
+            task.cancel()
+        self._playing = [
+            self.loop.spawn(self._users[number % CLIENTS], self._played(plan(self._clients)))
+            for number, plan in enumerate(plans)
+        ]
 
     async def _played(self, play: Awaitable[None]) -> None:
         try:
@@ -279,7 +310,7 @@ class World:
             slots.append(Slot(number, options, steps_runs=number == 0 or chance.random() < 0.7))
         return slots
 
-    async def _until_over(self, playing: Sequence[asyncio.Task[None]]) -> None:
+    async def _until_over(self) -> None:
         chaos = self.chaos
         befalling = [
             asyncio.ensure_future(self._befall(every_s, happens))
@@ -290,21 +321,29 @@ class World:
                 (chaos.step_every_s, self._step_clock),
             )
         ]
-        everyone = asyncio.gather(*playing)
+        befalling.append(asyncio.ensure_future(self._fall_back_now_and_then()))
         try:
-            await asyncio.wait([everyone], timeout=self._chaos_s)
+            await self._until_played(self.loop.time() + self._chaos_s)
         finally:
             for task in befalling:
                 task.cancel()
             self.chaos = CALM
         self.note(self.loop.world, "nothing goes wrong any more")
         ends = self.loop.time() + CALM_S_MAX
-        while not everyone.done() and self.loop.time() < ends:
-            await asyncio.wait([everyone], timeout=5)
+        while not (played := await self._until_played(self.loop.time() + 5)) and self.loop.time() < ends:
             await self._release_parked()
-        if not everyone.done():
-            self.broken("liveness", f"{sum(not task.done() for task in playing)} clients wait for ever")
+        if not played:
+            self.broken("liveness", f"{sum(not task.done() for task in self._playing)} clients wait for ever")
         await self._until_settled()
+
+    async def _until_played(self, ends_s: float) -> bool:
+        """Wait until all callers have done their part; False if that is not so by `ends_s`."""
+        while True:
+            playing = self._playing
+            everyone = asyncio.gather(*playing, return_exceptions=True)
+            await asyncio.wait([everyone], timeout=ends_s - self.loop.time())
+            if self._playing is playing:
+                return everyone.done()
 
     async def _release_parked(self) -> None:
         parked = [info.task.id for info in await self.store.inspect.tasks(parked=True)]
@@ -337,5 +376,7 @@ class _Errors(logging.Handler):
             return
         process = current_process()
         self._world.trace.comment(process.name if process else "?", f"[{record.levelname}] {record.getMessage()}")
+        if self._world.expects(record.getMessage()):
+            return
         if record.levelno >= logging.ERROR:
             self._world.broken("no error is logged", record.getMessage())

@@ -12,11 +12,12 @@ BUGS = [
         ENGINE + "commits.py",
         (
             (
-                "        commits = [prepared.commit for prepared in batch]\n        attempt = 0\n",
-                "        commits = [prepared.commit for prepared in batch]\n        attempt = 0\n"
+                "        commits = [prepared.commit for prepared in batch]\n        sent_s",
+                "        commits = [prepared.commit for prepared in batch]\n"
                 "        acks = [Commit(c.lease, c.id + '/read', consumed=c.consumed) for c in commits]\n"
-                "        for commit in commits:\n            commit.consumed = []\n"
-                "        try:\n            await self._store.commit(acks)\n        except StoreError:\n            pass\n",
+                "        for commit in commits:\n            commit.consumed, commit.newest = [], None\n"
+                "        try:\n            await self._store.commit(acks)\n        except StoreError:\n            pass\n"
+                "        for prepared in batch:\n            prepared.owned.last_commit = None\n        sent_s",
             ),
         ),
         SIMULATE,
