@@ -48,6 +48,7 @@ class Timeline:
 
     lines: list[Line] = field(default_factory=list[Line])
     pending: list[Pending] = field(default_factory=list[Pending])
+    updates: list[str] = field(default_factory=list[str])  # the names of those whose handler has not ended
     closed: bool = False
 
 
@@ -71,6 +72,7 @@ def timeline_of(events: Iterable[tuple[int, Data]]) -> Timeline:
     for seq, event in numbered:
         timeline.lines.append(_line(seq, event, names, voided=seq in voided))
     timeline.pending = _pending(numbered, voided)
+    timeline.updates = _updates_under_way(numbered, voided)
     timeline.closed = any(_kind(event) in _CLOSES for seq, event in numbered if seq not in voided)
     return timeline
 
@@ -97,6 +99,7 @@ def why_waiting(
     if parked:
         return f"waiting for you: {', '.join(parked)} is parked, since it killed its worker each time; see `durable parked`"
     reasons = [_reason(pending, now_ms) for pending in timeline.pending]
+    reasons += [f"the handler of update {name}" for name in timeline.updates]
     return "; ".join(["waiting for " + " and ".join(reasons or ["a signal, or for its worker to go on"]), *absent])
 
 
@@ -180,6 +183,13 @@ def _pending(numbered: Sequence[tuple[int, Data]], voided: set[int]) -> list[Pen
         elif kind in _CLOSES:
             open_.clear()
     return list(open_.values())
+
+
+def _updates_under_way(numbered: Sequence[tuple[int, Data]], voided: set[int]) -> list[str]:
+    counted = [event for seq, event in numbered if seq not in voided]
+    ended = {event.get("update") for event in counted if _kind(event) == "UpdateCompleted"}
+    accepted = (event for event in counted if _kind(event) == "UpdateAccepted")
+    return [str(event.get("name")) for event in accepted if event.get("update") not in ended]
 
 
 def _reason(pending: Pending, now_ms: int) -> str:

@@ -143,3 +143,18 @@ def test_children_are_told_by_their_ids() -> None:
     assert why(STARTED, asked, started, done) == "waiting for a signal, or for its worker to go on"
     child = {**STARTED, "parent": {"workflow_id": "o-1", "run_id": "r-1", "command": 1, "partition": 0}}
     assert timeline_of(numbered(child)).lines[0].detail.endswith("on queue default, child of o-1")
+
+
+def test_an_update_is_told_by_its_name_and_its_id() -> None:
+    """The end holds only the id; while the handler has not ended, the run waits for it."""
+    accepted = {"type": "UpdateAccepted", "at": NOW, "update": "u-1", "name": "take", "value": 3}
+    completed = {"type": "UpdateCompleted", "at": NOW, "id": 1, "update": "u-1", "result": 7}
+    failed = {"type": "UpdateCompleted", "at": NOW, "id": 1, "update": "u-1", "failure": DECLINED}
+    lines = timeline_of(numbered(STARTED, accepted, completed)).lines
+    assert [(line.what, line.detail) for line in lines[1:]] == [
+        ("update take (u-1) accepted", "3"),
+        ("update take (u-1) completed", "7"),
+    ]
+    assert timeline_of(numbered(STARTED, accepted, failed)).lines[2].what == "update take (u-1) failed"
+    assert why(STARTED, accepted) == "waiting for the handler of update take"
+    assert why(STARTED, accepted, completed) == "waiting for a signal, or for its worker to go on"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from durable._log import HANDLERS_QUERY, AskQuery, RunTimeoutDue, read_acceptance
-from durable.author import Query, Signal, Update, activity, sleep, wait_condition, workflow
+from durable.author import Query, Signal, Update, activity, local, sleep, wait_condition, workflow
 from durable.errors import DecodeError, DefinitionError, InvalidCallError, NonDeterminismError
 from durable.history import to_raw
 from tests.engine.harness import SteppedRun, payload
@@ -729,3 +729,70 @@ async def test_a_condition_that_an_update_makes_true() -> None:
     assert run.update(add, 1) == ["UpdateAccepted", "UpdateCompleted"]
     assert run.update(add, 5) == ["UpdateAccepted", "UpdateCompleted", "RunCompleted"]
     assert run.reload().result() == 6
+
+
+@pytest.mark.parametrize("first", ["message", "timeout"])
+@pytest.mark.parametrize("what", ["update", "signal"])
+async def test_a_message_that_comes_with_the_end_of_the_runs_time(what: str, first: str) -> None:
+    """In one step with it, the message is recorded before the close, wherever it stands; after it, it is refused."""
+    timeout = RunTimeoutDue(workflow_id="wf-1", run_id="run-1", timeout_ms=5)
+    run = SteppedRun(counter).start()
+    message = run.update_message(add, 1, id="a") if what == "update" else run.signal_message(note, "x")
+    tags = run.send(message, timeout) if first == "message" else run.send(timeout, message)
+    assert tags[0] == ("UpdateAccepted" if what == "update" else "SignalReceived")
+    assert tags[-1] == "RunTimedOut"
+    if what == "update":
+        assert run.told("a") == "accepted"
+        assert run.updated("a") is None, "its end is the run's: whoever waits for it reads that"
+        assert run.update(add, 1, id="b") == []
+        assert "is closed" in run.told("b")
+    assert run.tasks == {}
+    assert run.reload().status == "timed_out"
+
+
+async def test_a_cancelled_run_takes_updates_while_it_cleans_up() -> None:
+    """Its code still runs, and so do its handlers."""
+
+    @workflow
+    async def cleaning() -> str:
+        @add.handler
+        async def on_add(n: int) -> int:
+            return n + 1
+
+        try:
+            await go.receive()
+        finally:
+            await work(0)
+        return "unreachable"
+
+    run = SteppedRun(cleaning).start()
+    run.cancel()
+    assert run.update(add, 1, id="a") == ["UpdateAccepted", "UpdateCompleted"]
+    assert run.complete(1, 0) == ["ActivityCompleted", "RunCancelled"]
+    assert run.reload().status == "cancelled"
+
+
+async def test_a_handler_may_use_local_activities_and_children_of_the_loop() -> None:
+    """Tasks of its own, local activities in the step, and a lock that another handler holds."""
+
+    @workflow
+    async def busy() -> None:
+        lock = asyncio.Lock()
+
+        @add.handler(concurrent=True)
+        async def on_add(n: int) -> int:
+            async with lock:
+                return n + sum(await asyncio.gather(local(work)(n), work(n)))
+
+        await go.receive()
+
+    run = SteppedRun(busy).start()
+    run.send(run.update_message(add, 1, id="a"), run.update_message(add, 2, id="b"))
+    run.local(1, 10)
+    assert run.updated("a") is None
+    run.complete(2, 20)
+    assert run.updated("a") == 31
+    run.local(4, 100)
+    run.complete(5, 200)
+    assert run.updated("b") == 302
+    run.reload()

@@ -120,7 +120,9 @@ async def test_an_update_without_a_handler_waits_for_the_next_run(cache_runs: in
 
 @pytest.mark.parametrize("cache_runs", [None, 0])
 @pytest.mark.parametrize("late", [False, True])
-async def test_an_update_that_races_with_the_change_of_runs_is_carried_out_once(late: bool, cache_runs: int | None) -> None:
+async def test_an_update_that_races_with_the_change_of_runs_is_carried_out_once(
+    late: bool, cache_runs: int | None
+) -> None:
     """Sent while the closing commit is on its way, or after it: by the run that is open then."""
     async with engines(partitions=1) as env:
         closing = ClosingStore(env, 2)

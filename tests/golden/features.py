@@ -8,6 +8,7 @@ from typing import Any
 from durable.author import (
     Attribute,
     Signal,
+    Update,
     activity,
     deprecate_patch,
     external,
@@ -29,6 +30,8 @@ from tests.engine.harness import SteppedRun, payload
 
 number = Signal("number", int)
 stop = Signal("stop")
+raised = Update("raised", int, int)
+watched = Update("watched", int, int)
 
 
 @activity(retry=RetryPolicy(initial_interval=1, jitter=0, max_attempts=3))
@@ -166,6 +169,59 @@ async def nearby() -> int:
     return await local(double)(1) + await local(double)(2)
 
 
+@workflow
+async def updates() -> int:
+    total = 0
+
+    @raised.validator
+    def check(n: int) -> None:
+        if n < 0:
+            raise ValueError(n)
+
+    @raised.handler
+    async def on_raised(n: int) -> int:
+        nonlocal total
+        if n == 13:
+            raise KeyError(n)
+        total += await double(n)
+        return total
+
+    @Update.dynamic
+    async def on_other(name: str, value: Any) -> list[Any]:
+        await sleep(1)
+        return [name, value]
+
+    @Signal.dynamic
+    async def on_signal(name: str, value: Any) -> None:
+        nonlocal total
+        total += await double(len(name))
+
+    @watched.handler(concurrent=True, unfinished="abandon")
+    async def on_watched(n: int) -> int:
+        await double(n)
+        return n
+
+    await stop.receive()
+    return total
+
+
+def _updates() -> SteppedRun:
+    run = SteppedRun(updates).start()
+    run.update(raised, -1)
+    run.send(
+        run.update_message(raised, 1), run.update_message(Update("other", str), "x"), run.update_message(raised, 13)
+    )
+    run.complete(1, 2)
+    run.fire_next()
+    run.signal(Signal("unknown", int), 1)
+    run.complete(next(t.id for t in run.tasks.values()), 14)
+    run.update(watched, 4)
+    run.update(raised, 5)
+    run.signal(stop)
+    run.complete(next(t.id for t in run.tasks.values()), 10)
+    return run
+
+
 def _chain() -> SteppedRun:
     run = SteppedRun(chain, 1).start()
     run.complete(1, 2)
@@ -264,4 +320,5 @@ FEATURES: dict[str, tuple[Any, Callable[[], SteppedRun]]] = {
     "overdue": (overdue, _overdue),
     "nearby": (nearby, _nearby),
     "searchable": (searchable, _searchable),
+    "updates": (updates, _updates),
 }

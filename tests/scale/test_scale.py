@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from durable import Signal, activity, sleep, workflow
+from durable import Signal, Update, activity, sleep, workflow
 from durable.history import ActivityCompleted, TimerFired
 from durable.testing import TestEnvironment, replay
 
 pytestmark = [pytest.mark.slow, pytest.mark.serial, pytest.mark.timeout(300)]
 
 numbers = Signal("numbers", int)
+amount = Update("amount", int, int)
+done = Signal("done")
 
 
 @workflow
@@ -75,6 +77,32 @@ async def test_10_000_signals_to_one_run() -> None:
             await asyncio.gather(*(handle.signal(numbers, number) for number in range(first, first + 100)))
         assert await handle.result() == sum(range(10_000))
         assert replay(sums, await handle.history()).ok
+
+
+@workflow
+async def tally() -> int:
+    """Sums up what it is asked to."""
+    total = 0
+
+    @amount.handler
+    async def on_amount(n: int) -> int:
+        nonlocal total
+        total += n if n % 10 else await add(n, 0)
+        return n
+
+    await done.receive()
+    return total
+
+
+async def test_5_000_updates_to_one_run() -> None:
+    async with TestEnvironment(workflows=[tally], activities=[add]) as env:
+        handle = await env.client.start(tally, id="tally")()
+        for first in range(0, 5_000, 100):
+            numbers_of = range(first, first + 100)
+            assert await asyncio.gather(*(handle.update(amount, n) for n in numbers_of)) == list(numbers_of)
+        await handle.signal(done)
+        assert await handle.result() == sum(range(5_000))
+        assert replay(tally, await handle.history()).ok
 
 
 async def test_a_run_of_20_000_events() -> None:
