@@ -40,7 +40,7 @@ async def entity(state: int, generation: int) -> int:
 
     if await go.receive() == "end":
         return state
-    continue_as_new(state, generation + 1)
+    return continue_as_new(state, generation + 1)
 
 
 @workflow
@@ -58,7 +58,7 @@ async def relay(generation: int) -> int:
         await go.receive()
         return seen
     await work(1)
-    continue_as_new(1)
+    return continue_as_new(1)
 
 
 async def accepted(env: Engines, workflow_id: str) -> list[int]:
