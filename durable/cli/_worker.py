@@ -78,9 +78,13 @@ async def _no_work(_client: "Client") -> None:
 
 
 def _summary(served: Served, queue: str) -> str:
-    workflows = ", ".join(sorted(workflow.name for workflow in served.workflows)) or "none"
+    workflows = ", ".join(sorted(_named(workflow) for workflow in served.workflows)) or "none"
     activities = ", ".join(sorted(activity.name for activity in served.activities)) or "none"
     return f"queue {queue}; workflows: {workflows}; activities: {activities}"
+
+
+def _named(workflow: Any) -> str:
+    return f"{workflow.name} (version {workflow.version})" if workflow.pinned else workflow.name
 
 
 def _child_command(
