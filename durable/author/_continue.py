@@ -55,7 +55,7 @@ class ContinuingAsNew:
     ) -> Callable[..., NoReturn]: ...
     def into(
         self,
-        workflow: Workflow[..., Any] | str | None = None,
+        workflow: Any = None,
         *,
         queue: str | None = None,
         run_timeout: Duration | None = None,
