@@ -33,8 +33,10 @@ from ._settings import DEFAULT_STORE, Settings
 # holds the lines to what the commands say of themselves. The module's attribute is the command's name and "_command".
 COMMANDS = {
     "cancel": ("_messages", "Ask the run ID to stop: its code may clean up."),
+    "complete": ("_complete", "End the activity that TOKEN names with a result."),
     "demo": ("_demo", "Watch a shop survive the death of its worker."),
     "export": ("_export", "Export histories as JSON lines."),
+    "fail": ("_complete", "End the attempt that TOKEN names with a failure."),
     "fork": ("_messages", "Start a new run from the history of the run ID."),
     "lint": ("_lint", "Find what workflow code must not do."),
     "list": ("_list", "List runs, newest first."),

@@ -3,6 +3,7 @@
 from typing import Final
 
 from ..errors import (
+    AttemptOverError,
     DurableError,
     HistoryError,
     InternalError,
@@ -29,6 +30,7 @@ _BY_ERROR: tuple[tuple[type[BaseException], int], ...] = (
     (HistoryError, STORE),
     (RunOutcomeError, FAILED),
     (RunClosedError, FAILED),
+    (AttemptOverError, FAILED),
     (RunAlreadyOpenError, FAILED),
     (RequestFailedError, FAILED),
     (RequestTimeoutError, FAILED),

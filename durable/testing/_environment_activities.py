@@ -75,7 +75,7 @@ class StandIns:
         call = Call(
             activity=activity.name, args=args, kwargs=kwargs, arguments=dict(bound.arguments), attempt=info.attempt,
             at=datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC), workflow_id=info.workflow_id,
-            run_id=info.run_id, idempotency_key=info.idempotency_key,
+            run_id=info.run_id, idempotency_key=info.idempotency_key, token=info.token,
         )  # fmt: skip
         self.calls.append(call)
         fakes = self._fakes.get(activity.name)

@@ -21,7 +21,10 @@ UNSET: Any = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One attempt of an activity in a test. `arguments` has all of its arguments by name, defaults included; `at` is when it began."""
+    """One attempt of an activity in a test. `arguments` has all of its arguments by name, defaults included; `at` is when it began.
+
+    `token` is what `client.activity` takes, for an attempt that returned `complete_later()`.
+    """
 
     activity: str
     args: tuple[Any, ...]
@@ -32,6 +35,7 @@ class Call:
     workflow_id: str
     run_id: str
     idempotency_key: str
+    token: str
 
     def __getitem__(self, name: str) -> Any:
         """Return the argument `name`."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from durable import Query, Signal, Update, activity, proxy, workflow
+from durable import Query, RetryPolicy, Signal, Update, activity, complete_later, proxy, workflow
 
 approved = Signal("approved", bool)
 
@@ -17,6 +17,18 @@ class Order:
 async def charge(order: Order) -> str:
     """Charge an order."""
     return f"paid {order.amount}"
+
+
+@activity(retry=RetryPolicy(max_attempts=1))
+async def ask_outside(order_id: str) -> str:
+    """Leave the answer to somebody else."""
+    return complete_later()
+
+
+@workflow
+async def outside(order_id: str) -> str:
+    """Wait for an answer from outside."""
+    return f"{order_id}: {await ask_outside(order_id)}"
 
 
 class Warehouse:

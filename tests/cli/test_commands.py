@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from durable import Client, errors
+from durable._log import AttemptToken, write_token
 from durable.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -233,6 +234,37 @@ def test_a_run_can_be_cancelled_or_terminated(say: Say, store: str) -> None:
         assert say(command, workflow_id)[0] == 0
         assert isinstance(ended(store, workflow_id), outcome)
         assert say("signal", workflow_id, "approved", "true")[0] == 1
+
+
+def token_of(store: str, workflow_id: str) -> str:
+    """Return the token of the first activity of a run, once that is known to be completed from outside."""
+
+    async def look() -> str:
+        async with Client.connect(store) as client, asyncio.timeout(20):
+            handle = client.handle(workflow_id)
+            while not any(type(e.event).__name__ == "ActivityDeferred" for e in await handle.history()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return write_token(AttemptToken(workflow_id, handle.run_id or "", 1, 1))
+
+    return asyncio.run(look())
+
+
+def test_an_activity_can_be_completed_or_failed_from_outside(say: Say, store: str) -> None:
+    """By its token; one that is over says so, and one that is none is not understood."""
+    say("start", f"{SHOP}:outside", "o", "--id", "out-1")
+    token = token_of(store, "out-1")
+    assert "to be completed from outside" in say("show", "out-1")[1]
+    assert say("complete", token, "not json")[0] == 2
+    assert say("complete", token, '"yes"')[:2] == (0, "out-1: attempt 1 completed\n")
+    assert ended(store, "out-1") == "o: yes"
+    code, _, said = say("complete", token, '"no"')
+    assert code == 1
+    assert "the activity has completed" in said
+    say("start", f"{SHOP}:outside", "o", "--id", "out-2")
+    code, said, _ = say("fail", token_of(store, "out-2"), "no answer", "--json")
+    assert (code, json.loads(said)["done"]) == (0, "failed")
+    assert isinstance(ended(store, "out-2"), errors.RunFailedError)
+    assert say("fail", "nonsense", "no")[0] == 2
 
 
 def test_a_failed_run_can_be_reopened(say: Say, store: str) -> None:

@@ -21,7 +21,11 @@ def names(found: list[Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("target", "workflows", "activities"),
     [
-        (SHOP, ["approval", "broken", "checkout", "outsourced", "refund-order", "stock"], ["charge"]),
+        (
+            SHOP,
+            ["approval", "broken", "checkout", "outside", "outsourced", "refund-order", "stock"],
+            ["ask_outside", "charge"],
+        ),
         (f"{SHOP}:checkout", ["checkout"], []),
         (f"{SHOP}:charge", [], ["charge"]),
         (f"{SHOP}:everything", ["checkout"], ["charge"]),
@@ -41,7 +45,7 @@ def test_what_a_target_serves(target: str, workflows: list[str], activities: lis
     [
         ("no_such_module", "no module 'no_such_module'"),
         ("tests.cli.no_such_module:x", "no module 'tests.cli.no_such_module'"),
-        (f"{SHOP}:nothing", "its workflows are approval, broken, checkout, outsourced, refund"),
+        (f"{SHOP}:nothing", "its workflows are approval, broken, checkout, outside, outsourced, refund, stock"),
         (f"{SHOP}:", "expected MODULE or MODULE:NAME"),
         (":checkout", "expected MODULE or MODULE:NAME"),
         ("tests/cli/shop.py", "try 'tests.cli.shop'"),
@@ -76,7 +80,8 @@ def test_only_a_workflow_can_be_started() -> None:
     """An activity, or a number, is refused with the names of the workflows."""
     assert workflow_of(f"{SHOP}:refund").name == "refund-order"
     with pytest.raises(
-        click.UsageError, match="is no workflow; its workflows are approval, broken, checkout, outsourced, refund"
+        click.UsageError,
+        match="is no workflow; its workflows are approval, broken, checkout, outside, outsourced, refund, stock",
     ):
         workflow_of(f"{SHOP}:charge")
 

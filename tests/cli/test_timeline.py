@@ -84,6 +84,23 @@ def test_a_fork_shows_where_its_own_part_begins() -> None:
     assert [one.activity for one in timeline.pending] == ["charge"]
 
 
+def test_an_activity_that_is_cancelled_or_left_to_others_says_so() -> None:
+    """While its end is waited for; then it is pending no more."""
+    asked = {**CHARGE, "cancellation": "wait"}
+    deferred = {"type": "ActivityDeferred", "at": NOW, "id": 1}
+    beat = {"type": "ActivityHeartbeatRecorded", "at": NOW, "id": 1, "details": {"page": 2}}
+    cancelled = {"type": "ActivityCancelRequested", "at": NOW, "id": 1}
+    stopped = {"type": "ActivityCancelled", "at": NOW, "id": 1}
+    assert "attempt 1, to be completed from outside" in why(STARTED, asked, deferred)
+    assert "attempt 1, told to stop" in why(STARTED, asked, deferred, beat, cancelled)
+    assert "charge" not in why(STARTED, asked, deferred, cancelled, stopped)
+    assert "charge" not in why(STARTED, CHARGE, cancelled)
+    whats = [line.what for line in timeline_of(numbered(STARTED, asked, deferred, beat, cancelled, stopped)).lines[2:]]
+    assert whats == [
+        "charge #1 is to be completed from outside", "charge #1 is alive", "charge #1 cancelled", "charge #1 stopped"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("sentence", "said"),
     [

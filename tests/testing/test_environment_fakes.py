@@ -6,7 +6,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
-from durable import RetryPolicy, activity, activity_info, local, proxy, workflow
+from durable import RetryPolicy, activity, activity_info, complete_later, local, proxy, workflow
 from durable.errors import EncodeError, InvalidCallError, RunFailedError, StuckTestError
 from durable.testing import TestEnvironment, in_turn
 
@@ -268,3 +268,15 @@ async def test_an_activity_that_was_only_a_fake_is_missed_when_that_ends() -> No
             assert await env.client.execute(pay)("o-1") == "p"
         with pytest.raises(StuckTestError, match="was called after its fake ended"):
             await env.client.execute(pay)("o-2")
+
+
+async def test_a_fake_may_leave_its_end_to_others() -> None:
+    """Each call has the token of its attempt; the declared type does not matter for `complete_later()`."""
+    async with environment() as env:
+        asked = env.fake(charge, returns=in_turn(complete_later(), complete_later()))
+        handle = await env.client.start(pay)("o-1")
+        await env.settle()
+        await env.client.activity(asked.calls[0].token).fail("not now")
+        await env.advance("1 min")
+        await env.client.activity(asked.calls[1].token, activity=charge).complete("paid by hand")
+        assert await handle.result() == "paid by hand"
