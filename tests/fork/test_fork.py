@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from durable import (
+    Attribute,
+    Query,
     RetryPolicy,
     Signal,
+    Update,
     activity,
     activity_info,
+    continue_as_new,
     errors,
     external,
     info,
@@ -22,7 +26,9 @@ from durable import (
     random,
     sleep,
     start_child,
+    upsert_attributes,
     uuid4,
+    wait_condition,
     workflow,
 )
 from durable.history import RunForked, RunReopened, RunStarted
@@ -428,3 +434,105 @@ async def test_a_long_history_is_forked_in_one_commit() -> None:
         await fork.signal(go, "end")
         assert await fork.result() == 20_000
         assert (await fork.describe()).forked_from.event == 20_001  # type: ignore[union-attr]
+
+
+customer = Attribute("customer", str)
+fill = Update("fill", int, int)
+left = Query("left", int)
+
+
+@workflow
+async def rich(count: int) -> list[Any]:
+    upsert_attributes({customer: "first"})
+    taken: list[int] = []
+
+    @fill.handler
+    async def on_fill(amount: int) -> int:
+        await sleep(10)
+        taken.append(amount)
+        return amount
+
+    @left.handler
+    def on_left() -> int:
+        return count - len(taken)
+
+    await go.receive()
+    upsert_attributes({customer: "second"})
+    await wait_condition(lambda: len(taken) >= count)
+    return [taken, info().attributes[customer]]
+
+
+@pytest.mark.parametrize("cache_runs", [None, 0])
+async def test_updates_attributes_and_queries_go_on_in_the_fork(cache_runs: int | None) -> None:
+    """What an update had begun is finished there; the record has the attributes of the point, then those of the fork."""
+    async with TestEnvironment(workflows=[rich], cache_runs=cache_runs) as env:
+        source = await env.client.start(rich, id="source", attributes={customer: "start"}, memo={"k": 1})(2)
+        async with env.frozen():
+            await source.start_update(fill, 1)
+            fork = await source.fork(id="fork")
+            await env.settle()
+            described = await fork.describe()
+            assert (described.attributes[customer], described.memo["k"]) == ("first", 1)
+            assert await fork.query(left) == 2
+        await fork.signal(go, "x")
+        assert await fork.update(fill, 5) == 5
+        assert await fork.result() == [[1, 5], "second"]
+        assert [run.workflow_id for run in await env.client.list(attributes={customer: "second"})] == ["fork"]
+        assert (await source.describe()).attributes[customer] == "first"
+        assert_replays(rich, await fork.history())
+
+
+@workflow
+async def counting(left: int, total: int) -> int:
+    total = await add(total, left)
+    if left:
+        continue_as_new(left - 1, total)
+    return total
+
+
+async def test_a_run_of_a_chain_is_forked_by_itself() -> None:
+    """The fork begins a chain of its own, and may go on in it."""
+    async with TestEnvironment(workflows=[counting], activities=[add]) as env:
+        handle = await env.client.start(counting, id="c")(3, 0)
+        assert await handle.result() == 6
+        runs = [run.run_id for run in await env.client.list(id_prefix="c")]
+        assert len(runs) == 4
+        middle = env.client.handle("c", runs[1], workflow=counting)
+        fork = await middle.fork(id="fork")
+        assert await fork.result() == 6
+        first = await fork.describe()
+        assert (first.status, first.continued_from) == ("continued_as_new", None)
+        assert len(await env.client.list(id_prefix="fork")) == 2
+        again = await fork.fork(at=2)
+        assert await again.result() == 6
+
+
+@workflow(version="1", pinned=True)
+async def pinned(name: str) -> str:
+    return f"{name} {await go.receive()}"
+
+
+async def test_a_fork_of_a_pinned_run_is_pinned() -> None:
+    """To the version that it began with."""
+    async with TestEnvironment(workflows=[pinned]) as env:
+        source = await env.client.start(pinned, id="source")("v1")
+        await env.settle()
+        fork = await source.fork()
+        await fork.signal(go, "done")
+        assert await fork.result() == "v1 done"
+        described = await fork.describe()
+        assert (described.version, described.pinned) == ("1", True)
+
+
+async def test_a_chains_time_counts_from_the_fork() -> None:
+    """That of `execution_timeout`, as that of `run_timeout`."""
+    async with TestEnvironment(workflows=[waiting]) as env:
+        source = await env.client.start(waiting, id="source", execution_timeout="1 hour")(0)
+        with pytest.raises(errors.RunTimedOutError):
+            await source.result()
+        await env.advance("3 hours")
+        began = env.now
+        fork = await source.fork()
+        with pytest.raises(errors.RunTimedOutError):
+            await fork.result()
+        assert 3600 <= (env.now - began).total_seconds() < 3700
