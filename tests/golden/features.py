@@ -5,6 +5,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
+from durable._engine.execution import Execution
+from durable._engine.fork import fork
+from durable._log import Fork
 from durable.author import (
     Attribute,
     Signal,
@@ -24,7 +29,7 @@ from durable.author import (
     wait_condition,
     workflow,
 )
-from durable.history import to_raw
+from durable.history import WIRE, Origin, to_raw
 from durable.retry import RetryPolicy
 from tests.engine.harness import SteppedRun, payload
 
@@ -121,6 +126,17 @@ async def cancelled() -> int:
 async def markers() -> list[Any]:
     value = side_effect(_five)
     return [value, patched("new way"), random().random(), str(uuid4()), await double(value)]
+
+
+@workflow
+async def forking() -> list[int]:
+    """Forked while its timer and its second activity are pending; with chance before and after that."""
+    rng = random()
+    first = await double(int(rng.random() * 1000))
+    pause = asyncio.create_task(asyncio.sleep(30))
+    second = await double(int(rng.random() * 1000))
+    await pause
+    return [first, second, int(rng.random() * 1000), int(uuid4().int % 1000)]
 
 
 def _five() -> int:
@@ -305,6 +321,38 @@ def _overdue() -> SteppedRun:
     return run
 
 
+class _HistoryOf:
+    """What a fork asks of a store."""
+
+    def __init__(self, run: SteppedRun) -> None:
+        self.run = run
+
+    def now_ms(self) -> int:
+        return self.run.now_ms
+
+    async def read(self, _partition: int, _stream: str, *, after: int, limit: int) -> list[bytes]:
+        return self.run.history[after : after + limit]
+
+
+def _forked() -> SteppedRun:
+    source = SteppedRun(forking)
+    source.execution = Execution("wf-0", "run-0", forking, source.codec)
+    source.start_message = replace(source.start_message, run_id="run-0", headers={"user": "ada"})
+    source.start()
+    source.complete(1, 2)
+    run = SteppedRun(forking)
+    run.now_ms = source.now_ms = source.now_ms + 60_000
+    origin = Origin(workflow_id="wf-0", run_id="run-0", event=len(source.history))
+    message = replace(run.start_message, fork=Fork(origin=origin, partition=0))
+    store: Any = _HistoryOf(source)
+    decision = asyncio.run(fork(store, run.execution, message))
+    source.dispose()
+    run.history += [WIRE.encode(event) for event in decision.events]
+    run.tasks.update({task_id: task for task_id, (task, _) in decision.tasks.items()})
+    run.dues.update(decision.dues)
+    return run.drive(WORLD)
+
+
 FEATURES: dict[str, tuple[Any, Callable[[], SteppedRun]]] = {
     "chain": (chain, _chain),
     "fan_out": (fan_out, lambda: SteppedRun(fan_out, 3).start().drive(WORLD)),
@@ -321,4 +369,5 @@ FEATURES: dict[str, tuple[Any, Callable[[], SteppedRun]]] = {
     "nearby": (nearby, _nearby),
     "searchable": (searchable, _searchable),
     "updates": (updates, _updates),
+    "forked": (forking, _forked),
 }

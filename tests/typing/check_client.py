@@ -65,6 +65,7 @@ async def check_handles(client: Client) -> None:
     assert_type(client.handle("o-1"), Handle[Any])
     assert_type(client.handle("o-1", workflow=checkout), Handle[Receipt])
     assert_type(client.handle("o-1", "run", result_type=int), Handle[int])
+    assert_type(await client.handle("o-1", workflow=checkout).fork(at=3, id="o-2"), Handle[Receipt])
     assert_type(await client.list(workflow=checkout, status=["running", "failed"]), list[RunDescription])
     assert_type(await client.count(status="running"), dict[str, int])
     await client.list(status="done")  # type: ignore[arg-type]
