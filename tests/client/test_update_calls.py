@@ -11,6 +11,7 @@ from durable.errors import (
     EncodeError,
     InvalidCallError,
     InvalidIdError,
+    PayloadTooLargeError,
     RequestFailedError,
     RequestTimeoutError,
     RunCancelledError,
@@ -103,6 +104,18 @@ async def account(start: int = 0) -> int:
     return state
 
 
+say = Update("say", str, str)
+
+
+@workflow
+async def talker() -> None:
+    @say.handler
+    def on_say(text: str) -> str:
+        return text if text != "much" else "x" * 20_000_000
+
+    await stop.receive()
+
+
 @workflow
 async def another() -> None: ...
 
@@ -110,7 +123,7 @@ async def another() -> None: ...
 @pytest.fixture(params=["memory:", "sqlite:"])
 async def env(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[TestEnvironment]:
     url = request.param if request.param == "memory:" else f"sqlite:///{tmp_path}/runs.db"
-    async with TestEnvironment(workflows=[account], activities=[price], store=url) as made:
+    async with TestEnvironment(workflows=[account, talker], activities=[price], store=url) as made:
         yield made
 
 
@@ -349,3 +362,13 @@ async def test_the_history_tells_of_an_update(env: TestEnvironment) -> None:
     accepted = next(event for event in events if isinstance(event, UpdateAccepted))
     completed = next(event for event in events if isinstance(event, UpdateCompleted))
     assert (accepted.update, accepted.name, completed.update) == ("u-1", "add", "u-1")
+
+
+async def test_what_is_too_large_is_refused_where_it_is_made(env: TestEnvironment) -> None:
+    """A value at the call, with nothing sent; a result is its handler's failure."""
+    handle = await env.client.start(talker)()
+    with pytest.raises(PayloadTooLargeError, match="the value of update 'say'"):
+        await handle.update(say, "x" * 20_000_000)
+    with pytest.raises(RequestFailedError, match="the result of update 'say'"):
+        await handle.update(say, "much")
+    assert await handle.update(say, "hi") == "hi"

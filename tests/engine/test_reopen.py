@@ -5,12 +5,13 @@ from typing import Any
 
 from durable._engine.reopen import reopen
 from durable._log import QueryReply, RetryRun
-from durable.author import Signal, activity, info, sleep, workflow
+from durable.author import Signal, Update, activity, info, sleep, wait_condition, workflow
 from durable.history import WIRE, RunReopened
 from durable.retry import NO_RETRY
 from tests.engine.harness import SteppedRun
 
 go = Signal("go", int)
+add = Update("add", int, int)
 
 
 @activity(retry=NO_RETRY)
@@ -271,3 +272,35 @@ async def test_signals_recorded_in_the_failing_step_are_not_lost() -> None:
     await retried(run, fixed)
     assert run.result() == [1, 2]
     assert run.reload().status == "completed"
+
+
+async def test_an_update_at_which_the_code_failed_is_delivered_anew() -> None:
+    """It was accepted: the code as it is now carries it out, under the same id, and its end counts once."""
+
+    def waits(broken: bool) -> Any:
+        @workflow(name="waits")
+        async def code() -> int:
+            got: list[int] = []
+
+            @add.handler
+            async def on_add(n: int) -> int:
+                got.append(n)
+                return await work(n)
+
+            await wait_condition(lambda: bool(got))
+            if broken:
+                raise ValueError("broken")
+            return got[0]
+
+        return code
+
+    run = SteppedRun(waits(broken=True)).start()
+    tags = run.update(add, 5, id="u-1")
+    assert (tags[0], tags[-1]) == ("UpdateAccepted", "RunFailed")
+    reply = await retried(run, waits(broken=False))
+    assert reply.failure is None
+    assert run.tags()[len(tags) + 1 :] == ["RunReopened", "UpdateAccepted", "ActivityScheduled"]
+    assert run.update(add, 5, id="u-1") == [], "its id is known"
+    (task,) = run.tasks.values()
+    assert run.complete(task.id, 50)[-2:] == ["UpdateCompleted", "RunCompleted"]
+    assert run.reload().result() == 5
