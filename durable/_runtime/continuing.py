@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .matcher import is_group
+
 if TYPE_CHECKING:
     import msgspec
 
@@ -36,7 +38,7 @@ def continuation_in(error: BaseException) -> tuple[ContinueAsNew | None, BaseExc
     """
     if isinstance(error, ContinueAsNew):
         return error, None
-    if isinstance(error, BaseExceptionGroup):
+    if is_group(error):
         asked, rest = error.split(ContinueAsNew)
         if asked is not None:
             return (None, rest) if rest is not None else (_first(asked), None)
@@ -44,6 +46,6 @@ def continuation_in(error: BaseException) -> tuple[ContinueAsNew | None, BaseExc
 
 
 def _first(error: BaseException) -> ContinueAsNew | None:
-    while isinstance(error, BaseExceptionGroup):
+    while is_group(error):
         error = error.exceptions[0]
     return error if isinstance(error, ContinueAsNew) else None

@@ -122,12 +122,13 @@ def describe(event: Event) -> str:
 
 def nondeterminism_in(error: BaseException) -> NonDeterminismError | None:
     """Return the `NonDeterminismError` in `error`, itself or a member of its group: that is no failure of the run's own."""
-    if _is_group(error):
+    if is_group(error):
         return next((found for found in map(nondeterminism_in, error.exceptions) if found is not None), None)
     return error if isinstance(error, NonDeterminismError) else None
 
 
-def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+def is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    """Return whether `error` is a group of errors."""
     return isinstance(error, BaseExceptionGroup)
 
 

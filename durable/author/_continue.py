@@ -70,9 +70,11 @@ class ContinuingAsNew:
         Raises `DefinitionError` for what is no workflow, `InvalidCallError` for a version beside one, `InvalidIdError` and
         `ValueError` for bad options.
         """
-        if workflow is not None and not isinstance(workflow, Workflow | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if workflow is not None and not isinstance(workflow, Workflow | str):
             raise DefinitionError(f"continue_as_new.into: expected a workflow or its name, got {workflow!r}")
-        target = checked_name(workflow, "workflow name") if isinstance(workflow, str) else workflow
+        target: Workflow[..., Any] | str | None = workflow
+        if isinstance(workflow, str):
+            target = checked_name(workflow, "workflow name")
         checked = None if queue is None else checked_queue(queue)
         timeout_ms = optional_ms(run_timeout, what="run_timeout")
         pinned = None if version is None else checked_version(version)

@@ -56,10 +56,8 @@ class Start:
         if self._timeout_ms is None and not isinstance(self._workflow, str):
             self._timeout_ms = self._workflow.timeout_ms
         self._execution_timeout_ms = optional_ms(execution_timeout, what="execution_timeout")
-        self._on_conflict, self._reuse = checked_on_conflict(on_conflict), checked_reuse(reuse)
-        self._execution_timeout_ms = optional_ms(execution_timeout, what="execution_timeout")
-        self._on_conflict, self._reuse = checked_on_conflict(on_conflict), checked_reuse(reuse)
-        self._signal = signal
+        self._on_conflict: OnConflict = checked_on_conflict(on_conflict)
+        self._reuse: Reuse = checked_reuse(reuse)
         self._version, self._pinned = _version_of(self._workflow, version)
         self._attributes = _checked_attributes(attributes)
         self._memo = {} if memo is None else stored_memo(memo, codec)
