@@ -70,11 +70,7 @@ class ContinuingAsNew:
         Raises `DefinitionError` for what is no workflow, `InvalidCallError` for a version beside one, `InvalidIdError` and
         `ValueError` for bad options.
         """
-        if workflow is not None and not isinstance(workflow, Workflow | str):
-            raise DefinitionError(f"continue_as_new.into: expected a workflow or its name, got {workflow!r}")
-        target: Workflow[..., Any] | str | None = workflow
-        if isinstance(workflow, str):
-            target = checked_name(workflow, "workflow name")
+        target = _checked(workflow)
         checked = None if queue is None else checked_queue(queue)
         timeout_ms = optional_ms(run_timeout, what="run_timeout")
         pinned = None if version is None else checked_version(version)
@@ -91,6 +87,14 @@ class ContinuingAsNew:
 
 continue_as_new = ContinuingAsNew()
 """Go on as a new run, with a history of its own: `continue_as_new(state)`, or `continue_as_new.into(workflow, queue=...)(state)`."""
+
+
+def _checked(workflow: object) -> Workflow[..., Any] | str | None:
+    if workflow is None or isinstance(workflow, Workflow):
+        return workflow  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(workflow, str):
+        return checked_name(workflow, "workflow name")
+    raise DefinitionError(f"continue_as_new.into: expected a workflow or its name, got {workflow!r}")
 
 
 def _continue(

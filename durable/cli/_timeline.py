@@ -230,8 +230,8 @@ def _started(event: Data, _name: str) -> _Described:
         limit += f", its chain at most {span(event['execution_timeout_ms'])}"
     if event.get("continued_from"):
         limit += f", continues run {event['continued_from']}"
-    signals: Sequence[Data] = event.get("signals", ())
-    if names := [str(signal.get("name")) for signal in signals]:
+    signals: Sequence[dict[str, Any]] = event.get("signals", ())
+    if names := [str(signal["name"]) for signal in signals]:
         limit += f", with signal{'s' if len(names) > 1 else ''} {short(', '.join(names))}"
     return (
         f"run of {event.get('workflow')}{version} started{forked}",

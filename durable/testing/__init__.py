@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .simulation import simulate as simulate
     from .strategies import Cancelled as Cancelled
     from .strategies import Completed as Completed
+    from .strategies import Continued as Continued
     from .strategies import Execution as Execution
     from .strategies import ExecutionError as ExecutionError
     from .strategies import Failed as Failed
@@ -45,6 +46,7 @@ _HOMES = {
     "Cancelled": "strategies",
     "Chaos": "simulation",
     "Completed": "strategies",
+    "Continued": "strategies",
     "Divergence": "_replay_result",
     "Drift": "_replay_result",
     "Execution": "strategies",
@@ -74,7 +76,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "ActivityEnvironment", "Call", "Cancelled", "Chaos", "Completed", "Divergence", "Drift", "Execution", "ExecutionError",
+    "ActivityEnvironment", "Call", "Cancelled", "Chaos", "Completed", "Continued", "Divergence", "Drift", "Execution", "ExecutionError",
     "Failed", "Fake", "ManualClock", "Outcomes", "RandomPrograms", "ReplayResult", "SimulationError", "Story", "TestEnvironment", "TimedOut", "Waiting",
     "assert_deterministic", "assert_replays", "durations", "executions", "histories_in", "in_turn", "outcomes",
     "replay", "replay_all", "replay_files", "simulate",

@@ -119,6 +119,21 @@ def test_an_id_that_is_open_is_refused(say: Say) -> None:
     assert "'a-2' is open" in err
 
 
+def test_policies_say_what_becomes_of_an_id_that_is_taken(say: Say, store: str) -> None:
+    """The open run may be used or replaced; a used id may be refused."""
+    start = ("start", f"{SHOP}:approval", "o-9", "--id", "a-9", "--execution-timeout", "1 day")
+    first = say(*start)[1].split()[1]
+    assert say(*start, "--on-conflict", "use-existing")[1].split()[1] == first
+    second = say(*start, "--on-conflict", "terminate-existing")[1].split()[1]
+    assert second != first
+    assert say("signal", "a-9", "approved", "true")[0] == 0
+    assert ended(store, "a-9") == "o-9 approved"
+    code, out, err = say(*start, "--reuse", "after-failure")
+    assert (code, out) == (1, "")
+    assert f"run {second}, completed" in err
+    assert say(*start, "--reuse", "sometimes")[0] == 2
+
+
 def test_a_signal_reaches_its_run(say: Say, store: str) -> None:
     """The value is JSON; the timeline shows it."""
     assert say("start", f"{SHOP}:approval", "o-3", "--id", "a-3")[0] == 0

@@ -175,3 +175,25 @@ def test_an_update_is_told_by_its_name_and_its_id() -> None:
     assert timeline_of(numbered(STARTED, accepted, failed)).lines[2].what == "update take (u-1) failed"
     assert why(STARTED, accepted) == "waiting for the handler of update take"
     assert why(STARTED, accepted, completed) == "waiting for a signal, or for its worker to go on"
+
+
+def test_a_chain_says_where_it_comes_from_and_goes_to() -> None:
+    """With what went along, and whose limit ended it."""
+    started = {
+        **STARTED,
+        "continued_from": "run-1",
+        "execution_timeout_ms": 3_600_000,
+        "signals": [{"name": "go", "request": "r", "value": 1}, {"name": "stop", "request": "s", "value": 1}],
+    }
+    going = {"type": "RunContinuedAsNew", "at": NOW, "new_run_id": "run-3", "workflow": "checkout", "queue": "q",
+             "args": [["o-2"], {}], "signals": ["r"], "cancel": True}  # fmt: skip
+    timeline = timeline_of(numbered(started, going))
+    first, last = timeline.lines
+    assert "its chain at most 1 h, continues run run-1, with signals go, stop" in first.detail
+    assert (last.what, last.detail) == (
+        "run continued as new",
+        'run run-3 of checkout("o-2"), with 1 unread signal, with a cancellation',
+    )
+    assert timeline.closed
+    ended = {"type": "RunTimedOut", "at": NOW, "timeout_ms": 3_600_000, "kind": "execution"}
+    assert timeline_of(numbered(STARTED, ended)).lines[-1].detail == "after 1 h (the limit of its whole chain)"

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.testing.simulation import CALM, Chaos, RandomPrograms, simulate
-from durable.testing.simulation._oracle import allows
+from durable.testing.simulation._oracle import allows, failure_of_program
 from durable.testing.simulation._programs import Program, draw_program
 
 
@@ -47,3 +48,27 @@ def test_the_oracle_says_no() -> None:
     rest: Program = [["stopped", [["fail", 3]], [["act", 1]]], ["repeat", 2, [["choice"]]], ["sure", [["never", 1]]]]
     assert allows(rest, [-3, 2, -3, 1, 1, 7, 1, 1, 7, -1])
     assert not allows(rest, [-3, -3, 1, 1, 7, 1, 1, 7, -1])
+
+
+CHAIN: Program = [
+    ["hear"],
+    [
+        "again",
+        [["act", 1], ["serve"], ["again", [["gather", [["hear"]], [["nap", 2]]], ["again", [["hear"], ["local", 3]]]]]],
+    ],
+]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_chain_of_runs_is_as_one(seed: int) -> None:
+    """Its signals and updates come at any time, to whichever run is current, with everything that may strike."""
+    simulate(
+        seed, chaos=Chaos().scaled(1 + seed % 5), scenario=RandomPrograms(programs=[CHAIN, CHAIN], calm=seed % 2 == 0)
+    )
+
+
+def test_the_oracle_reads_a_chain_as_one_program() -> None:
+    """The log goes along, and a failure may be in any of its runs."""
+    assert allows(CHAIN, [0, 2, 0, 0, 0, 0, 4])
+    assert not allows(CHAIN, [0, 2, 0])
+    assert failure_of_program([["act", 1], ["again", [["raise", 3]]]]) == "no 3"

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 
-from durable import Query, RetryPolicy, Signal, activity, external, info, local, proxy, sleep, workflow
-from durable.errors import ActivityError, ActivityTimeoutError, InvalidCallError
+from durable import Query, RetryPolicy, Signal, activity, continue_as_new, external, info, local, proxy, sleep, workflow
+from durable.errors import ActivityError, ActivityTimeoutError, InvalidCallError, RunOutcomeError
 from durable.history import ActivityRetryScheduled, RunCompleted, SignalReceived, tag_of
 from durable.testing import (
     Cancelled,
     Completed,
+    Continued,
     Execution,
     ExecutionError,
     Failed,
@@ -293,6 +294,22 @@ def test_local_activities_run_within_their_step() -> None:
     again = told(near, "o", activities={"steady": [{"value": 1}, {"value": 2}]}, crashes=[{"step": 1, "lost": True}])
     assert again.result == 2 + 5
     assert [call.effects for call in again.calls] == [2, 2]
+
+
+@workflow
+async def goes_on(order: str, rounds: int = 0) -> str:
+    await sleep("1 h")
+    return continue_as_new(order, rounds + 1)
+
+
+def test_a_run_may_continue_as_new() -> None:
+    """The execution is that of the one run; it says what the next one would begin with."""
+    execution = told(goes_on, "o")
+    assert execution.outcome == Continued("goes_on", ("o", 1), {})
+    assert execution.duration == timedelta(hours=1)
+    assert "continued as a new run of goes_on" in execution.timeline()
+    with pytest.raises(RunOutcomeError, match="another execution"):
+        _ = execution.result
 
 
 @workflow(timeout="1 h")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from durable import Client, Handle, Query, RunDescription, Signal, Update, UpdateHandle, workflow
+from durable import Client, Handle, Query, RunDescription, Signal, Update, UpdateHandle, continue_as_new, workflow
 
 
 @dataclass
@@ -39,6 +39,10 @@ async def named(count: int, label: str = "") -> list[str]:
     return [label] * count
 
 
+amended = Signal("amended", Order)
+nudged = Signal("nudged")
+
+
 async def check_start(client: Client) -> None:
     """Arguments are checked, the handle knows its result."""
     handle = await client.start(checkout, id="o-1")(Order("o-1"), gift=True)
@@ -51,7 +55,28 @@ async def check_start(client: Client) -> None:
     await client.start(checkout)(Order("o-1"), wrapped=True)  # type: ignore[call-arg]
     await client.execute(named)("two")  # type: ignore[arg-type]
     client.start(checkout, retries=3)  # type: ignore[call-overload]
+    client.start(checkout, on_conflict="replace")  # type: ignore[call-overload]
+    client.start(checkout, reuse="after_failure", on_conflict="use_existing", execution_timeout="1 day")
     client.start(3)  # type: ignore[call-overload]
+
+
+async def check_start_with_signal(client: Client) -> None:
+    """The signal's value is checked as well as the workflow's arguments."""
+    start = client.start_with_signal(checkout, amended, Order("o-2"), id="o-1")
+    assert_type(await start(Order("o-1"), gift=True), Handle[Receipt])
+    await client.start_with_signal(checkout, nudged, id="o-1")(Order("o-1"))
+    await client.start_with_signal(checkout, "amended", {"id": 1}, id="o-1")(Order("o-1"))
+    await start(42)  # type: ignore[arg-type]
+    client.start_with_signal(checkout, amended, 3, id="o-1")  # type: ignore[misc]
+
+
+async def check_continue_as_new() -> str:
+    """It never returns, and another workflow's arguments are checked."""
+    if (await amended.receive()).id:
+        continue_as_new.into(named, queue="far", run_timeout=60)(2, label="x")
+    if (await amended.receive()).id:
+        continue_as_new.into(named)("two")  # type: ignore[arg-type]
+    continue_as_new(Order("o-1"))
 
 
 async def check_names(client: Client) -> None:

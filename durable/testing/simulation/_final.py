@@ -55,21 +55,41 @@ async def check_end(world: Ended) -> None:
         broken("liveness", f"this is left in the store: {left}")
     world.checker.check_histories()
     specs = {workflow.name: workflow for workflow in scenario.workflows}
-    acknowledged = scenario.acknowledged()
+    _check_chains(world)
     for run in world.checker.runs.values():
         world.report.counts["runs"] += 1
         world.report.counts["events"] += run.seq
         if not run.closed:
             broken("liveness", f"{run.workflow_id} ({run.run_id}) has not ended")
-        lost = acknowledged.get(run.run_id, set()) - set(run.signals)
-        if lost:
-            broken("7 acknowledged", f"{run.workflow_id} ({run.run_id}) never got {sorted(lost)}")
         _check_replay(world, run, specs)
     _check_documents(world)
     repeats = Counter(world.effects)
     world.report.counts["effects"] += sum(repeats.values())
     world.report.counts["effects_repeated"] += sum(count - 1 for count in repeats.values())
     scenario.check(broken)
+
+
+def _check_chains(world: Ended) -> None:
+    """Runs that continued each other are one: what was acknowledged is in one of them, once, and each has its next."""
+    chains: dict[str, list[RunModel]] = {}
+    for run in world.checker.runs.values():
+        chains.setdefault(run.first_run_id, []).append(run)
+        after = world.checker.runs.get(run.next_run_id)
+        if run.next_run_id and (after is None or after.first_run_id != run.first_run_id):
+            world.broken(
+                "2 atomic", f"{run.workflow_id} ({run.run_id}) continued as {run.next_run_id}, which is not there"
+            )
+    acknowledged = world.scenario.acknowledged()
+    for runs in chains.values():
+        got = Counter(request for run in runs for request in run.signals if request not in run.carried)
+        which = f"{runs[0].workflow_id} ({', '.join(run.run_id for run in runs)})"
+        wanted = set[str]().union(*(acknowledged.get(run.run_id, set()) for run in runs))
+        if lost := wanted - got.keys() - runs[0].carried:
+            world.broken("7 acknowledged", f"{which} never got {sorted(lost)}")
+        if twice := [request for request, times in got.items() if times > 1]:
+            world.broken("6 recorded once", f"{which} got {sorted(twice)} more than once")
+        if sum(not run.next_run_id for run in runs) != 1:
+            world.broken("2 atomic", f"the chain {which} has not one end")
 
 
 def _check_documents(world: Ended) -> None:

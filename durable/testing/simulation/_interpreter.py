@@ -14,6 +14,8 @@ from ...author import (
     Update,
     activity,
     activity_info,
+    all_handlers_finished,
+    continue_as_new,
     deprecate_patch,
     external,
     info,
@@ -75,12 +77,14 @@ async def near(n: int, failures: int = 0) -> int:
 
 
 @workflow(name="durable.random.program", raises=[RefusedError])
-async def interpret(program: Program, unit_s: float = 1.0) -> dict[str, list[int]]:
+async def interpret(
+    program: Program, unit_s: float = 1.0, carried: dict[str, list[int]] | None = None
+) -> dict[str, list[int]]:
     """Run `program`; return its log and the values it has heard and served, sorted: which comes first depends on the timing.
 
-    Its seconds last `unit_s` each.
+    Its seconds last `unit_s` each. `carried` is what the runs before this one of the chain have come to.
     """
-    state = _State(unit_s)
+    state = _State(unit_s, carried)
 
     @progress.handler
     def count() -> int:  # pyright: ignore[reportUnusedFunction]
@@ -133,13 +137,12 @@ def victim_of(workflow_id: str, index: int) -> str:
 class _State:
     """A program that runs."""
 
-    def __init__(self, unit_s: float) -> None:
+    def __init__(self, unit_s: float, carried: dict[str, list[int]] | None) -> None:
         self._unit_s = unit_s
-        self.log: list[int] = []
-        self.heard: list[int] = []
-        self.served: list[int] = []
+        before = carried or {"log": [], "heard": [], "served": [], "awaited": [0]}
+        self.log, self.heard, self.served = before["log"], before["heard"], before["served"]
+        self._awaited = before["awaited"][0]  # updates that steps wait for, or have waited for
         self._chosen = 0
-        self._awaited = 0  # updates that steps wait for, or have waited for
 
     async def run(self, program: Program, log: list[int]) -> None:
         for step in program:
@@ -202,6 +205,12 @@ class _State:
         wanted = self._awaited
         await wait_condition(lambda: len(self.served) >= wanted)
         log.append(0)
+
+    async def _again(self, _log: list[int], rest: Program) -> None:
+        # What a handler does after this call is not in what the next run gets.
+        await wait_condition(all_handlers_finished)
+        carried = {"log": self.log, "heard": self.heard, "served": self.served, "awaited": [self._awaited]}
+        continue_as_new(rest, self._unit_s, carried)
 
     async def _gather(self, log: list[int], *parts: Program) -> None:
         logs: list[list[int]] = [[] for _ in parts]

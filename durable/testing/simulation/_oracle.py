@@ -14,7 +14,12 @@ def allows(program: Program, log: Sequence[int]) -> bool:
 
 def failure_of_program(program: Program) -> str:
     """Return the message of the exception that the program ends with, or ""."""
-    return next((f"no {step[1]}" for step in program if step[0] == "raise"), "")
+    for step in program:
+        if step[0] == "raise":
+            return f"no {step[1]}"
+        if step[0] == "again":
+            return failure_of_program(step[1])
+    return ""
 
 
 def effects_at_least(program: Program) -> int:
@@ -44,7 +49,7 @@ def _step_ends(step: Step, log: Sequence[int], start: int) -> set[int]:
             return ends
         case "race":
             return {end for part in parts for end in _ends(part, log, {start})}
-        case "sure":
+        case "sure" | "again":
             return _ends(parts[0], log, {start})
         case "bounded":
             return _ends(parts[0], log, {start}) | _literal([-2], log, start)

@@ -20,6 +20,7 @@ stopped P C              the logs of P and C, and -3: P has run when it is cance
 tell n · nobody          0: n is signalled to another run · -4: there is no such run
 halt i                   0: the i-th victim of this program is asked to cancel
 raise n                  ends the run as failed (last step only)
+again P                  the log of P, in a new run that continues this one as new (last step only)
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ Step = list[Any]
 Program = list[Step]
 
 VICTIMS_MAX = 2  # runs that one program may cancel
+RUNS_MAX = 4  # in a chain
 _NESTED = {
     "gather": 0,
     "race": 0,
@@ -40,6 +42,7 @@ _NESTED = {
     "finally": 0,
     "stopped": 0,
 }  # where programs begin
+_PARTS_FROM = {**_NESTED, "again": 0}
 
 
 class Chooser(Protocol):
@@ -121,15 +124,21 @@ class _Drawing:
 def draw_program(chooser: Chooser, *, size: int = 8) -> Program:
     """Return a program of about `size` steps."""
     drawing = _Drawing(chooser, size)
-    program = drawing.body(0, once=True, least=2)
+    bodies = [drawing.body(0, once=True, least=2)]
+    while len(bodies) < RUNS_MAX and chooser.below(4) == 3:
+        drawing.left += size // 2
+        bodies.append(drawing.body(0, once=True))
+    program = bodies.pop()
     if chooser.below(12) == 11:
         program.append(["raise", 1 + chooser.below(9)])
+    while bodies:
+        program = [*bodies.pop(), ["again", program]]
     return program
 
 
 def parts_of(step: Step) -> list[Program]:
     """Return the programs within a step."""
-    first = _NESTED.get(step[0])
+    first = _PARTS_FROM.get(step[0])
     return [] if first is None else list(step[1 + first :])
 
 

@@ -19,6 +19,7 @@ from ...history import (
     ExternalSignalRequested,
     LocalActivityCompleted,
     LocalActivityFailed,
+    RunContinuedAsNew,
     RunStarted,
     SignalReceived,
     TimerCancelled,
@@ -49,6 +50,9 @@ class RunModel:
     signals: list[str] = field(default_factory=list[str])  # request ids, in order
     updates: dict[str, bool] = field(default_factory=dict[str, bool])  # by id: whether it is completed
     cancelled: bool = False
+    first_run_id: str = ""  # of its chain
+    next_run_id: str = ""  # the run that it continued as
+    carried: set[str] = field(default_factory=set[str])  # signals that it began with
     early_ms: int = 0
 
     def add(self, event: Event) -> str:
@@ -61,7 +65,12 @@ class RunModel:
         match event:
             case RunStarted():
                 self.workflow_id = event.workflow_id
+                self.first_run_id = event.first_run_id or event.run_id
+                self.signals += [signal.request for signal in event.signals]
+                self.carried = set(self.signals)
             case Close():
+                if isinstance(event, RunContinuedAsNew):
+                    self.next_run_id = event.new_run_id
                 self.closed = event.status
                 self.activities.clear()
                 self.timers.clear()

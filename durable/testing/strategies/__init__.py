@@ -6,6 +6,7 @@ from ._execution import (
     Call,
     Cancelled,
     Completed,
+    Continued,
     Execution,
     ExecutionError,
     Failed,
@@ -18,6 +19,6 @@ from ._story import Arrival, Crash, Fate, Story
 from ._strategy import executions
 
 __all__ = [
-    "Answer", "Arrival", "Attempt", "Call", "Cancelled", "Completed", "Crash", "Execution", "ExecutionError", "Failed", "Fate",
+    "Answer", "Arrival", "Attempt", "Call", "Cancelled", "Completed", "Continued", "Crash", "Execution", "ExecutionError", "Failed", "Fate",
     "Outcomes", "Story", "TimedOut", "Updated", "Waiting", "durations", "executions", "outcomes",
 ]  # fmt: skip

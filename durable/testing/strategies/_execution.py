@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...author import Activity, Workflow
 from ...codec import Codec
-from ...errors import RunCancelledError, RunFailedError, RunTimedOutError
+from ...errors import RunCancelledError, RunFailedError, RunOutcomeError, RunTimedOutError
 from ...history import Event, RecordedEvent
 from ._story import Story
 
@@ -51,7 +51,16 @@ class Waiting:
     cut_off: bool = False
 
 
-Outcome = Completed[R] | Failed | Cancelled | TimedOut | Waiting
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The workflow continued as new: as `workflow`, with these arguments."""
+
+    workflow: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(hash=False)
+
+
+Outcome = Completed[R] | Failed | Cancelled | TimedOut | Continued | Waiting
 
 
 @dataclass(slots=True)
@@ -160,7 +169,9 @@ class Execution(Generic[R]):
 
     @property
     def result(self) -> R:
-        """The workflow's result. Raises what `handle.result()` would raise, and `TimeoutError` if the run is still open."""
+        """The workflow's result. Raises what `handle.result()` would raise, `TimeoutError` if the run is still open, and
+        `RunOutcomeError` if it continued as new.
+        """
         match self.outcome:
             case Completed(value):
                 return value
@@ -170,6 +181,8 @@ class Execution(Generic[R]):
                 raise RunCancelledError("the workflow was cancelled")
             case TimedOut():
                 raise RunTimedOutError("the workflow reached its time limit")
+            case Continued(name):
+                raise RunOutcomeError(f"the workflow continued as a new run of {name}: that is another execution")
             case Waiting(on):
                 raise TimeoutError(f"the run is still open, waiting for {', '.join(on) or 'nothing'}")
 

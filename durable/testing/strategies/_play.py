@@ -8,10 +8,10 @@ from typing import Any
 from ..._runtime.options import ActivityCall
 from ..._runtime.run import Run
 from ...author import Workflow
-from ...codec import Codec, default_codec
-from ...history import RunCancelled, RunCompleted, RunFailed, RunTimedOut, from_raw
+from ...codec import Codec, default_codec, untyped_signature
+from ...history import RunCancelled, RunCompleted, RunContinuedAsNew, RunFailed, RunTimedOut, from_raw
 from ._attempts import Attempts, Fresh
-from ._execution import Cancelled, Completed, Entry, Execution, Failed, Outcome, TimedOut, Waiting, offset
+from ._execution import Cancelled, Completed, Continued, Entry, Execution, Failed, Outcome, TimedOut, Waiting, offset
 from ._outcomes import Outcomes
 from ._story import Story
 from ._world import START_MS, World
@@ -74,6 +74,11 @@ def _outcome(world: World) -> Outcome[Any]:
             return Cancelled()
         case RunTimedOut():
             return TimedOut()
+        case RunContinuedAsNew():
+            own = last.workflow == world.workflow.name
+            taken = world.workflow.signature if own else untyped_signature()
+            args, kwargs = taken.decode_call(world.codec, from_raw(last.args), what=f"workflow {last.workflow}")
+            return Continued(last.workflow, args, kwargs)
     run = world.execution.run
     assert run is not None
     return Waiting(_waits_on(run), cut_off=world.cut_off)

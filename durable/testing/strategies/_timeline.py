@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...history import Event, tag_of
-from ._execution import Cancelled, Completed, Entry, Failed, Outcome, TimedOut
+from ._execution import Cancelled, Completed, Continued, Entry, Failed, Outcome, TimedOut
 
 _TEXT_MAX = 100
 
@@ -53,6 +53,8 @@ def _ended(outcome: Outcome[Any]) -> str:
             return "cancelled"
         case TimedOut():
             return "out of time"
+        case Continued(workflow):
+            return f"continued as a new run of {workflow}"
         case _:
             on = ", ".join(outcome.on)
             return (
@@ -134,5 +136,6 @@ _TOLD: dict[str, Callable[[Any, str], str]] = {
     "RunCompleted": lambda e, _: f"ended with {_call(e.result)}",
     "RunFailed": lambda e, _: f"failed: {_failure(e.failure)}",
     "RunCancelled": lambda _e, _n: "ended by its cancellation",
+    "RunContinuedAsNew": lambda e, _: f"continued as a new run of {e.workflow} with {_call(e.args)}",
     "RunTimedOut": lambda e, _: f"reached its time limit of {span(e.timeout_ms)}",
 }
