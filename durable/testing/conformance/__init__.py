@@ -27,11 +27,11 @@ __all__ = ["StoreSuite"]
 
 
 class StoreSuite(
+    GoingBackTests,
     DocumentTests,
     CommitTests,
     CreatedTests,
     AttributeTests,
-    GoingBackTests,
     SessionTests,
     TaskTests,
     DueTests,

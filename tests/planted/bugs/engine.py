@@ -113,11 +113,24 @@ BUGS = [
         ENGINE + "engine.py",
         (
             (
-                "            self._owned[lease.partition] = owned = Owned(lease)\n            self._spawn(self._outbox.take_over(owned))\n",
-                "            self._owned[lease.partition] = owned = Owned(lease)\n            owned.held = None\n",
+                "        self._spawn(self._outbox.take_over(owned))\n",
+                "        owned.held = None\n",
             ),
         ),
         SIMULATE,
+    ),
+    Planted(
+        "A commit does not say which one it follows: a store that fell back takes it",
+        ENGINE + "commits.py",
+        (("prepared.commit.follows = prepared.owned.last_commit", "prepared.commit.follows = None"),),
+        (Look("simulate", budget=100),),
+        quick=True,
+    ),
+    Planted(
+        "An engine that has nothing to commit does not look whether its store fell back",
+        ENGINE + "lost.py",
+        (("    if not idle:\n", "    if idle:\n"),),
+        (Look("simulate:4"),),
     ),
     Planted(
         "A signal that comes twice is recorded twice",
@@ -130,7 +143,7 @@ BUGS = [
         "The late result of an earlier attempt counts for the one that runs",
         ENGINE + "steps/_activities.py",
         ((" or (attempt is not None and command.attempt != attempt):\n", ":\n"),),
-        (Look("simulate", "4 delivery order"), Look("executions:has_a_sound_history")),
+        (Look("simulate"), Look("executions:has_a_sound_history")),
         quick=True,
     ),
     Planted(
@@ -175,11 +188,11 @@ BUGS = [
     ),
     Planted(
         "A retry does not count the attempt",
-        RUNTIME + "run.py",
+        RUNTIME + "commands/activity.py",
         (
             (
-                "                command.attempt = event.attempt + 1\n",
-                "                command.attempt = event.attempt\n",
+                "            self.attempt, self.retry_due_ms = event.attempt + 1, event.due_ms\n",
+                "            self.attempt, self.retry_due_ms = event.attempt, event.due_ms\n",
             ),
         ),
         SIMULATE,
@@ -188,9 +201,10 @@ BUGS = [
         "The replay of a cancellation asks for it anew",
         RUNTIME + "commands/activity.py",
         (
+            ("                run.given_up.append(self)\n", "                pass\n"),
             (
-                "        if not run.matcher.replaying:\n            run.emit(ActivityCancelRequested(at=run.now_ms, id=self.id))\n            run.given_up.append(self)\n",
-                "        run.given_up.append(self)\n        if not run.matcher.replaying:\n            run.emit(ActivityCancelRequested(at=run.now_ms, id=self.id))\n",
+                "        if not waits:\n            del run.commands[self.id]\n",
+                "        if not waits:\n            run.given_up.append(self)\n            del run.commands[self.id]\n",
             ),
         ),
         SIMULATE,
@@ -200,8 +214,8 @@ BUGS = [
         RUNTIME + "run.py",
         (
             (
-                "            self._random = run_random(self.run_id)\n",
-                "            self._random = run_random(f\"{self.run_id}/{__import__('time').time_ns()}\")\n",
+                "            self._random = run_random(self.seed)\n",
+                "            self._random = run_random(f\"{self.seed}/{__import__('time').time_ns()}\")\n",
             ),
         ),
         (Look("deterministic:pack", budget=200),),
@@ -211,8 +225,8 @@ BUGS = [
         RUNTIME + "signals.py",
         (
             (
-                "        return buffer.popleft() if buffer else None\n",
-                "        return buffer.pop() if buffer else None\n",
+                "        return buffer.popleft().signal.value if buffer else None\n",
+                "        return buffer.pop().signal.value if buffer else None\n",
             ),
         ),
         (Look("simulate", budget=100, finds=False), Look("executions:keeps_the_order")),
@@ -241,9 +255,10 @@ BUGS = [
         "durable/client/_line.py",
         (
             (
-                "            return await self.insist(lambda: self.store.send(self.partition, entry, id=run_id, closed_too=closed_too))\n",
-                "            return await self.insist(lambda: self.store.send(self.partition, message_entry(self.clock.new_id(), self.workflow_id,"
-                " __import__('msgspec').structs.replace(message, request=self.clock.new_id()) if request else message), id=run_id, closed_too=closed_too))\n",
+                "lambda e=entry, r=run_id: self.store.send(self.partition, e, id=r,",
+                "lambda e=entry, r=run_id: self.store.send(self.partition, message_entry(self.clock.new_id(), self.workflow_id,"
+                " replace(message, run_id=r, request=self.clock.new_id()) if getattr(message, 'request', '')"
+                " else replace(message, run_id=r)), id=r,",
             ),
         ),
         SIMULATE,
@@ -251,7 +266,12 @@ BUGS = [
     Planted(
         "A client whose signal has arrived is told that the run is closed",
         "durable/client/_line.py",
-        (("            if recorded:\n", "            if recorded and not request:\n"),),
-        (Look("simulate:4", budget=100),),
+        (
+            (
+                "        if await self.insist(lambda: has_recorded(",
+                "        if not request and await self.insist(lambda: has_recorded(",
+            ),
+        ),
+        (Look("simulate:4", budget=300),),
     ),
 ]
