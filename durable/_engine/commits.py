@@ -65,12 +65,13 @@ class Committer:
 
     def __init__(self, store: Store, local: LocalTasks, session: str, inbox: str) -> None:
         self._store, self._local, self._session, self.inbox = store, local, session, inbox
+        self._commits_of = f"{session}/{inbox}"  # a worker has an engine for each inbox that it serves
         self._commit_number = 0  # a session's id is of one process, so these ids are too
 
     def prepare(self, owned: Owned) -> Prepared:
         """Return an empty commit for a partition."""
         self._commit_number += 1
-        return Prepared(owned, Commit(owned.lease, f"{self._session}/{self._commit_number}"))
+        return Prepared(owned, Commit(owned.lease, f"{self._commits_of}/{self._commit_number}"))
 
     def add(self, prepared: Prepared, stepped: Stepped) -> None:
         """Add a run's decision to a commit: all of it or, if something cannot be written (what is raised), nothing."""

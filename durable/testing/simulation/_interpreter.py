@@ -111,9 +111,9 @@ async def listen(count: int) -> list[int]:
     return sorted([await told.receive() for _ in range(count)])
 
 
-@workflow(name="durable.random.victim")
+@workflow(name="durable.random.victim", version="1", pinned=True)
 async def suffer(n: int) -> int:
-    """Wait to be cancelled, and clean up."""
+    """Wait to be cancelled, and clean up. Pinned: it has an inbox of its own, with owners of its own."""
     try:
         return await never.receive()
     finally:
