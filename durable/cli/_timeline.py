@@ -221,8 +221,8 @@ _Described = tuple[str, str, str]
 
 
 def _started(event: Data, _name: str) -> _Described:
-    parent = event.get("parent")
-    whose = f", child of {parent.get('workflow_id')}" if isinstance(parent, dict) else ""
+    parent: dict[str, Any] | None = event.get("parent")
+    whose = f", child of {parent.get('workflow_id')}" if parent else ""
     limit = f", at most {span(event['timeout_ms'])}" if event.get("timeout_ms") else ""
     version = f" (version {event['version']}{', pinned' * bool(event.get('pinned'))})" if event.get("version") else ""
     forked = ", as that of another run" if event.get("forked_from") else ""

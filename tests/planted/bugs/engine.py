@@ -147,6 +147,19 @@ BUGS = [
         quick=True,
     ),
     Planted(
+        "The signals that a run did not read are lost when it continues as new",
+        ENGINE + "steps/_continuing.py",
+        (("        signals=run.signals.unread(),\n", ""),),
+        SIMULATE,
+        quick=True,
+    ),
+    Planted(
+        "The next run of a chain does not know which calls were answered before",
+        ENGINE + "steps/_continuing.py",
+        (("        requests=run.signals.requests(_limits.REQUESTS_CARRIED_MAX),\n", ""),),
+        SIMULATE,
+    ),
+    Planted(
         "The task of a cancelled activity stays in its queue",
         ENGINE + "effects/_activities.py",
         (("    decision.drop_task(task_id(run.run_id, command.id, command.attempt))\n", ""),),
