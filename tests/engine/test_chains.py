@@ -339,6 +339,41 @@ async def test_a_signal_that_races_with_continue_as_new_is_read_once(env: Engine
     assert len(carried.signals) == int(before)
 
 
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_cancellation_that_races_with_continue_as_new_ends_the_chain(env: Engines, before: bool) -> None:
+    """Before the commit it goes along; after it, it is sent on to the next run. Either way the chain ends by it."""
+    waiting: list[asyncio.Future[None]] = []
+    hold = [False]
+
+    def plan(name: str, _number: int) -> Any:
+        if name == "commit" and hold[0]:
+            hold[0] = False
+            waiting.append(asyncio.get_running_loop().create_future())
+            return waiting[0]
+        return ""
+
+    await env.begin([quick], store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
+    handle = await env.client.start(quick, id="q")(0)
+    await env.settle()
+    hold[0] = True
+    await handle.signal(go, 1)
+    await env.settle()
+    assert waiting, "the commit that continues as new is held"
+    if before:
+        await handle.cancel("enough")
+    waiting[0].set_result(None)
+    await env.settle()
+    if not before:
+        await handle.cancel("enough")
+    with pytest.raises(RunCancelledError, match="enough"):
+        await env.drive(handle.result())
+    first, second = await check_chain(env, "q", quick)
+    closed = (await first.history())[-1].event
+    assert isinstance(closed, RunContinuedAsNew)
+    assert closed.cancel == before
+    assert (await second.describe()).status == "cancelled"
+
+
 # --- what goes along
 
 
