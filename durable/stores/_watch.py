@@ -14,6 +14,7 @@ class TopicWatch:
         self._registry, self.topics, self._clock = registry, topics, clock
         self.loop = asyncio.get_running_loop()
         self.event = asyncio.Event()
+        self.number = 0  # by the order of subscriptions
 
     async def wait(self, timeout_s: float | None) -> bool:
         """Wait until a topic was touched since the last return, or since `watch`; False after `timeout_s`."""
@@ -33,6 +34,7 @@ class Topics:
         self._lock = threading.Lock()
         self._watches: dict[str, set[TopicWatch]] = {}
         self._all: set[TopicWatch] = set()
+        self._count = 0
         self._on_first = on_first
 
     def __len__(self) -> int:
@@ -42,6 +44,8 @@ class Topics:
         """Subscribe to `topics`. Must be called on the loop that will wait."""
         watch = TopicWatch(self, tuple(dict.fromkeys(topics)), clock)
         with self._lock:
+            self._count += 1
+            watch.number = self._count
             first = not self._all
             self._all.add(watch)
             for topic in watch.topics:
@@ -79,13 +83,17 @@ class Topics:
 def _wake(watches: set[TopicWatch]) -> None:
     elsewhere: dict[asyncio.AbstractEventLoop, list[TopicWatch]] = {}
     here = running_loop()
-    for watch in watches:
+    for watch in sorted(watches, key=_number):  # the same order in every process: who subscribed first is woken first
         if watch.loop is here:
             watch.event.set()
         else:
             elsewhere.setdefault(watch.loop, []).append(watch)
     for loop, group in elsewhere.items():
         call_in(loop, _set, group)
+
+
+def _number(watch: TopicWatch) -> int:
+    return watch.number
 
 
 def _set(watches: list[TopicWatch]) -> None:

@@ -46,8 +46,7 @@ def child_end(
     parent: Parent, workflow: str, workflow_id: str, run_id: str, close: Close, codec: Codec
 ) -> ChildEnded | None:
     """Return the message for `parent` that says how its child ended; None for a `close` that is no end."""
-    which = f"child {workflow} {workflow_id!r} (run {run_id})"
-    result, failure = _result(close), _failure(which, workflow_id, run_id, close, codec)
+    result, failure = _result(close), failure_of_child(workflow, workflow_id, run_id, close, codec)
     if failure is None and result is msgspec.UNSET:
         return None
     return ChildEnded(
@@ -65,7 +64,9 @@ def _result(close: Close) -> msgspec.Raw | msgspec.UnsetType:
     return close.result if isinstance(close, RunCompleted) else msgspec.UNSET
 
 
-def _failure(which: str, workflow_id: str, run_id: str, close: Close, codec: Codec) -> FailureData | None:
+def failure_of_child(workflow: str, workflow_id: str, run_id: str, close: Close, codec: Codec) -> FailureData | None:
+    """Return the failure that a parent gets for its child's `close`; None if that is a success, or no end."""
+    which = f"child {workflow} {workflow_id!r} (run {run_id})"
     ids = {"workflow_id": workflow_id, "run_id": run_id}
     if isinstance(close, RunFailed):
         return close.failure

@@ -54,6 +54,11 @@ class Checker:
 
     def arrives(self, entry: Entry) -> None:
         """A message comes to an inbox: one of another run must be in that run's history."""
+        if entry.id.endswith("/0/ended"):
+            child = self.runs.get(entry.id.removesuffix("/0/ended"))
+            if child is None or not child.closed:
+                self._broken("3 outbox", f"the end of a child was sent as {entry.id!r}, and no commit had closed it")
+            return
         run_id, _, number = entry.id.removesuffix("/out").rpartition("/")
         if not entry.id.endswith("/out") or not number.isdecimal():
             return  # a caller's; nobody but users makes up their ids

@@ -63,6 +63,7 @@ async def check_end(world: Ended) -> None:
             broken("liveness", f"{run.workflow_id} ({run.run_id}) has not ended")
         _check_replay(world, run, specs)
     _check_documents(world)
+    _check_children(world)
     repeats = Counter(world.effects)
     world.report.counts["effects"] += sum(repeats.values())
     world.report.counts["effects_repeated"] += sum(count - 1 for count in repeats.values())
@@ -90,6 +91,23 @@ def _check_chains(world: Ended) -> None:
             world.broken("6 recorded once", f"{which} got {sorted(twice)} more than once")
         if sum(not run.next_run_id for run in runs) != 1:
             world.broken("2 atomic", f"the chain {which} has not one end")
+
+
+def _check_children(world: Ended) -> None:
+    """Each start of a child made one run, and no other run says that it is a child."""
+    runs = world.checker.runs
+    made: dict[tuple[str, int], str] = {}
+    for run in runs.values():
+        if run.parent is None:
+            continue
+        world.report.counts["children"] += 1
+        start = run.parent.run_id, run.parent.command
+        if run.parent.run_id not in runs:
+            world.broken(
+                "3 outbox", f"{run.workflow_id} ({run.run_id}) says it is a child of {start[0]}, which is no run"
+            )
+        if (other := made.setdefault(start, run.first_run_id)) != run.first_run_id:
+            world.broken("3 outbox", f"child {start[1]} of {start[0]} was started twice: {other} and {run.run_id}")
 
 
 def _check_documents(world: Ended) -> None:

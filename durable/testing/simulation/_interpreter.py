@@ -24,11 +24,12 @@ from ...author import (
     random,
     side_effect,
     sleep,
+    start_child,
     upsert_attributes,
     wait_condition,
     workflow,
 )
-from ...errors import ActivityError, RunNotFoundError
+from ...errors import ActivityError, ChildWorkflowError, RunNotFoundError
 from ...retry import RetryPolicy
 from ._programs import Program, Step
 
@@ -189,6 +190,20 @@ class _State:
         match kind:
             case "tell":
                 await external(listener_of(me)).signal(told, args[0])
+            case "broken":
+                try:
+                    await interpret([["raise", args[0]]], self._unit_s)
+                except ChildWorkflowError:
+                    _go_on()
+                    return [-5]
+            case "called":
+                child = await start_child(suffer)(args[0])
+                await child.cancel("called off")
+                try:
+                    await child
+                except ChildWorkflowError:
+                    _go_on()
+                    return [-6]
             case "halt":
                 await external(victim_of(me, args[0])).cancel("halted")
             case "nobody":
@@ -217,6 +232,11 @@ class _State:
         await asyncio.gather(*(self.run(part, each) for part, each in zip(parts, logs, strict=True)))
         for each in logs:
             log.extend(each)
+
+    async def _child(self, log: list[int], body: Program) -> None:
+        inner = (await interpret(body, self._unit_s))["log"]
+        _go_on()
+        log.extend(inner)
 
     async def _race(self, log: list[int], *parts: Program) -> None:
         logs: list[list[int]] = [[] for _ in parts]
@@ -287,6 +307,13 @@ class _State:
         if isinstance(error, Exception):
             raise error
         log.extend([*inner, -3])
+
+
+def _go_on() -> None:
+    """Raise `CancelledError` if the task was cancelled while its child came to another end: its code must not go on for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _seven() -> int:

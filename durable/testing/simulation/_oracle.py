@@ -49,7 +49,7 @@ def _step_ends(step: Step, log: Sequence[int], start: int) -> set[int]:
             return ends
         case "race":
             return {end for part in parts for end in _ends(part, log, {start})}
-        case "sure" | "again":
+        case "sure" | "again" | "child":
             return _ends(parts[0], log, {start})
         case "bounded":
             return _ends(parts[0], log, {start}) | _literal([-2], log, start)
@@ -79,6 +79,10 @@ def _leaf(step: Step) -> list[int]:
             return [1, 1, 7]
         case "nobody":
             return [-4]
+        case "broken":
+            return [-5]
+        case "called":
+            return [-6]
         case "raise":
             return []
         case _:
@@ -97,8 +101,8 @@ def _effects(step: Step) -> int:
             return 1
         case "race":
             return min(sum(map(_effects, part)) for part in parts)
-        case "bounded":
-            return 0
+        case "bounded" | "child":
+            return 0  # a child's are in its own history
         case "repeat":
             return int(step[1]) * sum(map(_effects, parts[0]))
         case _:

@@ -17,6 +17,8 @@ bounded s P              the log of P, or -2 (timing decides); whole or not at a
 repeat n P               the log of P, n times
 finally P C              the logs of both
 stopped P C              the logs of P and C, and -3: P has run when it is cancelled, and C cleans up
+child P              the log of P, which a run of its own has run
+broken n · called n  -5: a child that fails · -6: a child that is started and asked to cancel
 tell n · nobody          0: n is signalled to another run · -4: there is no such run
 halt i                   0: the i-th victim of this program is asked to cancel
 raise n                  ends the run as failed (last step only)
@@ -41,6 +43,7 @@ _NESTED = {
     "repeat": 1,
     "finally": 0,
     "stopped": 0,
+    "child": 0,
 }  # where programs begin
 _PARTS_FROM = {**_NESTED, "again": 0}
 
@@ -72,7 +75,20 @@ class _Drawing:
 
     def step(self, depth: int, *, once: bool) -> Step:
         below = self._below
-        leaves = ["act", "local", "nap", "flaky", "near", "fail", "fail_near", "choice", "never", "act"]
+        leaves = [
+            "act",
+            "local",
+            "nap",
+            "flaky",
+            "near",
+            "fail",
+            "fail_near",
+            "choice",
+            "never",
+            "act",
+            "broken",
+            "called",
+        ]
         if once:
             leaves += ["hear", "tell", "nobody", "serve"]
             if self.victims < VICTIMS_MAX:
@@ -80,7 +96,7 @@ class _Drawing:
         kinds = leaves + (list(_NESTED) if depth < 3 and self.left > 0 else [])
         kind = kinds[below(len(kinds))]
         match kind:
-            case "act" | "local" | "fail" | "fail_near":
+            case "act" | "local" | "fail" | "fail_near" | "broken" | "called":
                 return [kind, 1 + below(9)]
             case "tell":
                 return [kind, 1 + below(9)]
@@ -97,6 +113,9 @@ class _Drawing:
                 return [kind, *(self.body(depth + 1, once=once) for _ in range(2 + below(2)))]
             case "race":
                 return [kind, *(self.body(depth + 1, once=False) for _ in range(2 + below(2)))]
+            case "child":
+                # What runs, victims and listeners are there for is the program's own run.
+                return [kind, self.body(depth + 1, once=False)]
             case "sure":
                 return [kind, self.body(depth + 1, once=once)]
             case "bounded":

@@ -11,6 +11,11 @@ from ...history import (
     ActivityRetryScheduled,
     ActivityScheduled,
     CancelRequested,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
+    ChildStartFailed,
+    ChildStartRequested,
     Close,
     Event,
     ExternalCancelRequested,
@@ -19,6 +24,7 @@ from ...history import (
     ExternalSignalRequested,
     LocalActivityCompleted,
     LocalActivityFailed,
+    Parent,
     RunContinuedAsNew,
     RunStarted,
     SignalReceived,
@@ -46,6 +52,10 @@ class RunModel:
     timers: dict[int, int] = field(default_factory=dict[int, int])  # when each pending one is due
     outgoing: set[int] = field(default_factory=set[int])
     asked: set[int] = field(default_factory=set[int])  # messages to other runs, delivered ones too
+    children: dict[int, str] = field(
+        default_factory=dict[int, str]
+    )  # the run of each pending one, empty before its start
+    parent: Parent | None = None
     ended: set[int] = field(default_factory=set[int])  # activities, local ones too, whose outcome is recorded
     signals: list[str] = field(default_factory=list[str])  # request ids, in order
     updates: dict[str, bool] = field(default_factory=dict[str, bool])  # by id: whether it is completed
@@ -64,7 +74,7 @@ class RunModel:
             return f"{type(event).__name__} as event {self.seq}"
         match event:
             case RunStarted():
-                self.workflow_id = event.workflow_id
+                self.workflow_id, self.parent = event.workflow_id, event.parent
                 self.first_run_id = event.first_run_id or event.run_id
                 self.signals += [signal.request for signal in event.signals]
                 self.carried = set(self.signals)
@@ -75,6 +85,7 @@ class RunModel:
                 self.activities.clear()
                 self.timers.clear()
                 self.outgoing.clear()
+                self.children.clear()
             case SignalReceived():
                 if event.request in self.signals:
                     return f"the signal {event.request!r} was recorded twice"
@@ -98,6 +109,8 @@ class RunModel:
                 if event.id not in self.outgoing:
                     return _not_pending(event)
                 self.outgoing.discard(event.id)
+            case ChildStartRequested() | ChildStarted() | ChildStartFailed() | ChildCompleted() | ChildFailed():
+                return self._add_child(event)
             case TimerStarted():
                 self.timers[event.id] = event.due_ms
             case TimerFired() | TimerCancelled():
@@ -108,6 +121,27 @@ class RunModel:
                     return f"the timer {event.id} fired {due_ms - event.at} ms early"
             case _:
                 return self._add_activity(event)
+        return ""
+
+    def _add_child(self, event: Event) -> str:
+        match event:
+            case ChildStartRequested():
+                self.outgoing.add(event.id)
+                self.children[event.id] = ""
+            case ChildStarted():
+                if self.children.get(event.id) != "":
+                    return _not_pending(event)
+                self.outgoing.discard(event.id)
+                self.children[event.id] = event.run_id
+            case ChildStartFailed():
+                if self.children.pop(event.id, None) != "":
+                    return _not_pending(event)
+                self.outgoing.discard(event.id)
+            case ChildCompleted() | ChildFailed():
+                if not self.children.pop(event.id, ""):
+                    return _not_pending(event)
+            case _:
+                pass
         return ""
 
     def _add_activity(self, event: Event) -> str:

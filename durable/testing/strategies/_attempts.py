@@ -17,6 +17,10 @@ from ...history import (
     ActivityCompleted,
     ActivityFailed,
     ActivityScheduled,
+    ChildCompleted,
+    ChildFailed,
+    ChildStartFailed,
+    ChildStartRequested,
     Event,
     LocalActivityCompleted,
     LocalActivityFailed,
@@ -33,14 +37,16 @@ Fresh = Callable[[ActivityCall], tuple[list[Fate], "msgspec.Raw | None"]]
 
 
 class Running:
-    """An attempt under way. `messages` is what it will report and when; `waits` says that no worker takes it."""
+    """An attempt under way. `messages` is what it will report and when; `waits` says that no worker takes it. `child` is the id
+    of the run that it stands for, or empty."""
 
-    __slots__ = ("attempt", "dropped", "fate", "messages", "start_ms", "waits")
+    __slots__ = ("attempt", "child", "dropped", "fate", "messages", "start_ms", "waits")
 
     def __init__(self, attempt: Attempt, fate: Fate, start_ms: int) -> None:
         self.attempt, self.fate, self.start_ms = attempt, fate, start_ms
         self.messages: deque[tuple[int, ActivityEnded]] = deque()
         self.dropped = self.waits = False
+        self.child = ""
 
     @property
     def ends_ms(self) -> int | None:
@@ -138,15 +144,18 @@ class Attempts:
         if isinstance(event, ActivityScheduled | LocalActivityScheduled):
             call = self._call(event.id, event.activity, event.args, event.at)
             call.local = isinstance(event, LocalActivityScheduled)
-        elif isinstance(event, ActivityCompleted | LocalActivityCompleted):
+        elif isinstance(event, ChildStartRequested):
+            self._call(event.id, f"child {event.workflow}", event.args, event.at)
+        elif isinstance(event, ActivityCompleted | LocalActivityCompleted | ChildCompleted):
             call = self.calls[event.id]
             call.status, call.ended = "completed", offset(event.at, self._start_ms)
             call.result = self._signature(call.activity).decode_result(
                 codec, from_raw(event.result), what=call.activity
             )
-        elif isinstance(event, ActivityFailed | LocalActivityFailed):
+        elif isinstance(event, ActivityFailed | LocalActivityFailed | ChildFailed | ChildStartFailed):
             call = self.calls[event.id]
-            call.status, call.ended = "failed", offset(event.at, self._start_ms)
+            cancelled = isinstance(event, ChildFailed) and event.status == "cancelled"
+            call.status, call.ended = "cancelled" if cancelled else "failed", offset(event.at, self._start_ms)
         elif isinstance(event, ActivityCancelRequested):
             call = self.calls[event.id]
             call.status, call.ended = "cancelled", offset(event.at, self._start_ms)

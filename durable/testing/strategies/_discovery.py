@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
-from ...author import Activity
+from ...author import Activity, Workflow
 
 _FUNCTIONS_MAX = 500  # helpers looked into; what lies beyond is found when it is called
 
@@ -18,18 +18,28 @@ def activities_in(function: Any) -> dict[str, Activity[..., Any]]:
     What is reached by other ways (a name in a `proxy`, an attribute of a local variable) is not found: such an activity is met when a run
     asks for it. Knowing most of them before keeps what is drawn independent of what the code does.
     """
-    found: dict[str, Activity[..., Any]] = {}
+    return {value.name: value for value in _called_in(function) if isinstance(value, Activity)}
+
+
+def children_in(function: Any) -> dict[str, Workflow[..., Any]]:
+    """Return the workflows that `function` and its helpers refer to, by name, as `activities_in` does: it may run them as children."""
+    return {value.name: value for value in _called_in(function) if isinstance(value, Workflow)}
+
+
+def _called_in(function: Any) -> list[Activity[..., Any] | Workflow[..., Any]]:
+    """Return what `function` and its helpers name, of activities and workflows, sorted by name."""
+    found: dict[tuple[str, bool], Activity[..., Any] | Workflow[..., Any]] = {}
     frontier: list[FunctionType] = [function] if isinstance(function, FunctionType) else []
     seen = {id(function)}
     while frontier and len(seen) < _FUNCTIONS_MAX:
         for value in _named_by(frontier.pop()):
-            if isinstance(value, Activity):
-                item = cast("Activity[..., Any]", value)
-                found.setdefault(item.name, item)
+            if isinstance(value, Activity | Workflow):
+                item = cast("Activity[..., Any] | Workflow[..., Any]", value)
+                found.setdefault((item.name, isinstance(item, Workflow)), item)
             elif isinstance(value, FunctionType) and id(value) not in seen and not _is_foreign(value):
                 seen.add(id(value))
                 frontier.append(value)
-    return dict(sorted(found.items()))
+    return [found[key] for key in sorted(found)]
 
 
 def _named_by(function: FunctionType) -> Iterator[Any]:
@@ -45,7 +55,9 @@ def _named_by(function: FunctionType) -> Iterator[Any]:
         yield root
         for name in sorted(names):
             value = inspect.getattr_static(root, name, None)
-            if isinstance(value, Activity) or (isinstance(root, ModuleType) and isinstance(value, FunctionType)):
+            if isinstance(value, Activity | Workflow) or (
+                isinstance(root, ModuleType) and isinstance(value, FunctionType)
+            ):
                 yield value
 
 

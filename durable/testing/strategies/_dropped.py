@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..._log import ActivityEnded, RequestCancel, SendSignal
+from ..._log import ActivityEnded, ChildEnded, RequestCancel, SendSignal
 from ...history import (
     ActivityCompleted,
     ActivityFailed,
     ActivityRetryScheduled,
     CancelRequested,
+    ChildCompleted,
+    ChildFailed,
     Event,
     SignalReceived,
 )
@@ -28,6 +30,12 @@ def why_dropped(message: object, events: Sequence[Event], calls: Mapping[int, Ca
             attempt = f", attempt {message.attempt}" if message.attempt > 1 else ""
             why = "it came before" if call.status in ("completed", "failed") else "the run does not want it any more"
             return f"a {what} of {call.activity} #{message.id}{attempt} is dropped: {why}"
+        case ChildEnded():
+            if any(isinstance(e, ChildCompleted | ChildFailed) and e.id == message.id for e in events):
+                return ""
+            call = calls[message.id]
+            why = "it came before" if call.status != "pending" else "the run does not want it any more"
+            return f"the end of {call.activity} #{message.id} is dropped: {why}"
         case SendSignal():
             if any(isinstance(e, SignalReceived) and e.request == message.request for e in events):
                 return ""

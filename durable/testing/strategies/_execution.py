@@ -80,6 +80,7 @@ class Attempt:
 @dataclass(slots=True)
 class Call:
     """An activity that the workflow asked for, with its attempts. `id` is its number in the run, and its idempotency key.
+    A child is one too, of one attempt, whose name in `activity` is that of the workflow after "child ".
 
     `status` is "completed", "failed", "cancelled" (by the workflow) or "pending"; `result` the value of a completed one.
     """
@@ -191,12 +192,14 @@ class Execution(Generic[R]):
         """Whether the workflow returned."""
         return isinstance(self.outcome, Completed)
 
-    def calls_of(self, activity: Activity[..., Any] | str) -> list[Call]:
-        """Return the calls of `activity`, in the order in which they were asked for."""
+    def calls_of(self, activity: Activity[..., Any] | Workflow[..., Any] | str) -> list[Call]:
+        """Return the calls of an activity, or of a workflow as a child, in the order in which they were asked for."""
         name = activity if isinstance(activity, str) else activity.name
+        if isinstance(activity, Workflow):
+            name = f"child {name}"
         return [call for call in self.calls if call.activity == name]
 
-    def effects_of(self, activity: Activity[..., Any] | str) -> int:
+    def effects_of(self, activity: Activity[..., Any] | Workflow[..., Any] | str) -> int:
         """Return how many calls of `activity` took effect. Attempts of one call count once: they share an idempotency key."""
         return sum(call.effects > 0 for call in self.calls_of(activity))
 

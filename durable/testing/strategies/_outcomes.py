@@ -16,6 +16,7 @@ from msgspec import structs
 
 from ..._duration import Duration, milliseconds
 from ..._runtime.options import ActivityCall
+from ...author import Workflow
 from ...codec import Codec, Failure, failure_of
 from ...errors import CodecError
 from ...history import to_raw
@@ -215,10 +216,12 @@ def _stuck(call: ActivityCall, given: Outcomes) -> list[Any]:
 
 
 def by_name(activities: Mapping[Any, Any]) -> dict[str, Outcomes]:
-    """Return outcomes by the name of their activity; a strategy stands for its results. Raises `InvalidArgument`."""
+    """Return outcomes by the name of their activity or child; a strategy stands for its results. Raises `InvalidArgument`."""
     found: dict[str, Outcomes] = {}
     for key, value in activities.items():
         name = key if isinstance(key, str) else getattr(key, "name", None)
+        if isinstance(key, Workflow):
+            name = f"child {name}"
         if not isinstance(name, str):
             raise InvalidArgument(f"activities: expected activities or their names as keys, got {key!r}")
         if isinstance(value, SearchStrategy):

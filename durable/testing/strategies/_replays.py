@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ..._engine._watchdog import Watchdog
 from ..._engine.execution import Execution as LiveExecution
 from ..._engine.execution import rebuild
-from ..._runtime.commands import ActivityCommand, TimerCommand
+from ..._runtime.commands import ActivityCommand, ChildCommand, TimerCommand
 from ..._runtime.run import Run
 from ...author import Workflow
 from ...codec import Codec
@@ -76,6 +76,8 @@ def _described(command: Any) -> str:
     match command:
         case ActivityCommand():
             return f"{command.call.name} #{command.id} (attempt {command.attempt})"
+        case ChildCommand():
+            return f"child {command.call.name} #{command.id} ({'started' if command.child_run else 'not started'})"
         case TimerCommand():
             return f"timer #{command.id}"
     return f"{type(command).__name__} #{command.id}"

@@ -22,7 +22,8 @@ from ..._runtime.options import ActivityCall
 from ...author import Activity, Query, Signal, Update, Workflow
 from ...codec import Codec, default_codec, untyped_signature
 from ...history import to_raw
-from ._discovery import activities_in
+from ._children import as_activity
+from ._discovery import activities_in, children_in
 from ._execution import Execution
 from ._outcomes import Outcomes, Prospects, as_strategy, by_name, encodable, inferred, prospects_of
 from ._play import play
@@ -116,8 +117,10 @@ def executions(
 
     `args` draws the arguments: tuples of positional ones, or the only one; left out, they are drawn by their types.
     `activities` maps activities (or names) to `outcomes(...)` or a strategy for results; what is left out is inferred: results by the
-    return type, the declared errors, and outages. `signals` maps signals to strategies for values, or lists signals; `updates`
-    does so for updates. `queries` lists queries, or maps them to strategies for argument tuples. `cancels`: a cancellation may come at any time. `crashes`: the
+    return type, the declared errors, and outages. Child workflows count as activities: they are keys like these, and their code
+    is not run. A child that is asked to cancel ends by that, or all the same as it would have. `signals` maps signals to
+    strategies for values, or lists signals; `updates` does so for updates. `queries` lists queries, or maps them to strategies
+    for argument tuples. `cancels`: a cancellation may come at any time. `crashes`: the
     worker may die at any commit, and the run is replayed. `duplicates`: results and requests may come twice or late, and a
     worker may die after an activity took effect. A run that records `max_events` is broken off, and reported as waiting.
 
@@ -164,6 +167,8 @@ def plan_of(
         if isinstance(key, Activity):
             item: Activity[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
             known[item.name] = item.call
+    children = {*children_in(workflow.fn).values(), *(key for key in activities or {} if isinstance(key, Workflow))}
+    known |= {call.name: call for call in sorted(map(as_activity, children), key=lambda call: call.name)}
     prospects = {
         name: prospects_of(call, outcomes.get(name), codec, duplicates=duplicates) for name, call in known.items()
     }

@@ -71,6 +71,9 @@ def _told(event: Event, names: dict[int, str]) -> str:
     if (activity := getattr(event, "activity", None)) is not None and isinstance(activity, str):
         names[number] = activity
         name = f"{activity} #{number}"
+    if type(event).__name__ == "ChildStartRequested":
+        names[number] = f"child {fields.workflow}"
+        name = f"{names[number]} #{number}"
     told = _TOLD.get(type(event).__name__)
     return told(fields, name) if told is not None else tag_of(event)
 
@@ -113,6 +116,12 @@ _TOLD: dict[str, Callable[[Any, str], str]] = {
     ),
     "LocalActivityFailed": lambda e, name: f"{name} failed for good{_attempt(e)}: {_failure(e.failure)}",
     "ActivityCancelRequested": lambda _, name: f"  gives up {name}",
+    "ChildStartRequested": lambda e, name: f"  starts {name} {_arguments(e.args)} as {e.workflow_id}",
+    "ChildStarted": lambda _, name: f"{name} has started",
+    "ChildStartFailed": lambda e, name: f"{name} could not be started: {_failure(e.failure)}",
+    "ChildCompleted": lambda e, name: f"{name} returned {_call(e.result)}",
+    "ChildFailed": lambda e, name: f"{name} {e.status.replace('_', ' ')}: {_failure(e.failure)}",
+    "ChildCancelRequested": lambda _, name: f"  asks {name} to cancel",
     "TimerStarted": lambda e, name: f"  sets timer {name} to {span(e.due_ms - e.at)}",
     "TimerFired": lambda _, name: f"timer {name} fired",
     "TimerCancelled": lambda _, name: f"  stops timer {name}",

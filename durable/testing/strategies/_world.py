@@ -22,7 +22,6 @@ from ..._log import (
     AnyDue,
     AskQuery,
     Message,
-    OutgoingEnded,
     QueueTimeoutDue,
     RequestCancel,
     RetryDue,
@@ -36,6 +35,7 @@ from ...codec import Codec, Failure, exception_of
 from ...errors import NonDeterminismError
 from ...history import WIRE, RecordedEvent, from_raw
 from ._attempts import Attempts, Running
+from ._children import Children
 from ._dropped import why_dropped
 from ._execution import Answer, Entry, ExecutionError, reproducing
 from ._replays import difference, divergence, rebuilt
@@ -76,6 +76,7 @@ class World:
         self._arrivals = deque(enumerate(in_order))
         self._in_order = in_order
         self._crashes = {crash.step: crash for crash in story.crashes}
+        self.children = Children(attempts, codec, RUN_ID, self._push)
         self._heap: list[tuple[int, int, Running | Message | str]] = []
         self._dues: dict[str, tuple[AnyDue, int, int]] = {}  # by key: the item, when it is due, its number in the heap
         self._count = 0
@@ -193,7 +194,8 @@ class World:
         at_ms, _, what = heapq.heappop(self._heap)
         self.now_ms = max(self.now_ms, at_ms)
         if isinstance(what, Running):
-            return Delivery(WORKFLOW_ID, what.report(self.now_ms, self._push))
+            ended = what.report(self.now_ms, self._push)
+            return Delivery(WORKFLOW_ID, self.children.ended(what, ended) if what.child else ended)
         if not isinstance(what, str):
             return Delivery(WORKFLOW_ID, what)
         item = self._dues.pop(what)[0]
@@ -290,7 +292,7 @@ class World:
         for task, _queue in decision.tasks.values():
             self._begin(task)
         for outgoing in decision.outgoing:
-            self._push(self.now_ms, OutgoingEnded(run_id=RUN_ID, id=outgoing.id))
+            self.children.sent(outgoing, self.execution.run, self.now_ms)
         if decision.closed and self.execution.run is not None:
             self.error = _error_of(self.execution)
 
