@@ -198,6 +198,7 @@ async def test_a_timer_at_the_same_time_as_the_limit_comes_first_or_not_at_all()
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_signal_races_with_the_limit(early: bool) -> None:
     """One that comes before is read; one that comes after finds a closed run."""
+
     @workflow(name="hears")
     async def hears() -> int:
         return await go.receive()

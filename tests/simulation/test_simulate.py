@@ -52,21 +52,13 @@ def test_nothing_goes_wrong_where_nothing_can(seed: int) -> None:
 
 def test_every_kind_of_fault_is_met() -> None:
     """Some seeds together meet each fault: else a change has silently switched one off."""
-    met: set[str] = set()
-    for seed in range(40):
-        met |= {name for name, count in simulate(seed).counts.items() if count}
-    wanted = {
-        "crashes",
-        "freezes",
-        "stops",
-        "clock_steps",
-        "lost_before",
-        "lost_after",
-        "repeated_sends",
-        "replays",
-        "went_back",
-    }
-    assert wanted | {"refused: StaleLeaseError", "refused: UnreadMessagesError"} <= met
+    wanted = {"crashes", "freezes", "stops", "clock_steps", "lost_before", "lost_after", "repeated_sends", "replays"}
+    wanted |= {"refused: StaleLeaseError", "refused: UnreadMessagesError", "children", "went_back"}
+    for seed in range(100):
+        wanted -= {name for name, count in simulate(seed).counts.items() if count}
+        if not wanted:
+            return
+    raise AssertionError(f"not met: {sorted(wanted)}")
 
 
 def found_within(seeds: int, **options: Any) -> SimulationError:

@@ -68,6 +68,15 @@ def difference(live: LiveExecution, replayed: LiveExecution, history: Sequence[R
     return ""
 
 
+def error_of(execution: LiveExecution) -> BaseException | None:
+    """Return the exception that left the code of a closed run, itself, not what was recorded of it."""
+    run = execution.run
+    main = run._main if run is not None else None
+    if run is None or main is None or run._handler_error is not None:
+        return run._handler_error if run is not None else None
+    return main.exception() if main.done() and not main.cancelled() else None
+
+
 def _pending(run: Run) -> list[str]:
     return [_described(command) for command in run.commands.values()]
 

@@ -38,7 +38,7 @@ from ._attempts import Attempts, Running
 from ._children import Children
 from ._dropped import why_dropped
 from ._execution import Answer, Entry, ExecutionError, reproducing
-from ._replays import difference, divergence, rebuilt
+from ._replays import difference, divergence, error_of, rebuilt
 from ._story import Arrival, Crash, Story
 from ._updates import Updates
 
@@ -294,7 +294,7 @@ class World:
         for outgoing in decision.outgoing:
             self.children.sent(outgoing, self.execution.run, self.now_ms)
         if decision.closed and self.execution.run is not None:
-            self.error = _error_of(self.execution)
+            self.error = error_of(self.execution)
 
     def _set_due(self, item: AnyDue, due_ms: int) -> None:
         self._dues[item.key] = (item, due_ms, self._push(due_ms, item.key))
@@ -390,12 +390,3 @@ class World:
 
 def _nothing(_at_ms: int, _what: object) -> None:
     """A local activity reports once."""
-
-
-def _error_of(execution: LiveExecution) -> BaseException | None:
-    """Return the exception that left the code of a closed run, itself, not what was recorded of it."""
-    run = execution.run
-    main = run._main if run is not None else None
-    if run is None or main is None or run._handler_error is not None:
-        return run._handler_error if run is not None else None
-    return main.exception() if main.done() and not main.cancelled() else None
