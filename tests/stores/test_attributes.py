@@ -136,15 +136,16 @@ async def test_a_search_begins_with_what_is_rarest(tmp_path: Path, monkeypatch: 
             await store.create(P, new, [])
 
         async def leader(*conditions: Condition) -> int | None:
-            terms = [of_sqlite.term_of(each) for each in conditions]
-            return of_sqlite.lead(store._writer._connection.cursor(), terms)
+            return of_sqlite.lead(store._writer._connection.cursor(), of_sqlite.terms_of(conditions))
 
         common, rare, wide = Condition("a", "=", 1), Condition("n", "=", 5), Condition("n", "<", 5)
         assert await leader(common) == 0
-        assert await leader(common, rare, wide) == 1
+        assert await leader(common, rare) == 1
+        assert await leader(common, wide, rare) == 1  # a range and a value of one attribute are looked for together
         assert await leader(Condition("n", ">", 4), common) == 0
         assert await leader(wide, common) == 1
-        assert await leader(wide, Condition("a", "exists")) is None
+        assert await leader(wide, Condition("a", ">=", 1)) is None
+        assert await leader(wide, Condition("n", ">", 3)) == 0
         plan = await _plan(store, DocumentFilter(attributes=[wide]))
         assert plan[0] == "SCAN d", plan
         assert "INDEX attributes_document" in plan[2], plan

@@ -83,29 +83,41 @@ def change(tx: Tx, changes: Mapping[Key, Mapping[str, AttributeValue | None]]) -
 
 
 class Term(NamedTuple):
-    """A condition in SQL: what holds for a row `a` of the table of attributes."""
+    """What must hold for a row `a` of the table of attributes."""
 
     sql: str
     values: tuple[Value, ...]
     one_value: bool  # its rows are in the order of their documents
 
 
-def term_of(condition: Condition) -> Term:
-    """Return `condition` in SQL."""
-    name, op, value = condition.name, condition.op, condition.value
-    if value is None:
-        return Term("a.name = ? AND a.kind <> 'item'", (name,), one_value=False)
-    stored: Value = json.dumps(value) if isinstance(value, tuple) else value
-    kind = "item" if op == "has" else kind_of(value)
-    if op in ("=", "has"):
-        return Term("a.name = ? AND a.kind = ? AND a.value = ?", (name, kind, stored), one_value=True)
-    if op == "prefix":
-        end = _after_prefix(str(value))
-        sql = "a.name = ? AND a.kind = ? AND a.value >= ?"
-        if end is None:
-            return Term(sql, (name, kind, stored), one_value=False)
-        return Term(f"{sql} AND a.value < ?", (name, kind, stored, end), one_value=False)
-    return Term(f"a.name = ? AND a.kind = ? AND a.value {op} ?", (name, kind, stored), one_value=False)
+def terms_of(conditions: Sequence[Condition]) -> list[Term]:
+    """Return the conditions in SQL. All that compare one attribute with values of one type are one term: both ends of a range."""
+    terms: list[Term] = []
+    compared: dict[tuple[str, str], list[tuple[str, list[Value], bool]]] = {}
+    for name, op, value in ((each.name, each.op, each.value) for each in conditions):
+        if value is None:
+            terms.append(Term("a.name = ? AND a.kind <> 'item'", (name,), one_value=False))
+        elif op == "has":
+            sql = "a.name = ? AND a.kind = 'item' AND a.value = ?"
+            terms.append(Term(sql, (name, str(value)), one_value=True))
+        else:
+            stored = json.dumps(value) if isinstance(value, tuple) else value
+            compared.setdefault((name, kind_of(value)), []).append(_comparison(op, stored))
+    for (name, kind), parts in compared.items():
+        one_value = any(one for _, _, one in parts)
+        # The "+" keeps a range out of the choice of an index: one value is found in the order in which documents are listed.
+        texts = [part.replace("a.value", "+a.value") if one_value and not one else part for part, _, one in parts]
+        values = [value for _, found, _ in parts for value in found]
+        terms.append(Term(" AND ".join(["a.name = ? AND a.kind = ?", *texts]), (name, kind, *values), one_value))
+    return terms
+
+
+def _comparison(op: str, stored: Value) -> tuple[str, list[Value], bool]:
+    """Return what holds of the value, the values that this asks for, and whether it is one value."""
+    if op != "prefix":
+        return f"a.value {op} ?", [stored], op == "="
+    end = _after_prefix(str(stored))
+    return ("a.value >= ?", [stored], False) if end is None else ("a.value >= ? AND a.value < ?", [stored, end], False)
 
 
 def _after_prefix(prefix: str) -> str | None:

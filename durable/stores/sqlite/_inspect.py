@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from .._protocol import Document, DocumentFilter, Entry, Task, TaskInfo, tasks_topic
-from ._attributes import lead, term_of
+from ._attributes import lead, terms_of
 from ._documents import D_COLUMNS, document_of
 from ._statements import Value
 from ._writer import Tx, one_by_one
@@ -43,7 +43,7 @@ _THERE = "EXISTS (SELECT 1 FROM attributes a{index} WHERE {term} AND a.id = d.id
 
 def _where(cursor: sqlite3.Cursor, wanted: DocumentFilter) -> Where:
     """Return where to look for `wanted`, and what must hold."""
-    terms = [term_of(condition) for condition in wanted.attributes]
+    terms = terms_of(wanted.attributes)
     # A name leads to so few documents that there is nothing better.
     leading = lead(cursor, terms) if terms and wanted.name is None else None
     texts, values = _plain_terms(wanted)
