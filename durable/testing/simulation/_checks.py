@@ -41,6 +41,8 @@ class Checker:
         """The store has fallen back to the state in which `known` was known."""
         for run in self.runs.values():
             self._lost_messages.update(outgoing_key(run.run_id, number) for number in run.asked)
+            if run.closed:
+                self._lost_messages.add(outgoing_key(run.run_id, 0, "ended"))
         for name, value in known.items():
             setattr(self, name, value)
 
@@ -54,6 +56,8 @@ class Checker:
 
     def arrives(self, entry: Entry) -> None:
         """A message comes to an inbox: one of another run must be in that run's history."""
+        if entry.id in self._lost_messages:
+            return
         if entry.id.endswith("/0/ended"):
             child = self.runs.get(entry.id.removesuffix("/0/ended"))
             if child is None or not child.closed:
@@ -63,8 +67,6 @@ class Checker:
         if not entry.id.endswith("/out") or not number.isdecimal():
             return  # a caller's; nobody but users makes up their ids
         run = self.runs.get(run_id)
-        if entry.id in self._lost_messages:
-            return
         if run is None or int(number) not in run.asked:
             self._broken("3 outbox", f"the message {entry.id!r} was sent, and no commit asked for it")
 
