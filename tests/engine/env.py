@@ -147,7 +147,7 @@ class Engines:
         )
         hands.accept = engine.accept
         hands.complete = lambda claimed, ended: self._complete(session, claimed, ended)
-        tasks = [asyncio.create_task(engine.run()), asyncio.create_task(self._claim_forever(session, hands, queue))]
+        tasks = [asyncio.create_task(engine.run()), asyncio.create_task(self._claim_forever(session, hands, queue, ttl_ms))]
         self.live[session] = (engine, tasks, hands)
         await self.settle()
         return session
@@ -182,11 +182,11 @@ class Engines:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.store.end_session(session)
 
-    async def _claim_forever(self, session: str, hands: Hands, queue: str) -> None:
+    async def _claim_forever(self, session: str, hands: Hands, queue: str, ttl_ms: int) -> None:
         while True:
             for claimed in await self.store.claim(session, queue, list(hands.activities), 100):
                 hands.begin(claimed, read_task(claimed.task))
-            hands.cancel(self.store.renew(session, TTL_MS, [], list(hands.by_task)).cancelled)
+            hands.cancel(self.store.renew(session, ttl_ms, [], list(hands.by_task)).cancelled)
             await self.clock.sleep(0.5)
 
     async def _complete(self, session: str, claimed: ClaimedTask, ended: ActivityEnded) -> None:
