@@ -167,8 +167,12 @@ def plan_of(
         if isinstance(key, Activity):
             item: Activity[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
             known[item.name] = item.call
-    children = {*children_in(workflow.fn).values(), *(key for key in activities or {} if isinstance(key, Workflow))}
-    known |= {call.name: call for call in sorted(map(as_activity, children), key=lambda call: call.name)}
+    children = children_in(workflow.fn)
+    for key in activities or {}:
+        if isinstance(key, Workflow):
+            child: Workflow[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
+            children[child.name] = child
+    known |= {call.name: call for call in (as_activity(children[name]) for name in sorted(children))}
     prospects = {
         name: prospects_of(call, outcomes.get(name), codec, duplicates=duplicates) for name, call in known.items()
     }
