@@ -147,7 +147,10 @@ class Engines:
         )
         hands.accept = engine.accept
         hands.complete = lambda claimed, ended: self._complete(session, claimed, ended)
-        tasks = [asyncio.create_task(engine.run()), asyncio.create_task(self._claim_forever(session, hands, queue, ttl_ms))]
+        tasks = [
+            asyncio.create_task(engine.run()),
+            asyncio.create_task(self._claim_forever(session, hands, queue, ttl_ms)),
+        ]
         self.live[session] = (engine, tasks, hands)
         await self.settle()
         return session

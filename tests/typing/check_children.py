@@ -1,7 +1,6 @@
 """What a type checker says of children. Checked, never run."""
 
 from collections.abc import Awaitable
-
 from typing import assert_type
 
 from durable import ChildHandle, proxy, start_child, workflow

@@ -1,5 +1,5 @@
 """Bugs in the engine and what is below it: decisions, ownership, replay."""
-# ruff: noqa: E501, ISC004 - the texts of other files, as they stand there
+# ruff: noqa: ISC004 - the texts of other files, as they stand there
 
 from ..harness import Look, Planted
 
