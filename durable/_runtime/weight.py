@@ -24,7 +24,6 @@ from ..history import (
 BASE_BYTES = 150  # what a stored event has beside its payloads, by and large
 
 _PAYLOAD: dict[type, Callable[[Any], bytes]] = {
-    RunStarted: attrgetter("args"),
     ActivityScheduled: attrgetter("args"),
     ActivityCompleted: attrgetter("result"),
     LocalActivityScheduled: attrgetter("args"),
@@ -37,9 +36,9 @@ _PAYLOAD: dict[type, Callable[[Any], bytes]] = {
 def weight_of(event: Event) -> int:
     """Return about how many bytes `event` takes; the same wherever the event comes from."""
     payload = _PAYLOAD.get(type(event))
-    if payload is None:
-        return BASE_BYTES
-    weight = BASE_BYTES + len(payload(event))
+    if payload is not None:
+        return BASE_BYTES + len(payload(event))
     if isinstance(event, RunStarted):
-        weight += sum(BASE_BYTES + len(bytes(signal.value)) for signal in event.signals)
-    return weight
+        signals = sum(BASE_BYTES + len(bytes(signal.value)) for signal in event.signals)
+        return BASE_BYTES + len(bytes(event.args)) + signals
+    return BASE_BYTES
