@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._log import AskQuery, OutgoingMessage, RetryRun, RunTimeoutDue, Terminate
 from ..stores import Due, Lease, Outgoing
@@ -190,6 +190,11 @@ class Owned:
                 self._fired.add(key)
                 return due
         return None
+
+    def fire_again(self, due: Due, at_ms: int) -> None:
+        """A due that fired needs another look at `at_ms`, unless a commit has removed it. In the store it stays as it is."""
+        if due.key in self._fired:
+            self.set_due(replace(due, due_ms=at_ms))
 
     @property
     def fired(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from .. import _limits
 from .._log import CancelDue, session_groups, task_id
@@ -43,12 +42,11 @@ class Unheld:
                 prepared.commit.dues_removed.append(due.key)
                 prepared.fired.append(due)
             elif await self._is_held(info):
-                later = replace(due, due_ms=self._store.now_ms() + LOOK_MS)
-                prepared.commit.dues.append(later)
-                prepared.dues.append(later)
+                # Not by a commit: one that says how the attempt ended may be on its way, and removes the due.
+                owned.fire_again(due, self._store.now_ms() + LOOK_MS)
             else:
                 owned.post(Delivery(name, item, due_key=due.key))
-        if prepared.fired or prepared.dues:
+        if prepared.fired:
             self._submit([prepared])
         self._wake()
 

@@ -148,9 +148,8 @@ class Checker:
                 where = [n for n, there in zip(("a task", "a retry", "a message"), places, strict=True) if there]
                 self._wrong(run, f"activity {number}, attempt {attempt} is {where or 'nowhere'}")
             tasks.discard(id_)
-            wanted_dues |= {
-                key for key in (retry, f"{run.run_id}/{number}/total", f"{run.run_id}/{number}/queue") if key in dues
-            }
+            kinds = ["retry", "total", "queue", *(["cancel"] if number in run.stopping else [])]
+            wanted_dues |= {key for kind in kinds if (key := f"{run.run_id}/{number}/{kind}") in dues}
         if not run.closed:
             wanted_dues |= {key for key in dues if key == f"{run.run_id}/timeout"}
         if tasks:

@@ -21,6 +21,7 @@ from ...author import (
     info,
     local,
     patched,
+    proxy,
     random,
     side_effect,
     sleep,
@@ -159,6 +160,8 @@ class _State:
         match kind:
             case "act" | "flaky":
                 return [await act(*args)]
+            case "patient":
+                return [await proxy(act, cancellation="wait")(*args)]
             case "local" | "near":
                 return [await local(near)(*args)]
             case "fail" | "fail_near":

@@ -67,7 +67,7 @@ def _step_ends(step: Step, log: Sequence[int], start: int) -> set[int]:
 
 def _leaf(step: Step) -> list[int]:
     match step[0]:
-        case "act" | "flaky":
+        case "act" | "patient" | "flaky":
             return [2 * step[1]]
         case "local" | "near":
             return [step[1] + 1]
@@ -97,7 +97,7 @@ def _literal(items: list[int], log: Sequence[int], start: int) -> set[int]:
 def _effects(step: Step) -> int:
     parts = parts_of(step)
     match step[0]:
-        case "act" | "local" | "flaky" | "near" | "fail" | "fail_near" | "serve":
+        case "act" | "patient" | "local" | "flaky" | "near" | "fail" | "fail_near" | "serve":
             return 1
         case "race":
             return min(sum(map(_effects, part)) for part in parts)

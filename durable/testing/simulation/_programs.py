@@ -5,6 +5,7 @@ workflow, `_oracle` says what it may give, without the engine. Steps and what th
 
 act n · local n          2n · n + 1
 flaky n k · near n k     the same, after k attempts that fail
+patient n                2n: an activity whose end is waited for, if it is cancelled (not drawn: for programs that are written)
 fail n · fail_near n     -n, and the failure is the last word
 nap s · hear             0 (after s seconds) · 0 (the value goes to `heard`)
 serve                    0: an update was carried out; what it asked for goes to `served`
@@ -96,7 +97,7 @@ class _Drawing:
         kinds = leaves + (list(_NESTED) if depth < 3 and self.left > 0 else [])
         kind = kinds[below(len(kinds))]
         match kind:
-            case "act" | "local" | "fail" | "fail_near" | "broken" | "called":
+            case "act" | "patient" | "local" | "fail" | "fail_near" | "broken" | "called":
                 return [kind, 1 + below(9)]
             case "tell":
                 return [kind, 1 + below(9)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...history import (
+    ActivityCancelled,
     ActivityCancelRequested,
     ActivityCompleted,
     ActivityFailed,
@@ -60,6 +61,8 @@ class RunModel:
     signals: list[str] = field(default_factory=list[str])  # request ids, in order
     updates: dict[str, bool] = field(default_factory=dict[str, bool])  # by id: whether it is completed
     cancelled: bool = False
+    patient: set[int] = field(default_factory=set[int])  # activities whose end is waited for when they are cancelled
+    stopping: set[int] = field(default_factory=set[int])  # those that were
     first_run_id: str = ""  # of its chain
     next_run_id: str = ""  # the run that it continued as
     carried: set[str] = field(default_factory=set[str])  # signals that it began with
@@ -148,7 +151,11 @@ class RunModel:
         match event:
             case ActivityScheduled():
                 self.activities[event.id] = 1
+                if event.cancellation == "wait":
+                    self.patient.add(event.id)
             case ActivityRetryScheduled():
+                if event.id in self.stopping:
+                    return f"a retry of activity {event.id}, which is cancelled"
                 if self.activities.get(event.id) != event.attempt:
                     return f"a retry of attempt {event.attempt} of activity {event.id}, which is not pending"
                 self.activities[event.id] = event.attempt + 1
@@ -162,8 +169,16 @@ class RunModel:
                     )
                 self.ended.add(event.id)
             case ActivityCancelRequested():
-                if self.activities.pop(event.id, None) is None:
+                if event.id not in self.activities:
                     return f"a cancellation of activity {event.id}, which is not pending"
+                if event.id in self.patient:
+                    self.stopping.add(event.id)
+                else:
+                    del self.activities[event.id]
+            case ActivityCancelled():
+                if event.id not in self.stopping or self.activities.pop(event.id, None) != event.attempt:
+                    return f"the end of activity {event.id} by a cancellation that nobody asked for, or a second end"
+                self.ended.add(event.id)
             case LocalActivityCompleted() | LocalActivityFailed():
                 if event.id in self.ended:
                     return f"the outcome of local activity {event.id} was recorded twice"

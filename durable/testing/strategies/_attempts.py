@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from ..._log import ActivityEnded, ActivityTask, QueueTimeoutDue
+from ..._log import ActivityEnded, ActivityTask, CancelDue, QueueTimeoutDue
 from ..._runtime.options import ActivityCall, ActivityOptions
 from ...codec import Codec, Failure, failure_of, untyped_signature
 from ...history import (
+    ActivityCancelled,
     ActivityCancelRequested,
     ActivityCompleted,
     ActivityFailed,
@@ -22,6 +23,7 @@ from ...history import (
     ChildStartFailed,
     ChildStartRequested,
     Event,
+    LocalActivityCancelRequested,
     LocalActivityCompleted,
     LocalActivityFailed,
     LocalActivityScheduled,
@@ -134,8 +136,8 @@ class Attempts:
                 call = self.calls[int(task_id.split("/")[-2])]
                 self._say(f"{call.activity} #{call.id} took effect, although the run gave it up")
 
-    def is_waiting(self, item: QueueTimeoutDue) -> bool:
-        """Return whether no worker has taken the attempt whose time in its queue is over."""
+    def is_waiting(self, item: QueueTimeoutDue | CancelDue) -> bool:
+        """Return whether no worker has taken the attempt whose time in its queue is over, or that is cancelled."""
         running = self._running.get(f"{item.run_id}/{item.id}/{item.attempt}")
         return running is not None and running.waits
 
@@ -156,7 +158,7 @@ class Attempts:
             call = self.calls[event.id]
             cancelled = isinstance(event, ChildFailed) and event.status == "cancelled"
             call.status, call.ended = "cancelled" if cancelled else "failed", offset(event.at, self._start_ms)
-        elif isinstance(event, ActivityCancelRequested):
+        elif isinstance(event, ActivityCancelRequested | ActivityCancelled | LocalActivityCancelRequested):
             call = self.calls[event.id]
             call.status, call.ended = "cancelled", offset(event.at, self._start_ms)
 

@@ -21,6 +21,7 @@ from ..._log import (
     ActivityTask,
     AnyDue,
     AskQuery,
+    CancelDue,
     Message,
     QueueTimeoutDue,
     RequestCancel,
@@ -204,7 +205,7 @@ class World:
             if limit is not None:
                 self._set_due(*limit)
             self._begin(item.task)
-        elif not isinstance(item, QueueTimeoutDue) or self.attempts.is_waiting(item):
+        elif not isinstance(item, QueueTimeoutDue | CancelDue) or self.attempts.is_waiting(item):
             return Delivery(WORKFLOW_ID, item, due_key=what)
         return NOTHING
 
