@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -12,10 +12,10 @@ from ..errors import InternalError
 from ..history import Event, RunForked, RunStarted, fork_point, forked
 from ..stores import Store
 from . import effects
-from .decision import Decision
+from .decision import Decision, Delivery
 from .execution import Execution
 from .loading import read_history
-from .steps import finish
+from .steps import step
 
 
 async def fork(
@@ -23,12 +23,14 @@ async def fork(
     execution: Execution,
     message: StartRun,
     watched: Callable[[Callable[[], None]], None] = plainly,
+    along: Sequence[Delivery] = (),
 ) -> Decision:
     """Build `execution`, which has no events yet, from the history that `message` names, and return what its first step decides.
 
     The code as it is now is replayed on the events up to the point; what is pending there is begun anew: activities under the
-    run's own keys, timers at their old times, so that those overdue fire at once. Local activities may be pending afterwards:
-    see `step`. Raises what makes the run stuck: a history that cannot be read or forked there, code that does not follow it.
+    run's own keys, timers at their old times, so that those overdue fire at once. `along` came with the start, and is
+    delivered in the same step. Local activities may be pending afterwards: see `step`. Raises what makes the run stuck: a
+    history that cannot be read or forked there, code that does not follow it.
     """
     source = message.fork
     if source is None or execution.seq or execution.spec is None:
@@ -48,7 +50,7 @@ async def fork(
     run.note(mark)
     run.record_changed = True  # the record does not have the attributes and patches of those events yet
     effects.add_all(run, decision)
-    finish(execution, decision)
+    step(execution, along, now_ms, decision, watched)
     return decision
 
 

@@ -214,10 +214,17 @@ class Stepper:
     async def _special(self, owned: Owned, mailbox: Mailbox, execution: Execution, deliveries: list[Delivery]) -> None:
         """Do what needs another look at the log: fork a run, reopen a closed one, or ask one that is not the latest.
 
-        One such message at a time; what else came with it waits for the next step.
+        One such message at a time; what else came with it waits for the next step. But a fork takes it along, as any first step
+        does: its code may end at once, and a run is not closed over what is unread.
         """
-        special = deliveries.pop(next(i for i, d in enumerate(deliveries) if _is_special(d.message, execution)))
-        mailbox.deliveries[:0] = deliveries
+        found = [d for d in deliveries if _is_special(d.message, execution)]
+        special = next((d for d in found if not isinstance(d.message, StartRun)), found[0])
+        rest = [d for d in deliveries if d is not special]
+        taken = [special]
+        if isinstance(special.message, StartRun):
+            taken += [d for d in rest if not _is_special(d.message, execution)]
+            rest = [d for d in rest if _is_special(d.message, execution)]
+        mailbox.deliveries[:0] = rest
         partition = owned.lease.partition
         asked: Execution | None = execution
         try:
@@ -227,7 +234,8 @@ class Stepper:
                 self._live.add(execution)
             elif isinstance(special.message, StartRun):
                 watched = self._watch(execution.workflow_id)
-                decision = await fork(self._store, execution, special.message, watched)
+                along = [d for d in taken[1:] if d.message.run_id in (None, execution.run_id)]
+                decision = await fork(self._store, execution, special.message, watched, along)
             else:
                 self._cache.put(mailbox.name, partition, execution)
                 asked = None  # it is the cache's again, whatever becomes of the question
@@ -244,12 +252,9 @@ class Stepper:
         except Exception as error:
             if asked is not None:
                 asked.dispose()
-            failed = [special]
-            if isinstance(special.message, StartRun):  # without its first step, nothing that came after it can be taken
-                failed, mailbox.deliveries = [special, *mailbox.deliveries], []
-            await self.stuck.report(owned, mailbox, failed, error, asked)
+            await self.stuck.report(owned, mailbox, taken, error, asked)
             return
-        stepped = Stepped(mailbox, [special], decision, execution)
+        stepped = Stepped(mailbox, taken, decision, execution)
         if pending_local(execution):
             await self._run_local(owned, stepped)
         else:

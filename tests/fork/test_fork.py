@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -536,3 +537,25 @@ async def test_a_chains_time_counts_from_the_fork() -> None:
         with pytest.raises(errors.RunTimedOutError):
             await fork.result()
         assert 3600 <= (env.now - began).total_seconds() < 3700
+
+
+@workflow
+async def ending() -> str:
+    return "at once"
+
+
+@pytest.mark.parametrize(("store", "cache_runs"), CASES)
+async def test_a_fork_that_ends_at_once_takes_what_was_sent_to_it(
+    store: str, cache_runs: int | None, tmp_path: Path
+) -> None:
+    """Its close is not refused for ever over a message that waits for its first step."""
+    async with environment(store, cache_runs, tmp_path, workflows=[ending]) as env:
+        source = await env.client.start(ending, id="source")()
+        await source.result()
+        async with env.frozen() if store == "memory:" else nullcontext():
+            fork = await source.fork(at=1, id="fork")
+            for n in range(3):
+                with suppress(errors.RunClosedError):
+                    await fork.signal(go, str(n))
+        assert await fork.result() == "at once"
+        assert_replays(ending, await fork.history())
