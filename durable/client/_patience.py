@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from .._clock import Clock
@@ -36,25 +35,16 @@ async def wait_for(
     store: Store, topics: Iterable[str], look: Callable[[], Awaitable[T | None]], timeout_s: float | None
 ) -> T | None:
     """Return what `look` finds, looking again whenever one of `topics` is touched, and now and then. None after `timeout_s`."""
-    async with aclosing(_looks(store, topics, timeout_s)) as looks:
-        async for _ in looks:
-            found = await insist(store.clock, look)
-            if found is not None:
-                return found
-    return None
-
-
-async def _looks(store: Store, topics: Iterable[str], timeout_s: float | None) -> AsyncGenerator[None, None]:
     clock = store.clock
     ends = None if timeout_s is None else clock.monotonic() + timeout_s
     watch = store.watch(topics)  # before the first look: what happens right after it is not missed
     poll_s = _POLL_S_MIN
     try:
         while True:
-            yield
+            found = await insist(clock, look)
             left_s = None if ends is None else ends - clock.monotonic()
-            if left_s is not None and left_s <= 0:
-                return
+            if found is not None or (left_s is not None and left_s <= 0):
+                return found
             pauses_s = [pause_s for pause_s in (clock.upkeep_s(poll_s), left_s) if pause_s is not None]
             if not await watch.wait(min(pauses_s, default=None)):
                 poll_s = min(1.5 * poll_s, _POLL_S_MAX)
