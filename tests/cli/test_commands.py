@@ -45,6 +45,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a store with a worker; the tests of this module share it, each with workflow ids of its own."""
     url = f"sqlite:///{tmp_path_factory.mktemp('shop') / 'shop.db'}"
     with worker(url):
+        # Once a run has ended, there is a store to look at, and a worker that hears the signal to stop.
+        assert main(["start", f"{SHOP}:refund", "a", "--wait", "--timeout", "30", "--store", url]) == 0
         yield url
 
 
@@ -147,22 +149,22 @@ def test_a_signal_reaches_its_run(say: Say, store: str) -> None:
 
 def test_a_signal_by_its_object_is_checked(say: Say, store: str) -> None:
     """What does not fit the declared type is refused before anything is sent; a word is no JSON, so a bare name refuses it."""
-    say("start", f"{SHOP}:approval", "o-3", "--id", "a-9")
-    code, _, err = say("signal", "a-9", f"{SHOP}:approved", "yes")
+    say("start", f"{SHOP}:approval", "o-3", "--id", "a-10")
+    code, _, err = say("signal", "a-10", f"{SHOP}:approved", "yes")
     assert code == 2
     assert "the value of signal approved: expected bool, got str; got 'yes'" in err
-    code, _, err = say("signal", "a-9", "approved", "yes")
+    code, _, err = say("signal", "a-10", "approved", "yes")
     assert code == 2
     assert "is not JSON: 'yes'" in err
-    code, _, err = say("signal", "a-9", f"{SHOP}:approval", "true")
+    code, _, err = say("signal", "a-10", f"{SHOP}:approval", "true")
     assert code == 2
     assert "is no Signal; of type Signal it has approved" in err
-    code, _, err = say("signal", "a-9", f"{SHOP}:aproved", "true")
+    code, _, err = say("signal", "a-10", f"{SHOP}:aproved", "true")
     assert code == 2
     assert "has no 'aproved'; of type Signal it has approved" in err
-    assert "SignalReceived" not in say("show", "a-9", "--json")[1]
-    assert say("signal", "a-9", f"{SHOP}:approved", "true")[:2] == (0, "a-9: signalled approved\n")
-    assert ended(store, "a-9") == "o-3 approved"
+    assert "SignalReceived" not in say("show", "a-10", "--json")[1]
+    assert say("signal", "a-10", f"{SHOP}:approved", "true")[:2] == (0, "a-10: signalled approved\n")
+    assert ended(store, "a-10") == "o-3 approved"
 
 
 def test_an_update_is_sent_and_its_result_printed(say: Say) -> None:
@@ -294,8 +296,8 @@ def test_a_failed_run_can_be_reopened(say: Say, store: str) -> None:
 
 def test_a_run_that_did_not_fail_is_not_retried(say: Say, store: str) -> None:
     """No worker need be asked, so the answer comes at once, and without one."""
-    say("start", f"{SHOP}:approval", "o", "--id", "a-9", "--queue", "nobody")
-    code, _, said = say("retry", "a-9")
+    say("start", f"{SHOP}:approval", "o", "--id", "a-11", "--queue", "nobody")
+    code, _, said = say("retry", "a-11")
     assert code == 1
     assert "only a failed run can be retried" in said
     assert "is running" in said
@@ -373,9 +375,6 @@ def test_a_run_that_nobody_serves_is_shown_as_such(say: Say, store: str) -> None
     _, out, _ = say("show", "elsewhere-1")
     assert "nobody has begun it; no running worker of queue nowhere knows workflow approval" in out
     assert say("start", f"{SHOP}:outsourced", "--id", "outsourced-1")[0] == 0
-    for _ in range(200):
-        _, out, _ = say("show", "outsourced-1", "--json")
-        shown = json.loads(out)
-        if shown["pending"]:
-            break
+    while not (shown := json.loads(say("show", "outsourced-1", "--json")[1]))["pending"]:
+        pass  # its worker is about to begin it
     assert shown["why"].endswith("attempt 1; no running worker of queue gpu knows activity render")

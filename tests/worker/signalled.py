@@ -5,6 +5,7 @@ One in a process ends once the file exists that is the third argument.
 """
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -17,8 +18,7 @@ MODE, MANNER, ENDING = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 
 
 def say(text: str) -> None:
-    sys.stdout.write(text + "\n")  # in one piece, whatever other threads write
-    sys.stdout.flush()
+    os.write(1, f"{text}\n".encode())  # in one piece, whatever other threads and processes write
 
 
 async def work_async() -> str:
