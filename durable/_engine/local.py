@@ -22,7 +22,7 @@ from .steps import deliver_local, deliver_more, finish, pending_local, retry_loc
 PAUSE_MS_MAX = 5_000  # a longer pause is a due: the step is committed first, so that no other message waits for it
 EVENTS_MAX = 1_000  # past it, an open step takes no more messages: two activities in turn could hold it open for ever
 
-_NOT_NOW = (AskQuery, RetryRun, StartRun, Damaged)  # what needs the run's state as committed, or is not for its code
+_NOT_NOW = (RetryRun, StartRun, Damaged)  # what needs the run's state as committed, or is not for its code
 _NO_STEP = (RetryDue, QueueTimeoutDue, CancelDue)  # dues that lead to no step by themselves
 
 
@@ -54,6 +54,7 @@ class OpenStep:
         self._execution, self._decision = stepped.execution, stepped.decision
         self._tasks: dict[int, asyncio.Task[LocalOutcome]] = {}
         self._arrived = asyncio.Event()
+        self._asked: list[Delivery] = []  # questions: answered at the end of the step, which they must not keep from closing the run
 
     async def run(self) -> None:
         """Run local activities until the step needs no more of them, and close the run if it has ended.
@@ -70,7 +71,13 @@ class OpenStep:
                 for outcome in self._ended():
                     self._watched(partial(self._deliver, outcome))
                 self._take()
+            if self._asked:
+                self._watched(
+                    partial(deliver_more, self._execution, self._asked, self._now_ms(), self._decision)
+                )  # fmt: skip
             finish(self._execution, self._decision)
+            if self._execution.run is not None and self._execution.run.spoiled:
+                self._execution.dispose()
         finally:
             self._mailbox.arrived = None
             for task in self._tasks.values():
@@ -117,7 +124,8 @@ class OpenStep:
             return
         taken = self._messages()
         self._stepped.deliveries.extend(taken)
-        taken += self._own_dues()
+        self._asked += [delivery for delivery in taken if isinstance(delivery.message, AskQuery)]
+        taken = [delivery for delivery in taken if not isinstance(delivery.message, AskQuery)] + self._own_dues()
         if taken:
             self._watched(partial(deliver_more, self._execution, taken, self._now_ms(), self._decision))
 

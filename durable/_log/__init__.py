@@ -1,6 +1,6 @@
 """Messages, tasks, dues and run records, and the one translation between these and what a store keeps."""
 
-from ._chain import follow
+from ._chain import CONTINUED, follow
 from ._children import ChildRef, child_document
 from ._dues import (
     ACTIVITY_DUES,
@@ -55,6 +55,7 @@ from ._tokens import AttemptToken, read_token, write_token
 
 __all__ = [
     "ACTIVITY_DUES",
+    "CONTINUED",
     "HANDLERS_QUERY",
     "Acceptance",
     "ActivityBeat",

@@ -132,9 +132,7 @@ class Handle(Generic[R_co]):
         document = await self._current_document()
         message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id, headers=headers)
         timeout_s, raises = seconds(timeout, what="timeout"), self._expected.raises
-        answer = await ask(
-            self._line, f"{what} of {self.workflow_id!r}", message, reply_id, document, timeout_s, raises
-        )
+        answer = await ask(self._line, f"{what} of {self.workflow_id!r}", message, document, timeout_s, raises)
         if answer.result is msgspec.UNSET:
             raise InternalError(f"the answer of {what} holds nothing")
         return self._line.codec.decode(from_raw(answer.result), known.type, what=f"the answer of {what}")
@@ -296,7 +294,7 @@ class Handle(Generic[R_co]):
         message = RetryRun(run_id=document.id, request=request, reply=reply_id)
         timeout_s, raises = seconds(timeout, what="timeout"), self._expected.raises
         what = f"the request to retry {self.workflow_id!r}"
-        await ask(self._line, what, message, reply_id, document, timeout_s, raises)
+        await ask(self._line, what, message, document, timeout_s, raises)
 
     async def fork(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..._log import HANDLERS_QUERY, AskQuery, QueryReply, SendSignal
+from ..._log import CONTINUED, HANDLERS_QUERY, AskQuery, QueryReply, SendSignal
 from ..._runtime.run import Run
 from ...codec import failure_of
 from ...errors import RequestFailedError
@@ -12,7 +12,9 @@ from ...history import SignalReceived, to_raw
 from ..decision import Decision
 from ..execution import Execution
 from ._deliver import deliver, live, open_run
+from ._local import pending_local
 from ._table import Handlers
+from ._updates import closed_reply
 
 
 def _signal(execution: Execution, message: SendSignal, now_ms: int, decision: Decision) -> None:
@@ -26,6 +28,9 @@ def _signal(execution: Execution, message: SendSignal, now_ms: int, decision: De
 
 def _query(execution: Execution, message: AskQuery, now_ms: int, decision: Decision) -> None:
     run = live(execution)
+    if _has_gone_on(execution, run):
+        decision.replies.append((message.reply, closed_reply(execution.workflow_id, execution.codec)))
+        return
     try:
         if run.spoiled:
             raise RequestFailedError("another query has just changed the run, which is loaded anew: ask again")
@@ -38,6 +43,13 @@ def _query(execution: Execution, message: AskQuery, now_ms: int, decision: Decis
     except Exception as error:  # the handler's own: it is told to the caller and changes nothing
         reply = QueryReply(failure=failure_of(error, execution.codec).as_wire())
     decision.replies.append((message.reply, reply))
+
+
+def _has_gone_on(execution: Execution, run: Run) -> bool:
+    """Return whether the run has continued as new, or does so in this step: then it is for the current run of its chain to answer."""
+    if execution.closed:
+        return execution.closed == CONTINUED
+    return run.continuing is not None and run.finished and not pending_local(execution)
 
 
 def handlers_of(run: Run) -> msgspec.Raw:
