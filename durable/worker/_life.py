@@ -57,7 +57,7 @@ class Life:
         await self._begin_session()
         start, runner, settings = self._background.start, self._runner, self._settings
         self._kept = start("keeper", self._keeper.run())
-        start("deadlines", runner.watch_deadlines())
+        start("time limits", runner.watch_time())
         for name, engine in self._engines.named():
             start(name, engine.run())
         shares = bool(settings.workflows)

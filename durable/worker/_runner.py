@@ -16,7 +16,6 @@ from ..interceptors import Interceptor, chained
 from ..stores import ClaimedTask, Store
 from ._attempt import Attempt
 from ._claims import Claimer
-from ._deadlines import Deadlines
 from ._delivery import Delivery
 from ._intercepted import run_activity
 from ._modes import Modes, timed_out
@@ -24,11 +23,9 @@ from ._outcome import failed, log_failure, stopped
 from ._plans import Plan
 from ._progress import Progress
 from ._slots import Mode, Slots
+from ._time_limits import PATIENCE_S, TimeLimits
 
 logger = logging.getLogger("durable.worker")
-
-_STRAY_S = 0.05  # a loop that shuts down cancels all of its tasks in one go, the worker's among them: it stops well within this
-_PATIENCE_S = 2.0  # between telling code to stop and going on without it: enough for a `finally`, short within a grace
 
 
 class Runner:
@@ -57,13 +54,13 @@ class Runner:
         for plan in self._plans.values():
             self._kinds[plan.mode].append(plan.name)
         self._running: dict[str, Attempt] = {}
-        self._lingering, self._strays = set[Attempt](), set[Attempt]()
+        self._lingering = set[Attempt]()
         self._handed_back: list[str] = []
         self._open, self._idle = True, asyncio.Event()
         self._modes = Modes(self, codec, threads=max(slots.free_of("thread"), 1))
         self._delivery = Delivery(store, session)
         self._progress = Progress(store, session, self._is_lost)
-        self._deadlines = Deadlines[Attempt](store.clock, lambda attempt: not attempt.ended, self._passed)
+        self._limits = TimeLimits(store.clock, self)
         self._claimers: list[Claimer] = []
         self.accept: Callable[[ClaimedTask, ActivityEnded, float], bool] = lambda _task, _ended, _asked_s: False
         self.is_sure: Callable[[float], bool] = lambda _since_s: True  # see `Keeper.is_sure`
@@ -169,25 +166,15 @@ class Runner:
 
     def begun(self, attempt: Attempt) -> None:
         """See `AttemptEvents`."""
-        task = attempt.task
-        if task.timeout_ms is None and task.heartbeat_timeout_ms is None:
-            return
-        now = self.monotonic()
-        if task.timeout_ms is not None:
-            self._deadlines.push(now + task.timeout_ms / 1000, attempt, "attempt")
-        if task.heartbeat_timeout_ms is not None:
-            attempt.last_beat = now
-            self._deadlines.push(now + task.heartbeat_timeout_ms / 1000, attempt, "heartbeat")
+        self._limits.begin(attempt)
 
     def ended(self, attempt: Attempt, ended: ActivityEnded | None) -> None:
         """See `AttemptEvents`."""
         if ended is None and attempt.cancel_asked and not attempt.verdict:
             ended = stopped(attempt.task)
         if ended is None and not attempt.verdict and self._running.get(attempt.key) is attempt:
-            # Cancelled, and not by us: either its own code did it, or the whole loop is being shut down. That will show.
             if self._open:
-                self._strays.add(attempt)
-                self._deadlines.push(self.monotonic() + _STRAY_S, attempt, "stray")
+                self._limits.await_shutdown(attempt)
                 return
             attempt.verdict = "stop"
         attempt.ended = True
@@ -280,41 +267,31 @@ class Runner:
             attempt.verdict = verdict
             self._linger(attempt)
             self._modes.stop(attempt)
-            self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
+            self._limits.be_patient(attempt)
             self._note_idle()
 
     def _linger(self, attempt: Attempt) -> None:
         self._lingering.add(attempt)
         self._progress.end(attempt)
 
-    def _passed(self, attempt: Attempt, kind: str) -> None:
-        """A time of `attempt` has come."""
-        if kind == "patience":
-            self._out_of_patience(attempt)
-        elif kind == "stray":
-            if attempt in self._strays:
-                self._strays.discard(attempt)
-                error = asyncio.CancelledError("the activity's task was cancelled, and not by its worker")
-                self.ended(attempt, failed(attempt.plan, attempt.task, attempt, error))
-        elif attempt.verdict:
-            return
-        elif (
-            kind == "heartbeat"
-            and (due := attempt.last_beat + (attempt.task.heartbeat_timeout_ms or 0) / 1000) > self.monotonic()
-        ):
-            self._deadlines.push(due, attempt, kind)
+    def time_is_up(self, attempt: Attempt) -> None:
+        """See `Enforcer`."""
+        if attempt.plan.mode == "async":
+            # Its cleanup belongs to this attempt: the next one should not start while it is under way.
+            self._modes.stop(attempt)
         else:
-            attempt.verdict = kind
-            if attempt.plan.mode == "async":
-                # Its cleanup belongs to this attempt: the next one should not start while it is under way.
-                self._modes.stop(attempt)
-            else:
-                self._modes.stop(attempt, now=True)
-                self._linger(attempt)
-                self._settle(attempt, timed_out(attempt))
-            self._deadlines.push(self.monotonic() + _PATIENCE_S, attempt, "patience")
+            self._modes.stop(attempt, now=True)
+            self._linger(attempt)
+            self._settle(attempt, timed_out(attempt))
+        self._limits.be_patient(attempt)
 
-    def _out_of_patience(self, attempt: Attempt) -> None:
+    def stray(self, attempt: Attempt) -> None:
+        """See `Enforcer`."""
+        error = asyncio.CancelledError("the activity's task was cancelled, and not by its worker")
+        self.ended(attempt, failed(attempt.plan, attempt.task, attempt, error))
+
+    def out_of_patience(self, attempt: Attempt) -> None:
+        """See `Enforcer`."""
         if attempt.job is not None:
             self._modes.stop(attempt, now=True)
             return
@@ -343,9 +320,9 @@ class Runner:
         """The names of the activities that run here."""
         return frozenset(self._plans)
 
-    async def watch_deadlines(self) -> None:
+    async def watch_time(self) -> None:
         """Enforce the time limits of attempts until cancelled."""
-        await self._deadlines.run()
+        await self._limits.run()
 
     def claims(self) -> list[str]:
         """Return the ids of the tasks that are held. Thread-safe."""
@@ -357,9 +334,8 @@ class Runner:
         self._open = False
         for claimer in self._claimers:
             claimer.stop()
-        for attempt in self._strays:
+        for attempt in self._limits.take_strays():
             self.ended(attempt, None)
-        self._strays.clear()
         self._note_idle()
 
     async def wait_until_idle(self, timeout_s: float | None) -> bool:
@@ -379,7 +355,7 @@ class Runner:
             self._modes.stop(attempt, now=not patience)
         self._note_idle()
         if patience:
-            await self.wait_until_idle(_PATIENCE_S)
+            await self.wait_until_idle(PATIENCE_S)
         stopped = list(self._running.values())
         if stopped:
             names = sorted({attempt.plan.name for attempt in stopped})

@@ -9,7 +9,7 @@ import pytest
 
 from durable import RetryPolicy, activity, activity_info, heartbeat, proxy, workflow
 from durable.errors import ActivityTimeoutError
-from durable.worker import _runner
+from durable.worker import _time_limits
 from tests.worker.cpu import hang
 from tests.worker.harness import serving, until
 
@@ -60,7 +60,7 @@ async def test_a_result_that_comes_in_time_is_kept() -> None:
 
 async def test_an_attempt_that_ignores_its_cancellation_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The timeout is reported after a moment of patience, and what the code gives later is dropped."""
-    monkeypatch.setattr(_runner, "_PATIENCE_S", 0.02)
+    monkeypatch.setattr(_time_limits, "PATIENCE_S", 0.02)
     finish = asyncio.Event()
 
     @activity(timeout="10 ms", retry=AT_ONCE)
@@ -176,7 +176,7 @@ async def test_a_thread_that_goes_on_after_its_time_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It keeps its slot: with enough of them the worker runs no more activities in threads, which nobody could explain."""
-    monkeypatch.setattr(_runner, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(_time_limits, "PATIENCE_S", 0.01)
     release = threading.Event()
 
     @activity(timeout="20 ms", retry=ONCE)
