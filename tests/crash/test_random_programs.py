@@ -98,10 +98,11 @@ async def test_random_programs_survive_the_death_of_their_workers(scene: Scene, 
         await scene.until(lambda seen=seen: scene.effects() >= seen, within_s=1.5)  # type: ignore[misc]
         workers.kill(chance.choice(workers.alive))
         workers.start()
-    for number, program in enumerate(programs):
-        await reckon(scene.client, f"program-{number}", program)
-    for waiting in asked:
-        assert await asyncio.gather(*waiting) == [2 * number for number in range(len(waiting))]
+    async with scene.operated():
+        for number, program in enumerate(programs):
+            await reckon(scene.client, f"program-{number}", program)
+        for waiting in asked:
+            assert await asyncio.gather(*waiting) == [2 * number for number in range(len(waiting))]
     counts = await scene.client.store.inspect.counts()
     assert [counts[what] for what in ("inbox", "tasks", "dues", "outgoing")] == [0, 0, 0, 0]
     assert workers.killed == KILLS

@@ -6,22 +6,33 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from durable import Client, Worker
+from durable.stores import open_store
+from tests.virtual import clock_here, is_virtual
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
+async def connected(url: str = "memory:", **options: Any) -> AsyncIterator[Client]:
+    """Give a client on a fresh memory store, whose time is that of the test."""
+    async with open_store(url, clock=clock_here()) as store:
+        yield Client(store, **options)
+
+
+def working(client: Client, **options: Any) -> Worker:
+    """Return a worker whose time is that of the test."""
+    return Worker(client, renew_in_thread=not is_virtual(), **options)
+
+
+@asynccontextmanager
 async def serving(*, workflows: Any = (), activities: Any = (), **options: Any) -> AsyncIterator[Client]:
     """Run a worker on a fresh memory store and give its client."""
-    async with (
-        Client.connect("memory:") as client,
-        Worker(client, workflows=workflows, activities=activities, **options),
-    ):
+    async with connected() as client, working(client, workflows=workflows, activities=activities, **options):
         yield client
 
 
 async def until(condition: Callable[[], object], *, timeout_s: float = 20.0) -> None:
-    """Wait until `condition()` is true: for what other threads and processes do, who cannot set an event here."""
+    """Wait until `condition()` is true: for what other threads, processes and loggers do, who cannot set an event here."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - as said
             await asyncio.sleep(0.002)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from durable import Client, RetryPolicy, Worker, activity, proxy, workflow
+from durable import RetryPolicy, activity, proxy, workflow
 from durable.codec import JsonCodec, Payload
 from durable.errors import ActivityError, EncodeError, RunFailedError
+from tests.virtual import in_virtual_time
 from tests.worker.cpu import Odd, halve, vanish
-from tests.worker.harness import history_types, serving, until
+from tests.worker.harness import connected, history_types, serving, until, working
 
 AT_ONCE = RetryPolicy(initial_interval=0.001, maximum_interval=0.001)
 
@@ -20,6 +21,7 @@ class Declined(Exception):
     """Declared by `charge`."""
 
 
+@in_virtual_time
 async def test_a_declared_error_reaches_the_workflow_as_itself() -> None:
     """It is not retried, and has its class and arguments."""
     calls = 0
@@ -58,11 +60,12 @@ async def test_a_declared_error_crosses_processes() -> None:
         assert await client.execute(try_it)() == "3 is odd"
 
 
+@in_virtual_time
 async def test_another_error_is_retried_and_then_reported_with_its_cause() -> None:
     """By the policy; `SystemExit` of an activity is its failure, not the worker's end."""
     calls = 0
 
-    @activity(retry=RetryPolicy(initial_interval=0.001, max_attempts=3))
+    @activity(retry=RetryPolicy(max_attempts=3))
     async def leave() -> None:
         nonlocal calls
         calls += 1
@@ -81,6 +84,7 @@ async def test_another_error_is_retried_and_then_reported_with_its_cause() -> No
     assert calls == 3
 
 
+@in_virtual_time
 async def test_a_result_that_cannot_be_recorded_fails_its_attempt_for_good() -> None:
     """Trying again would give the same; the message names the activity."""
     calls = 0
@@ -104,10 +108,9 @@ async def test_a_result_that_cannot_be_recorded_fails_its_attempt_for_good() -> 
     assert calls == 1
 
 
+@in_virtual_time
 async def test_arguments_that_do_not_fit_are_no_failure_of_the_run(caplog: pytest.LogCaptureFixture) -> None:
     """The task is held and handed back, not failed and not tried in a hot loop; it goes on once the right code is there."""
-    from durable import Client, Worker
-
     calls = 0
 
     @activity(name="book")
@@ -124,13 +127,13 @@ async def test_arguments_that_do_not_fit_are_no_failure_of_the_run(caplog: pytes
     async def stay() -> str:
         return str(await proxy("book")("a-12"))
 
-    async with Client.connect("memory:") as client:
+    async with connected("memory:") as client:
         with caplog.at_level(logging.ERROR, "durable.worker"):
-            async with Worker(client, workflows=[stay], activities=[book_wants_number]):
+            async with working(client, workflows=[stay], activities=[book_wants_number]):
                 handle = await client.start(stay, id="stay")()
                 await until(lambda: caplog.records)
                 with pytest.raises(TimeoutError):
-                    await handle.result(timeout="200 ms")
+                    await handle.result(timeout=0.5)
                 (task,) = await client.store.inspect.tasks()
                 assert task.deliveries == 1
         assert len(caplog.records) == 1
@@ -138,7 +141,7 @@ async def test_arguments_that_do_not_fit_are_no_failure_of_the_run(caplog: pytes
         assert "'room'" in caplog.text
         (task,) = await client.store.inspect.tasks()
         assert (task.deliveries, task.claimed_by) == (0, None)
-        async with Worker(client, workflows=[stay], activities=[book_wants_text]):
+        async with working(client, workflows=[stay], activities=[book_wants_text]):
             assert await handle.result(timeout=10) == "text a-12"
         assert calls == 0
         assert "ActivityFailed" not in await history_types(client, "stay")
@@ -159,6 +162,7 @@ async def test_a_process_that_dies_fails_its_attempt_only(tmp_path: Path) -> Non
     assert "-9" in retried[0].failure["message"]  # type: ignore[attr-defined]
 
 
+@in_virtual_time
 async def test_a_cancelled_error_of_the_code_itself_is_a_failure() -> None:
     """Nobody cancelled this attempt: it must not be mistaken for one that was told to stop."""
 
@@ -180,6 +184,7 @@ async def test_a_cancelled_error_of_the_code_itself_is_a_failure() -> None:
         assert "CancelledError" in await client.execute(run_it)()
 
 
+@in_virtual_time
 async def test_a_task_that_cancels_itself_fails() -> None:
     """It must not hang: the worker did not ask for it, so it is the code's own doing."""
 
@@ -238,8 +243,8 @@ async def test_whatever_keeps_a_result_from_being_written_fails_its_attempt(mode
         return ""
 
     async with (
-        Client.connect("memory:", codec=Broken()) as client,
-        Worker(client, workflows=[run_it], activities=[fetch], max_concurrent_activities=1),
+        connected("memory:", codec=Broken()) as client,
+        working(client, workflows=[run_it], activities=[fetch], max_concurrent_activities=1),
     ):
         handle = await client.start(run_it)()
         with pytest.raises(RunFailedError, match="a bug in the codec"):

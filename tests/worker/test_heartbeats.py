@@ -6,47 +6,57 @@ from typing import Any
 
 import pytest
 
-from durable import Client, RetryPolicy, Worker, activity, activity_info, heartbeat, proxy, workflow
+from durable import Client, RetryPolicy, activity, activity_info, heartbeat, proxy, workflow
 from durable._log import session_groups
 from durable.errors import DecodeError, EncodeError, InvalidCallError
+from tests.virtual import in_virtual_time
 from tests.worker.cpu import count_up, until_cancelled
-from tests.worker.harness import serving, until
+from tests.worker.harness import connected, serving, until, working
 
 AT_ONCE = RetryPolicy(initial_interval=0.001, maximum_interval=0.001)
 
 
-@pytest.mark.parametrize("mode", ["async", "thread"])
-async def test_the_next_attempt_reads_what_the_last_one_said(mode: str) -> None:
+def tell_in_turn() -> list[Any]:
+    """Say something in the first attempt, nothing in the second, and return what the third one reads."""
+    info = activity_info()
+    if info.attempt == 1:
+        assert info.details() is None
+        for number in range(50):
+            heartbeat({"page": number})
+        heartbeat()  # says nothing new: the details stay
+    if info.attempt == 2:
+        raise ValueError("fails before it says anything: what was said before still holds")
+    if info.attempt == 3:
+        return [info.details(), info.details(dict[str, float])]
+    raise ValueError("fails")
+
+
+@workflow
+async def crawl_all() -> list[Any]:
+    return list(await proxy("crawl", retry=AT_ONCE)())
+
+
+@in_virtual_time
+async def test_the_next_attempt_reads_what_the_last_one_said() -> None:
     """The last details of all, however many there were, and however it ended."""
 
-    def step() -> list[Any]:
-        info = activity_info()
-        if info.attempt == 1:
-            assert info.details() is None
-            for number in range(50):
-                heartbeat({"page": number})
-            heartbeat()  # says nothing new: the details stay
-        if info.attempt == 2:
-            raise ValueError("fails before it says anything: what was said before still holds")
-        if info.attempt == 3:
-            return [info.details(), info.details(dict[str, float])]
-        raise ValueError("fails")
+    @activity
+    async def crawl() -> list[Any]:
+        return tell_in_turn()
 
-    @activity(name="crawl", retry=RetryPolicy(initial_interval=0.001, retry_bugs=True))
-    async def crawl_async() -> list[Any]:
-        return step()
+    async with serving(workflows=[crawl_all], activities=[crawl]) as client:
+        assert await client.execute(crawl_all)() == [{"page": 49}, {"page": 49.0}]
 
-    @activity(name="crawl", retry=RetryPolicy(initial_interval=0.001, retry_bugs=True))
-    def crawl_in_thread() -> list[Any]:
-        return step()
 
-    @workflow
-    async def run_it() -> list[Any]:
-        return list(await proxy("crawl")())
+async def test_what_a_thread_has_said_is_read_by_the_next_attempt() -> None:
+    """In the same way."""
 
-    chosen = crawl_async if mode == "async" else crawl_in_thread
-    async with serving(workflows=[run_it], activities=[chosen]) as client:
-        assert await client.execute(run_it)() == [{"page": 49}, {"page": 49.0}]
+    @activity
+    def crawl() -> list[Any]:
+        return tell_in_turn()
+
+    async with serving(workflows=[crawl_all], activities=[crawl]) as client:
+        assert await client.execute(crawl_all)() == [{"page": 49}, {"page": 49.0}]
 
 
 async def test_details_cross_processes() -> None:
@@ -60,11 +70,12 @@ async def test_details_cross_processes() -> None:
         assert await client.execute(run_it)() == [99]
 
 
+@in_virtual_time
 async def test_details_survive_a_worker_that_vanishes() -> None:
     """They are in the store while the attempt runs: the first at once, the last after a pause at most."""
     said_both, released = asyncio.Event(), asyncio.Event()
 
-    @activity(heartbeat_timeout="300 ms")
+    @activity(heartbeat_timeout="3 s")
     async def crawl() -> Any:
         info = activity_info()
         if info.delivery > 1:
@@ -74,15 +85,15 @@ async def test_details_survive_a_worker_that_vanishes() -> None:
         said_both.set()
         while not released.is_set():
             heartbeat()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(1)
         return "the result of a worker that was thought dead"
 
     @workflow
     async def run_it() -> Any:
         return await crawl()
 
-    async with Client.connect("memory:") as client, Worker(client, workflows=[run_it]):
-        first = Worker(client, activities=[crawl])
+    async with connected("memory:") as client, working(client, workflows=[run_it]):
+        first = working(client, activities=[crawl])
         async with first:
             handle = await client.start(run_it)()
             await said_both.wait()
@@ -90,7 +101,7 @@ async def test_details_survive_a_worker_that_vanishes() -> None:
             assert first._life is not None
             # As if its session had expired: the claim is free for others, and the first worker does not know yet.
             await client.store.end_session(first._life.session)
-            async with Worker(client, activities=[crawl]):
+            async with working(client, activities=[crawl]):
                 assert await handle.result(timeout=20) == [1, 2, "second"]
             released.set()
 
@@ -99,6 +110,7 @@ def _details_of_all_tasks(client: Client) -> list[bytes | None]:
     return [row.details for row in client.store._state.tasks.values()]  # type: ignore[attr-defined]
 
 
+@in_virtual_time
 async def test_a_heartbeat_stops_code_whose_claim_is_lost() -> None:
     """The renewal finds it out; an async activity is cancelled as well. Its result is dropped."""
     started, ended = asyncio.Event(), asyncio.Event()
@@ -121,8 +133,8 @@ async def test_a_heartbeat_stops_code_whose_claim_is_lost() -> None:
     async def run_it() -> str:
         return await work()
 
-    async with Client.connect("memory:") as client, Worker(client, workflows=[run_it]):
-        first = Worker(client, activities=[work], lease_ttl="200 ms")
+    async with connected("memory:") as client, working(client, workflows=[run_it]):
+        first = working(client, activities=[work], lease_ttl="20 s")
         async with first:
             handle = await client.start(run_it)()
             await started.wait()
@@ -149,11 +161,12 @@ async def test_a_child_is_told_that_its_result_is_no_longer_wanted(tmp_path: Pat
     assert (tmp_path / "cancelled").exists()
 
 
+@in_virtual_time
 async def test_details_that_cannot_be_written_are_refused_at_the_call() -> None:
     """Before anything is recorded; details that do not fit the asked type are refused when read."""
     caught: list[BaseException] = []
 
-    @activity(retry=RetryPolicy(initial_interval=0.001))
+    @activity
     async def work() -> None:
         info = activity_info()
         if info.attempt == 1:
@@ -175,6 +188,7 @@ async def test_details_that_cannot_be_written_are_refused_at_the_call() -> None:
     assert "heartbeat details of activity work" in str(caught[0])
 
 
+@in_virtual_time
 async def test_a_heartbeat_in_a_plain_call_does_nothing() -> None:
     """So that an activity can be tested as the function it is."""
 
@@ -186,6 +200,7 @@ async def test_a_heartbeat_in_a_plain_call_does_nothing() -> None:
     assert await work() == "done"
 
 
+@in_virtual_time
 async def test_a_heartbeat_in_workflow_code_is_refused() -> None:
     """It belongs into activities."""
 

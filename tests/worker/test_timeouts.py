@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from durable import RetryPolicy, activity, activity_info, heartbeat, proxy, workflow
+from durable import RetryPolicy, activity, activity_info, heartbeat, local, proxy, workflow
 from durable.errors import ActivityTimeoutError
 from durable.worker import _time_limits
+from tests.virtual import in_virtual_time
 from tests.worker.cpu import hang
 from tests.worker.harness import serving, until
 
@@ -17,17 +18,18 @@ ONCE = RetryPolicy(max_attempts=1)
 AT_ONCE = RetryPolicy(initial_interval=0.001, maximum_interval=0.001)
 
 
+@in_virtual_time
 async def test_an_async_attempt_is_cancelled_when_its_time_is_up() -> None:
     """It may clean up before the timeout is reported; then the workflow sees which limit it was."""
     cleaned = False
 
-    @activity(timeout="20 ms", retry=ONCE)
+    @activity(timeout="20 s", retry=ONCE)
     async def wait() -> None:
         nonlocal cleaned
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0)
+            await asyncio.sleep(1)
             cleaned = True
 
     @workflow
@@ -39,10 +41,11 @@ async def test_an_async_attempt_is_cancelled_when_its_time_is_up() -> None:
         return []
 
     async with serving(workflows=[run_it], activities=[wait]) as client:
-        assert await client.execute(run_it)() == ["attempt", "no result within 0.02 s"]
+        assert await client.execute(run_it)() == ["attempt", "no result within 20 s"]
     assert cleaned
 
 
+@in_virtual_time
 async def test_a_result_that_comes_in_time_is_kept() -> None:
     """A limit costs nothing when it is not reached."""
 
@@ -58,12 +61,12 @@ async def test_a_result_that_comes_in_time_is_kept() -> None:
         assert await client.execute(run_it)() == "done"
 
 
-async def test_an_attempt_that_ignores_its_cancellation_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@in_virtual_time
+async def test_an_attempt_that_ignores_its_cancellation_is_left_alone() -> None:
     """The timeout is reported after a moment of patience, and what the code gives later is dropped."""
-    monkeypatch.setattr(_time_limits, "PATIENCE_S", 0.02)
     finish = asyncio.Event()
 
-    @activity(timeout="10 ms", retry=AT_ONCE)
+    @activity(timeout="10 s", retry=AT_ONCE)
     async def stubborn() -> str:
         if activity_info().attempt > 1:
             return "second"
@@ -126,17 +129,18 @@ async def test_a_process_is_killed_when_its_time_is_up(tmp_path: Path) -> None:
         os.kill(int(marker.read_text()), 0)
 
 
+@in_virtual_time
 async def test_silence_is_noticed_and_heartbeats_keep_an_attempt_alive() -> None:
     """The limit counts from the last heartbeat, not from the start."""
     beats = 0
 
-    @activity(heartbeat_timeout="100 ms", retry=ONCE)
+    @activity(heartbeat_timeout="10 s", retry=ONCE)
     async def fall_silent() -> None:
         nonlocal beats
         for _ in range(8):  # longer than the limit, all in all
             heartbeat(beats)
             beats += 1
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(3)
         await asyncio.Event().wait()
 
     @workflow
@@ -152,11 +156,11 @@ async def test_silence_is_noticed_and_heartbeats_keep_an_attempt_alive() -> None
     assert beats == 8
 
 
+@in_virtual_time
 async def test_a_local_activity_has_its_time_limit_too() -> None:
     """It runs in the same way, without a task."""
-    from durable import local
 
-    @activity(timeout="10 ms", retry=ONCE)
+    @activity(timeout="10 s", retry=ONCE)
     async def wait() -> None:
         await asyncio.Event().wait()
 
