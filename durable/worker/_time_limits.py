@@ -63,7 +63,7 @@ class TimeLimits:
 
     def take_strays(self) -> set[Attempt]:
         """Return those of which it has not shown yet, and wait for them no longer."""
-        strays, self._strays = self._strays, set()
+        strays, self._strays = self._strays, set[Attempt]()
         return strays
 
     def _passed(self, attempt: Attempt, kind: str) -> None:
