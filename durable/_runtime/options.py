@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from .._ids import checked_queue
 from ..codec import Codec, Payload
-from ..history import Cancellation, ParentClose
+from ..history import AttributeValue, Cancellation, ParentClose
 from ..retry import RetryPolicy
 from .around import Around
 
@@ -80,7 +82,10 @@ class ActivityCall:
 
 @dataclass(frozen=True, slots=True)
 class ChildCall:
-    """What it takes to start a workflow as a child. `id` is None for a derived one, `queue` for that of the run."""
+    """What it takes to start a workflow as a child. `id` is None for a derived one, `queue` for that of the run.
+
+    `memo` encodes the child's memo by the run's codec; None for an empty one.
+    """
 
     name: str
     signature: CallSignature
@@ -92,3 +97,6 @@ class ChildCall:
     timeout_ms: int | None = None
     version: str = ""
     pinned: bool = False
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
+    memo: Callable[[Codec], dict[str, msgspec.Raw]] | None = None
+    execution_timeout_ms: int | None = None

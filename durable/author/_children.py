@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from copy import copy
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, cast, get_args, overload
 
 from .._duration import Duration, optional_ms
@@ -12,10 +14,12 @@ from .._runtime.context import require_run
 from .._runtime.options import CallSignature, ChildCall
 from ..codec import untyped_signature
 from ..errors import DefinitionError, InvalidCallError
-from ..history import Cancellation, ParentClose
+from ..history import AttributeValue, Cancellation, ParentClose
 from ._activity import Activity
+from ._attributes import Attribute, check_attributes_size, stored_attributes
 from ._definitions import describe
 from ._external import send_to
+from ._memo import stored_memo
 from ._signals import Signal
 from ._workflow import Workflow, is_workflow
 
@@ -85,6 +89,9 @@ def start_child(
     parent_close: ParentClose = "terminate",
     cancellation: Cancellation = "wait",
     run_timeout: Duration | None = None,
+    execution_timeout: Duration | None = None,
+    attributes: Mapping[Attribute[Any], Any] | None = None,
+    memo: Mapping[str, Any] | None = None,
 ) -> Callable[P, Awaitable[ChildHandle[R]]]: ...
 @overload
 def start_child(
@@ -96,6 +103,9 @@ def start_child(
     parent_close: ParentClose = "terminate",
     cancellation: Cancellation = "wait",
     run_timeout: Duration | None = None,
+    execution_timeout: Duration | None = None,
+    attributes: Mapping[Attribute[Any], Any] | None = None,
+    memo: Mapping[str, Any] | None = None,
     version: str | None = None,
 ) -> Callable[..., Awaitable[ChildHandle[Any]]]: ...
 def start_child(
@@ -107,24 +117,42 @@ def start_child(
     parent_close: ParentClose = "terminate",
     cancellation: Cancellation = "wait",
     run_timeout: Duration | None = None,
+    execution_timeout: Duration | None = None,
+    attributes: Mapping[Attribute[Any], Any] | None = None,
+    memo: Mapping[str, Any] | None = None,
     version: str | None = None,
 ) -> Callable[..., Awaitable[ChildHandle[Any]]]:
     """Return a callable that starts the workflow `target` as a child; awaiting the call gives a `ChildHandle` once it has started.
 
     `target` is a workflow or a name, for code that lives elsewhere (`returns` is its result's type). `id` is the child's workflow
     id (default: derived from this run's, the same on each replay). `queue` is its task queue (default: this run's).
-    `run_timeout` limits its run (default: what the workflow declares). `version` goes with a name, and pins the child to it.
+    `run_timeout` limits its run (default: what the workflow declares), `execution_timeout` the whole chain of runs that continue as
+    new, with no default. `attributes` and `memo` are what it begins with, as with `client.start`; none of this run's are handed
+    down. `version` goes with a name, and pins the child to it.
 
     `parent_close` says what becomes of the child if it is open when this run closes, however that happens: it is terminated,
     asked to cancel, or left alone ("abandon"). `cancellation` says what the cancellation of a wait for the child does: "wait"
     asks the child to cancel and goes on waiting until it has ended (then `CancelledError` is raised if it was cancelled, and its
     result is returned if it completed all the same); "try" asks it and raises at once; "abandon" raises at once.
 
-    Raises `InvalidIdError`, `ValueError` or `DefinitionError` for wrong options. The call raises `EncodeError` or
-    `PayloadTooLargeError` for arguments that do not fit, and `InvalidCallError` for this run's own workflow id; awaiting it raises
-    `RunAlreadyOpenError` if a run of that id is open. Works in workflow code only; on replay nothing is started.
+    Raises `InvalidIdError`, `InvalidCallError`, `ValueError`, `PayloadTooLargeError` or `DefinitionError` for wrong options. The
+    call raises `EncodeError` or `PayloadTooLargeError` for arguments or a memo that do not fit, and `InvalidCallError` for this
+    run's own workflow id; awaiting it raises `RunAlreadyOpenError` if a run of that id is open (a closed one's may be used again).
+    Works in workflow code only; on replay nothing is started.
     """
-    call = child_call(target, returns, id, queue, parent_close, cancellation, run_timeout, version)
+    call = child_call(
+        target,
+        returns,
+        id,
+        queue,
+        parent_close,
+        cancellation,
+        run_timeout,
+        execution_timeout,
+        attributes,
+        memo,
+        version,
+    )
 
     def start(*args: Any, **kwargs: Any) -> Awaitable[ChildHandle[Any]]:
         command = start_child_command(require_run(f"start_child({call.name})"), call, args, kwargs)
@@ -141,6 +169,9 @@ def child_call(
     parent_close: str,
     cancellation: str,
     run_timeout: Duration | None,
+    execution_timeout: Duration | None = None,
+    attributes: Mapping[Attribute[Any], Any] | None = None,
+    memo: Mapping[str, Any] | None = None,
     pinned_to: str | None = None,
 ) -> ChildCall:
     """Return what it takes to start `target`, with every option checked. Raises as `start_child` does."""
@@ -170,6 +201,9 @@ def child_call(
         timeout_ms=timeout_ms,
         version=version,
         pinned=pinned,
+        attributes=_checked_attributes(attributes),
+        memo=None if memo is None else partial(stored_memo, copy(memo)),
+        execution_timeout_ms=optional_ms(execution_timeout, what="execution_timeout"),
     )
 
 
@@ -180,6 +214,14 @@ def child_caller(call: ChildCall) -> Callable[..., Awaitable[Any]]:
         return start_child_command(require_run(f"proxy({call.name})"), call, args, kwargs).ended()
 
     return call_child
+
+
+def _checked_attributes(given: Mapping[Attribute[Any], Any] | None) -> dict[str, AttributeValue]:
+    if given is None:
+        return {}
+    values = {name: value for name, value in stored_attributes(given).items() if value is not None}
+    check_attributes_size(values)
+    return values
 
 
 def _one_of(value: str, known: tuple[str, ...], what: str) -> str:

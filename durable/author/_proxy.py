@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -16,6 +16,7 @@ from ..errors import DefinitionError
 from ..history import Cancellation, ParentClose
 from ..retry import RetryPolicy
 from ._activity import Activity, activities_of, activity_options, is_activity
+from ._attributes import Attribute
 from ._children import child_call, child_caller
 from ._definitions import describe
 from ._workflow import Workflow, is_workflow
@@ -48,6 +49,9 @@ def proxy(
     parent_close: ParentClose = "terminate",
     cancellation: Cancellation = "wait",
     run_timeout: Duration | None = None,
+    execution_timeout: Duration | None = None,
+    attributes: Mapping[Attribute[Any], Any] | None = None,
+    memo: Mapping[str, Any] | None = None,
 ) -> Callable[P, Awaitable[R]]: ...
 @overload
 def proxy(
@@ -117,6 +121,9 @@ def proxy(
     parent_close: ParentClose | None = None,
     cancellation: Cancellation | None = None,
     run_timeout: Duration | None = None,
+    execution_timeout: Duration | None = None,
+    attributes: Mapping[Attribute[Any], Any] | None = None,
+    memo: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return a callable that runs `target` with these options; what is not given stays as declared.
 
@@ -129,7 +136,10 @@ def proxy(
     Raises `DefinitionError` for a plain function or an option that `target` does not have, `ValueError` for one out of
     range. The callable works in workflow code only and answers as `target` itself does there.
     """
-    of_child = {"id": id, "parent_close": parent_close, "run_timeout": run_timeout}
+    of_child = {
+        "id": id, "parent_close": parent_close, "run_timeout": run_timeout, "execution_timeout": execution_timeout,
+        "attributes": attributes, "memo": memo,
+    }  # fmt: skip
     if is_workflow(target):
         of_activity = {
             "timeout": timeout, "total_timeout": total_timeout, "queue_timeout": queue_timeout,
@@ -137,7 +147,10 @@ def proxy(
         }  # fmt: skip
         _refuse_options(target, of_activity, "activities")
         close, cancelling = parent_close or "terminate", cancellation or "wait"
-        return child_caller(child_call(target, returns, id, queue, close, cancelling, run_timeout))
+        call = child_call(
+            target, returns, id, queue, close, cancelling, run_timeout, execution_timeout, attributes, memo
+        )
+        return child_caller(call)
     _refuse_options(target, of_child, "child workflows")
     given = activity_options(
         queue, timeout, total_timeout, queue_timeout, heartbeat_timeout, retry, raises, cancellation

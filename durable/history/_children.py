@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from ._attributes import AttributeValue
 from ._event import CommandEvent, FailureData, Inbound
 
 ParentClose = Literal["terminate", "cancel", "abandon"]
@@ -11,7 +12,10 @@ ParentClose = Literal["terminate", "cancel", "abandon"]
 
 
 class ChildStartRequested(CommandEvent, frozen=True, kw_only=True):
-    """The code starts `workflow` as its child `workflow_id` on `queue`. `timeout_ms` limits each of the child's runs."""
+    """The code starts `workflow` as its child `workflow_id` on `queue`, with these `attributes` and `memo`.
+
+    `timeout_ms` limits each of the child's runs, `execution_timeout_ms` its whole chain.
+    """
 
     workflow: str
     workflow_id: str
@@ -22,6 +26,9 @@ class ChildStartRequested(CommandEvent, frozen=True, kw_only=True):
     version: str = ""
     pinned: bool = False
     headers: dict[str, str] | None = None
+    attributes: dict[str, AttributeValue] = {}  # noqa: RUF012 - msgspec copies it
+    memo: dict[str, msgspec.Raw] = {}  # noqa: RUF012
+    execution_timeout_ms: int | None = None
 
     def summary(self) -> str:
         return f"child {self.workflow!r} with id {self.workflow_id!r} (#{self.id})"

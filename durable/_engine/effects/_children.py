@@ -119,6 +119,9 @@ def _send_start(run: Run, event: ChildStartRequested, reopened: int, decision: D
         version=event.version,
         pinned=event.pinned,
         headers=event.headers,
+        attributes=event.attributes,
+        memo=event.memo,
+        execution_timeout_ms=event.execution_timeout_ms,
     )
     item = OutgoingMessage(
         workflow_id=run.workflow_id,

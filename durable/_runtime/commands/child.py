@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ... import _limits
 from ..._ids import checked_workflow_id
-from ...codec import Failure, exception_of
+from ...codec import Failure, Payload, exception_of
 from ...errors import ChildWorkflowError, InvalidCallError
 from ...history import (
     ChildCancelRequested,
@@ -173,13 +175,13 @@ def _start(
         event = run.matcher.take(ChildStartRequested, id)
         if event is None or event.workflow != call.name or (call.id or event.workflow_id) != event.workflow_id:
             # The call may have failed to encode at the time, and so have left no event: then it fails now as it did then.
-            call.signature.encode_call(run.codec, args, kwargs, what=what)
+            _encoded(run, call, args, kwargs, what)
             run.diverge(f"{what} with id {workflow_id!r} (#{id})", recorded=event)
         if run.matcher.observe is not None:
             run.matcher.observe(event, lambda: call.signature.encode_call(run.codec, args, kwargs, what=what))
         return ChildCommand(run, call, event)
     run.check_may_command(what)
-    payload = call.signature.encode_call(run.codec, args, kwargs, what=what)
+    payload, memo = _encoded(run, call, args, kwargs, what)
     event = ChildStartRequested(
         at=run.now_ms,
         id=id,
@@ -192,9 +194,19 @@ def _start(
         version=call.version,
         pinned=call.pinned,
         headers=headers,
+        attributes=dict(call.attributes),
+        memo=memo,
+        execution_timeout_ms=call.execution_timeout_ms,
     )
     run.emit(event)
     return ChildCommand(run, call, event)
+
+
+def _encoded(
+    run: Run, call: ChildCall, args: tuple[Any, ...], kwargs: dict[str, Any], what: str
+) -> tuple[Payload, dict[str, msgspec.Raw]]:
+    memo = {} if call.memo is None else call.memo(run.codec)
+    return call.signature.encode_call(run.codec, args, kwargs, what=what), memo
 
 
 def default_child_id(run: Run, command: int) -> str:
