@@ -32,6 +32,7 @@ from durable.author import (
 from durable.history import WIRE, Origin, to_raw
 from durable.retry import RetryPolicy
 from tests.engine.harness import SteppedRun, payload
+from tests.golden.calls import CALLS
 
 number = Signal("number", int)
 stop = Signal("stop")
@@ -370,4 +371,5 @@ FEATURES: dict[str, tuple[Any, Callable[[], SteppedRun]]] = {
     "searchable": (searchable, _searchable),
     "updates": (updates, _updates),
     "forked": (forking, _forked),
+    **CALLS,
 }
