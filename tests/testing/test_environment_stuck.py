@@ -165,13 +165,14 @@ async def test_a_run_that_sleeps_for_ever_is_told(monkeypatch: pytest.MonkeyPatc
 
 async def test_something_real_may_still_bring_it() -> None:
     """While the loop has a timer or I/O of the test's own, nobody gives up before the patience is over."""
-    async with TestEnvironment(workflows=[waits], patience=0.05) as env:
+    async with TestEnvironment(workflows=[waits]) as env:
         handle = await env.client.start(waits)()
         result = asyncio.create_task(handle.result())
         await asyncio.sleep(0.02)
         assert not result.done()
         await handle.signal(approved, True)
         assert await result is True
+    async with TestEnvironment(workflows=[waits], patience=0.05) as env:
         async with asyncio.timeout(20):
             with pytest.raises(StuckTestError, match="signal 'approved'"):
                 await env.client.execute(waits)()

@@ -50,8 +50,13 @@ async def clockwork() -> None:
 
 
 async def test_a_hundred_days_take_less_than_50_ms() -> None:
-    """Of real time, with the begin and the end of the environment. The best of some tries: the machine may be busy."""
-    assert min([await seconds_of_a_hundred_days() for _ in range(5)]) < 0.05
+    """Of real time, with the begin and the end of the environment. The best of many tries: the machine may be busy."""
+    best = 1.0
+    for _ in range(100):
+        best = min(best, await seconds_of_a_hundred_days())
+        if best < 0.05:
+            return
+    raise AssertionError(f"{best * 1000:.0f} ms")
 
 
 async def seconds_of_a_hundred_days() -> float:
