@@ -1,5 +1,7 @@
 """Writes docs/reference/*.md from the docstrings of the package, and the list of decisions: `python docs/make_reference.py`.
 
+The examples are programs, in docs/examples; EXAMPLES says which of them stands below which name.
+
 With `--check` it only says which pages are stale.
 
 Signatures are taken from the source text, not from `inspect.signature`: so every Python version writes the same files.
@@ -22,6 +24,7 @@ from durable import errors, history, stores
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 NOTE = "<!-- Written by docs/make_reference.py. Change what it reads, not this page, then run it again. -->\n"
+EXAMPLES_FOLDER = FOLDER.parent / "examples"
 WIDTH = 88  # what fits a code block of the site without a scroll bar
 
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -69,6 +72,53 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
          "testing.simulation.Scenario", "testing.simulation.Report", "testing.SimulationError"),
     ),
 }  # fmt: skip
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "workflow": ("a_workflow",),
+    "proxy": ("a_proxy",),
+    "local": ("a_local_activity",),
+    "start_child": ("a_child",),
+    "ChildHandle.result": ("a_child_that_fails",),
+    "ChildHandle.cancel": ("a_child_that_is_cancelled",),
+    "continue_as_new": ("continuing_as_new",),
+    "ContinuingAsNew.into": ("continuing_as_another",),
+    "sleep": ("sleeping",),
+    "uuid4": ("chance_and_ids",),
+    "wait_condition": ("waiting_for_a_condition",),
+    "all_handlers_finished": ("handlers_and_the_end",),
+    "side_effect": ("a_side_effect",),
+    "patched": ("a_patch",),
+    "deprecate_patch": ("a_patch_that_ages",),
+    "Attribute": ("an_attribute",),
+    "upsert_attributes": ("attributes_of_a_run",),
+    "info": ("what_a_run_knows",),
+    "Signal": ("signals_in_a_loop",),
+    "Signal.receive": ("receiving_a_signal",),
+    "Signal.handler": ("handling_a_signal",),
+    "Signal.dynamic": ("signals_of_any_name",),
+    "Query": ("answering_a_query",),
+    "Query.dynamic": ("queries_of_any_name",),
+    "Update": ("handling_an_update",),
+    "Update.dynamic": ("updates_of_any_name",),
+    "external": ("an_external_run",),
+    "activity": ("an_activity", "cancelling_an_activity"),
+    "activity_info": ("an_idempotency_key",),
+    "heartbeat": ("a_heartbeat",),
+    "complete_later": ("completing_later",),
+    "ActivityHandle": ("an_activity_handle",),
+    "RetryPolicy": ("a_retry_policy",),
+    "StartOptions": ("ids_that_are_taken",),
+    "Client.start_with_signal": ("starting_with_a_signal",),
+    "Client.start_with_update": ("starting_with_an_update",),
+    "Client.list": ("listing_runs",),
+    "Client.versions": ("pinned_versions",),
+    "Client.patches": ("patches_in_use",),
+    "Handle.result": ("time_limits",),
+    "Handle.start_update": ("an_update_found_later",),
+    "Handle.cancel": ("cancelling_a_run",),
+    "Handle.retry": ("retrying_a_run",),
+    "Handle.fork": ("forking_a_run",),
+    "Interceptor": ("an_interceptor",),
+}
 COVERED_ELSEWHERE = {"errors"}
 FAMILIES = {
     "_runs": "Runs",
@@ -119,8 +169,8 @@ def described(name: str, item: Any) -> str:
     if inspect.isfunction(item):
         node = parsed(item)
         assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        return f"{code(signature(node, name))}\n{doc(ast.get_docstring(node))}"
-    return doc(text_below(item_module(name), name))
+        return f"{code(signature(node, name))}\n{doc(ast.get_docstring(node))}{examples(name)}"
+    return doc(text_below(item_module(name), name)) + examples(name)
 
 
 def class_parts(name: str, item: type) -> Iterator[str]:
@@ -134,7 +184,7 @@ def class_parts(name: str, item: type) -> Iterator[str]:
         yield code(signature(init, name, drop_self=True, returns=False))
     elif data:
         yield code(wrapped(f"{name}(", data, ")"))
-    yield doc(ast.get_docstring(node))
+    yield doc(ast.get_docstring(node)) + examples(name)
     for function in functions:
         if function.name.startswith("_") or not ast.get_docstring(function):
             continue
@@ -145,7 +195,19 @@ def class_parts(name: str, item: type) -> Iterator[str]:
         else:
             static = any(source_of(d) == "staticmethod" for d in function.decorator_list)
             yield code(signature(function, function.name, drop_self=not static))
-        yield doc(ast.get_docstring(function))
+        yield doc(ast.get_docstring(function)) + examples(f"{name}.{function.name}")
+
+
+def examples(name: str) -> str:
+    """Return the examples of a name, each with what it says of itself."""
+    parts = []
+    for example in EXAMPLES.get(name, ()):
+        text = (EXAMPLES_FOLDER / f"{example}.py").read_text(encoding="utf-8")
+        says = ast.get_docstring(ast.parse(text))
+        assert says is not None
+        program = text.partition('"""\n\n')[2]
+        parts += ["", f"*Example.* {says}\n", code(program, "python")]
+    return "\n".join(parts)
 
 
 def signature(

@@ -1,4 +1,7 @@
-"""Every Python block of the README and the docs is run, page by page, in the order of the page."""
+"""Every Python block of the README and the docs is run, page by page, in the order of the page.
+
+Those of the reference are programs of their own: `test_examples.py` runs them.
+"""
 
 import ast
 import asyncio
@@ -7,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from .pages import PAGES, blocks, name_of
+from .pages import PAGES, ROOT, blocks, name_of
 
-WITH_CODE = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+WITH_CODE = [
+    page
+    for page in PAGES
+    if page.parent != ROOT / "docs" / "reference" and any(block.language == "python" for block in blocks(page))
+]
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
