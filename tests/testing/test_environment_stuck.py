@@ -168,7 +168,9 @@ async def test_something_real_may_still_bring_it() -> None:
     async with TestEnvironment(workflows=[waits]) as env:
         handle = await env.client.start(waits)()
         result = asyncio.create_task(handle.result())
-        await asyncio.sleep(0.02)
+        timer = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.02, timer.set)
+        await timer.wait()
         assert not result.done()
         await handle.signal(approved, True)
         assert await result is True

@@ -120,7 +120,9 @@ async def test_a_test_that_does_something_real_keeps_its_time() -> None:
     """A timer of the real loop, as of a request to a server: nobody waits for the environment meanwhile."""
     async with TestEnvironment(workflows=[patient]) as env:
         handle = await env.client.start(patient)()
-        await asyncio.sleep(0.02)
+        timer = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.02, timer.set)
+        await timer.wait()
         assert env.now == START
         await handle.signal(approved, True)
         assert await handle.result() == "yes"

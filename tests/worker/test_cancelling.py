@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from durable import Client, Worker, activity, activity_info, heartbeat, proxy, workflow
-from durable._engine import unheld
+from durable import activity, activity_info, heartbeat, proxy, workflow
 from durable.errors import RunCancelledError
+from tests.virtual import in_virtual_time
 from tests.worker.cpu import until_cancelled
-from tests.worker.harness import history_types, serving, until, until_event, until_queued
+from tests.worker.harness import connected, history_types, serving, until, until_event, until_queued, working
 
 NO_RENEWALS = "1 hour"  # the lease's time to live: a fifth of it is when the first renewal would come
 
@@ -52,6 +52,7 @@ class Slow:
             self.ended.set()
 
 
+@in_virtual_time
 async def test_the_end_is_waited_for_with_its_cleanup() -> None:
     """In the process of the engine the attempt is told at once, without a renewal of its claim."""
     slow = Slow()
@@ -63,12 +64,13 @@ async def test_the_end_is_waited_for_with_its_cleanup() -> None:
         await until_event(client, "w", "ActivityCancelRequested")
         assert (await handle.describe()).status == "running"
         slow.release.set()
-        assert await handle.result(timeout=10) == "cancelled"
+        assert await handle.result(timeout="10 min") == "cancelled"
         assert slow.seen == ["cleaned up, True"]
         assert (await history_types(client, "w"))[-2:] == ["ActivityCancelled", "RunCompleted"]
         assert (await client.store.inspect.counts())["tasks"] == 0
 
 
+@in_virtual_time
 async def test_trying_does_not_wait_and_tells_at_once_as_well() -> None:
     """The wait ends although the attempt is still cleaning up; what it gives then is dropped."""
     slow = Slow()
@@ -77,12 +79,13 @@ async def test_trying_does_not_wait_and_tells_at_once_as_well() -> None:
         handle = await client.start(run_it)()
         await slow.began.wait()
         await handle.cancel()
-        assert await handle.result(timeout=10) == "cancelled"
+        assert await handle.result(timeout="10 min") == "cancelled"
         slow.release.set()
         await slow.ended.wait()
         assert slow.seen == ["cleaned up, True"]
 
 
+@in_virtual_time
 async def test_an_abandoned_attempt_is_not_told() -> None:
     """It runs to its end, also after the run has closed."""
     slow = Slow()
@@ -91,13 +94,14 @@ async def test_an_abandoned_attempt_is_not_told() -> None:
         handle = await client.start(run_it)()
         await slow.began.wait()
         await handle.cancel()
-        assert await handle.result(timeout=10) == "cancelled"
+        assert await handle.result(timeout="10 min") == "cancelled"
         assert not slow.ended.is_set()
         slow.release.set()
         await slow.ended.wait()
         assert slow.seen == []
 
 
+@in_virtual_time
 async def test_a_result_of_code_that_does_not_listen_is_taken() -> None:
     """It was told, and finished all the same."""
     began, told = asyncio.Event(), asyncio.Event()
@@ -116,22 +120,23 @@ async def test_a_result_of_code_that_does_not_listen_is_taken() -> None:
         handle = await client.start(run_it)()
         await began.wait()
         await handle.cancel()
-        assert await handle.result(timeout=10) == "got finished"
+        assert await handle.result(timeout="10 min") == "got finished"
         assert told.is_set()
 
 
 @pytest.mark.parametrize("kind", ["wait", "try"])
+@in_virtual_time
 async def test_a_worker_elsewhere_learns_it_by_renewing_its_claim(kind: str) -> None:
     """It need not send heartbeats, and its attempt may be a new one: each renewal names all claims."""
     slow = Slow(careful=False)
     run_it = waiting(slow.work, kind=kind, queue="far")
-    async with Client.connect("memory:") as client:
-        there = Worker(client, activities=[slow], queue="far", lease_ttl="500 ms")
-        async with Worker(client, workflows=[run_it]), there:
+    async with connected("memory:") as client:
+        there = working(client, activities=[slow], queue="far", lease_ttl="1 min")
+        async with working(client, workflows=[run_it]), there:
             handle = await client.start(run_it)()
             await slow.began.wait()
             await handle.cancel()
-            assert await handle.result(timeout=10) == "cancelled"
+            assert await handle.result(timeout="10 min") == "cancelled"
             await slow.ended.wait()
             assert slow.seen == ["cleaned up, True"]
 
@@ -153,7 +158,7 @@ async def test_a_thread_is_told_by_its_next_heartbeat() -> None:
         handle = await client.start(run_it)()
         await until(began.is_set)
         await handle.cancel()
-        assert await handle.result(timeout=10) == "cancelled"
+        assert await handle.result(timeout="10 min") == "cancelled"
 
 
 async def test_a_process_is_told_by_its_next_heartbeat(tmp_path: Path) -> None:
@@ -166,6 +171,7 @@ async def test_a_process_is_told_by_its_next_heartbeat(tmp_path: Path) -> None:
         assert await handle.result(timeout=20) == "cancelled"
 
 
+@in_virtual_time
 async def test_a_task_without_a_worker_ends_by_itself() -> None:
     """Nobody could ever report its end."""
     slow = Slow()
@@ -174,11 +180,12 @@ async def test_a_task_without_a_worker_ends_by_itself() -> None:
         handle = await client.start(run_it)()
         await until_queued(client)
         await handle.cancel()
-        assert await handle.result(timeout=10) == "cancelled"
+        assert await handle.result(timeout="10 min") == "cancelled"
         counts = await client.store.inspect.counts()
         assert (counts["tasks"], counts["dues"]) == (0, 0)
 
 
+@in_virtual_time
 async def test_a_marked_task_is_not_begun() -> None:
     """A worker that claims it after the mark reports its end without running it."""
     slow = Slow()
@@ -188,29 +195,30 @@ async def test_a_marked_task_is_not_begun() -> None:
         await until_queued(client)
         async with asyncio.TaskGroup() as group:
             group.create_task(handle.cancel())
-            async with Worker(client, activities=[slow], queue="later"):
+            async with working(client, activities=[slow], queue="later"):
                 slow.release.set()
-                result = await handle.result(timeout=10)
+                result = await handle.result(timeout="10 min")
         assert result in ("cancelled", "got done")
         assert slow.seen == []
 
 
-async def test_a_holder_that_dies_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+@in_virtual_time
+async def test_a_holder_that_dies_ends_the_wait() -> None:
     """The task is free then, and nobody begins it any more."""
-    monkeypatch.setattr(unheld, "LOOK_MS", 50)
     slow = Slow()
     run_it = waiting(slow.work, queue="far")
-    async with Client.connect("memory:") as client, Worker(client, workflows=[run_it]):
-        async with Worker(client, activities=[slow], queue="far", grace=0.01):
+    async with connected("memory:") as client, working(client, workflows=[run_it]):
+        async with working(client, activities=[slow], queue="far", grace=0.01):
             handle = await client.start(run_it)()
             await slow.began.wait()
             await handle.cancel()
-            waited = asyncio.ensure_future(handle.result(timeout=20))
+            waited = asyncio.ensure_future(handle.result(timeout="10 min"))
             await asyncio.sleep(0)
         slow.release.set()
         assert await waited == "cancelled"
 
 
+@in_virtual_time
 async def test_cancel_can_wait_for_the_end() -> None:
     """It returns when the run is closed, however it ended, or raises after its time."""
     slow = Slow()
@@ -222,8 +230,8 @@ async def test_cancel_can_wait_for_the_end() -> None:
     async with serving(workflows=[run_it], activities=[slow]) as client:
         handle = await client.start(run_it)()
         await slow.began.wait()
-        with pytest.raises(TimeoutError, match=r"has not ended within 0\.05 s; it goes on"):
-            await handle.cancel(wait=True, timeout=0.05)
+        with pytest.raises(TimeoutError, match=r"has not ended within 60 s; it goes on"):
+            await handle.cancel(wait=True, timeout="1 min")
         slow.release.set()
         await handle.cancel("again", wait=True, timeout=10)
         assert (await handle.describe()).status == "cancelled"
@@ -231,8 +239,9 @@ async def test_cancel_can_wait_for_the_end() -> None:
             await handle.result()
 
 
+@in_virtual_time
 async def test_a_time_to_wait_needs_the_wait() -> None:
     """Else it would be passed over in silence."""
-    async with Client.connect("memory:") as client:
+    async with connected("memory:") as client:
         with pytest.raises(TypeError, match="pass wait=True"):
             await client.handle("w").cancel(timeout=5)
