@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from durable.cli._app import COMMANDS
+
 from .pages import PAGES, ROOT, blocks, name_of
 
 RUN = {"python", "console"}
@@ -52,10 +54,10 @@ def test_every_block_says_what_it_is(page: Path) -> None:
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:
-    """And nothing else is."""
+    """And nothing else is, but the samples: the site has them from their folder."""
     menu = set(re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]))
     pages = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.is_relative_to(ROOT / "docs")}
-    assert menu == {page for page in pages if not page.startswith("decisions/0")}
+    assert menu - {"samples/README.md"} == {page for page in pages if not page.startswith("decisions/0")}
 
 
 def test_every_decision_is_in_their_list() -> None:
@@ -71,3 +73,18 @@ def test_a_picture_is_sound_and_says_what_it_shows(picture: Path) -> None:
     root = ElementTree.parse(picture).getroot()
     names = [child.tag.rpartition("}")[2] for child in root]
     assert names[:2] == ["title", "desc"]
+
+
+def test_every_sample_is_in_their_list_and_in_a_page() -> None:
+    """`samples/README.md` names each, and a page about what it shows leads to it (but to the first one, which the README shows)."""
+    folder = ROOT / "samples"
+    samples = set(folder.glob("*.py"))
+    assert {path for _, path, _ in local_links(folder / "README.md") if path.suffix == ".py"} == samples
+    linked = {path for page in PAGES for _, path, _ in local_links(page)}
+    assert samples - linked <= {folder / "hello.py"}
+
+
+def test_every_command_is_in_the_changelog() -> None:
+    """Its list is what a user reads first."""
+    told = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert not [name for name in COMMANDS if f"`{name}`" not in told]
