@@ -163,15 +163,19 @@ def test_what_is_no_activity_is_refused_at_registration(source: Any, says: str) 
         collect_activities(source)
 
 
-@pytest.mark.parametrize(
-    ("target", "says"), [(plain, "decorate it with @activity"), (5, "no activities"), (flow, "no activities|workflow")]
-)
+@pytest.mark.parametrize(("target", "says"), [(plain, "decorate it with @activity"), (5, "no activities")])
 def test_what_is_no_activity_has_no_proxy(target: Any, says: str) -> None:
     """Nor can it be run locally."""
     with pytest.raises(DefinitionError, match=says):
         proxy(target)
     with pytest.raises(DefinitionError, match="expected an activity"):
         local(target)
+
+
+def test_a_workflow_is_not_run_locally() -> None:
+    """It has a proxy, as a child; a local activity has no run of its own."""
+    with pytest.raises(DefinitionError, match="expected an activity"):
+        local(flow)  # type: ignore[call-overload]
 
 
 async def test_a_workflow_that_no_worker_knows_waits_and_is_reported() -> None:

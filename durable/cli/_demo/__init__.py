@@ -103,11 +103,12 @@ def _say_where(console: Console, stage: Stage, keep: Path | None) -> None:
 
 
 def _end_as_by_ctrl_c() -> None:
-    """Let a polite kill and a closed terminal clear up as Ctrl-C does."""
+    """Let a polite kill and a closed terminal clear up as Ctrl-C does, even where a shell's `&` has Ctrl-C ignored."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None:
