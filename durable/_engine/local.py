@@ -54,7 +54,8 @@ class OpenStep:
         self._execution, self._decision = stepped.execution, stepped.decision
         self._tasks: dict[int, asyncio.Task[LocalOutcome]] = {}
         self._arrived = asyncio.Event()
-        self._asked: list[Delivery] = []  # questions: answered at the end of the step, which they must not keep from closing the run
+        # Questions: answered at the end of the step, which they must not keep from closing the run.
+        self._asked: list[Delivery] = []
 
     async def run(self) -> None:
         """Run local activities until the step needs no more of them, and close the run if it has ended.
