@@ -60,6 +60,14 @@ PRINTS = {
         "the first of them: continued_as_new",
     ],
     "sliding_window": ["260 of 260 records are done", "in 3 runs, at most 10 records at a time"],
+    "mending": [
+        "lamp to NO: no price",
+        "quote-lamp, retried: 1200",
+        "quote-chair, retried: 1500",
+        "quote-vase, forked: 800, before: 8000",
+        "by status: {'completed': 5}",
+        "weighed: ['book', 'lamp', 'chair', 'vase']",
+    ],
     "callback": ["published: A LETTER", "not published: nobody can read this"],
     "safe_handlers": [
         "2 jobs got 4 machines each, no machine twice: True",
@@ -114,6 +122,6 @@ def test_a_sample_is_a_program_that_leaves_nothing_behind(name: str, samples: Pa
     assert done.returncode == 0, done.stderr
     warnings = done.stderr.splitlines()  # as Python prints them for a program that does not set up its logging
     assert [line for line in warnings if " failed, attempt " not in line and ") failed: " not in line] == []
-    assert bool(warnings) == (name in ("retries", "saga"))
+    assert bool(warnings) == (name in ("mending", "retries", "saga"))
     assert PRINTS[name][0] in done.stdout
     assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
