@@ -57,7 +57,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
          "interceptors.RunView", "interceptors.StartInput", "interceptors.SignalInput", "interceptors.QueryInput",
          "interceptors.UpdateInput", "interceptors.CancelInput", "interceptors.TerminateInput", "interceptors.RunWorkflowInput",
          "interceptors.HandleSignalInput", "interceptors.HandleUpdateInput", "interceptors.HandleQueryInput",
-         "interceptors.CallActivityInput", "interceptors.StartChildInput", "interceptors.SignalExternalInput", "interceptors.RunActivityInput"),
+         "interceptors.CallActivityInput", "interceptors.StartChildInput", "interceptors.SignalExternalInput",
+         "interceptors.CancelExternalInput", "interceptors.ContinueAsNewInput", "interceptors.RunActivityInput"),
     ),
     "testing.md": (
         "Testing",

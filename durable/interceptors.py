@@ -14,15 +14,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
-from . import _limits
+from ._headers import NO_HEADERS
 
 I = TypeVar("I")  # noqa: E741 - an input
 R = TypeVar("R")
-
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 def _no_headers() -> Mapping[str, str]:
@@ -218,6 +215,29 @@ class SignalExternalInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancelExternalInput:
+    """Workflow code asks another run, by its workflow id, to cancel."""
+
+    run: RunView
+    workflow_id: str
+    reason: str
+    _call: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueAsNewInput:
+    """Workflow code goes on as a new run of `workflow`. `headers` are those of the run: the new one begins with what is left of them."""
+
+    run: RunView
+    workflow: str
+    queue: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=_no_headers)
+    _call: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunActivityInput:
     """A worker runs an attempt of an activity; `durable.activity_info()` knows the rest of it."""
 
@@ -242,8 +262,8 @@ class Interceptor:
     raised where the intercepted call was made: it fails the run unless the code catches it.
 
     The methods of the workflow's side (`run_workflow`, `handle_signal`, `handle_update`, `call_activity`, `start_child`,
-    `signal_external`; and `handle_query`, for each query) run again on each replay, and must be as deterministic as workflow code: what they await and call is
-    recorded. What only observes asks `input.run.replaying` first.
+    `signal_external`, `cancel_external`, `continue_as_new`; and `handle_query`, for each query) run again on each replay, and
+    must be as deterministic as workflow code: what they await and call is recorded. What only observes asks `input.run.replaying` first.
     """
 
     # --- the client's side
@@ -253,7 +273,7 @@ class Interceptor:
         return await next(input)
 
     async def signal(self, input: SignalInput, next: Callable[[SignalInput], Awaitable[None]]) -> None:
-        """Around `handle.signal`."""
+        """Around `handle.signal`, and around `start_with_signal` within `start`, whose headers it gets: its own are the signal's."""
         await next(input)
 
     async def query(self, input: QueryInput, next: Callable[[QueryInput], Awaitable[Any]]) -> Any:
@@ -325,6 +345,16 @@ class Interceptor:
         """Around `external(...).signal` and that of a child: `next` records it at once, and returns what can be awaited for its delivery."""
         return next(input)
 
+    def cancel_external(
+        self, input: CancelExternalInput, next: Callable[[CancelExternalInput], Awaitable[None]]
+    ) -> Awaitable[None]:
+        """Around `external(...).cancel`: `next` records it at once, and returns what can be awaited for its delivery."""
+        return next(input)
+
+    def continue_as_new(self, input: ContinueAsNewInput, next: Callable[[ContinueAsNewInput], NoReturn]) -> NoReturn:
+        """Around `continue_as_new`, where the code calls it. `next` never returns: it raises what ends the run, and so must this."""
+        next(input)
+
     # --- the activity's side
 
     async def run_activity(
@@ -366,31 +396,3 @@ def checked_interceptors(interceptors: Sequence[Any]) -> tuple[Interceptor, ...]
             hint = f"; write {item.__name__}()" if isinstance(item, type) else ""
             raise TypeError(f"interceptors: expected instances of durable.Interceptor, got {item!r}{hint}")
     return tuple(interceptors)
-
-
-def checked_headers(headers: Any) -> dict[str, str] | None:
-    """Return headers as they are recorded, None for none.
-
-    Raises `TypeError` for what is no mapping of texts, `ValueError` for more of them than `_limits.HEADERS_CHARS_MAX`.
-    """
-    if not headers:
-        return None
-    if not isinstance(headers, Mapping):
-        raise TypeError(f"headers: expected a mapping of texts, got {headers!r}")
-    size = 0
-    found: dict[str, str] = {}
-    for name, value in headers.items():  # pyright: ignore[reportUnknownVariableType]
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"headers: expected texts, got {name!r}: {value!r}")
-        found[name] = value
-        size += len(name) + len(value)
-    if size > _limits.HEADERS_CHARS_MAX:
-        raise ValueError(
-            f"headers: {size} characters, at most {_limits.HEADERS_CHARS_MAX} are allowed; they are part of each event"
-        )
-    return found
-
-
-def read_headers(headers: dict[str, str] | None) -> Mapping[str, str]:
-    """Return recorded headers as they are shown, read-only."""
-    return MappingProxyType(headers) if headers else NO_HEADERS

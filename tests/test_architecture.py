@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "durable"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-VOCABULARY = {"errors", "_version", "_ids", "_clock", "_duration", "_limits", "interceptors", "retry"}
+VOCABULARY = {"errors", "_version", "_ids", "_clock", "_duration", "_headers", "_limits", "interceptors", "retry"}
 LAYERS = [
     VOCABULARY,
     {"codec", "telemetry", "stores"},
@@ -40,7 +40,19 @@ NEVER = {
 # The edges are programs like those that users write, so they may use the public face (it is lazy: nothing is circular).
 USES_THE_FACE = {"cli", "web"}
 
-PURE = {"errors", "_version", "_ids", "_limits", "_duration", "interceptors", "retry", "codec", "history", "_runtime"}
+PURE = {
+    "errors",
+    "_version",
+    "_ids",
+    "_limits",
+    "_duration",
+    "_headers",
+    "interceptors",
+    "retry",
+    "codec",
+    "history",
+    "_runtime",
+}
 IMPURE_MODULES = {
     "time", "random", "uuid", "os", "socket", "sqlite3", "redis", "threading", "secrets", "subprocess", "multiprocessing",
     "select", "ssl", "tempfile",

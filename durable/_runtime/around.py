@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from .._headers import checked_headers, read_headers
 from ..interceptors import (
     CallActivityInput,
+    CancelExternalInput,
+    ContinueAsNewInput,
     HandleQueryInput,
     HandleSignalInput,
     HandleUpdateInput,
@@ -18,8 +21,6 @@ from ..interceptors import (
     SignalExternalInput,
     StartChildInput,
     chained,
-    checked_headers,
-    read_headers,
 )
 from . import guard
 
@@ -34,6 +35,7 @@ Within = Callable[[Callable[..., Any], tuple[Any, ...]], Awaitable[Any]]
 """Takes a handler and what it is called with."""
 
 StartChild = Callable[["Run", "ChildCall", tuple[Any, ...], dict[str, Any], Headers], "ChildCommand"]
+GoOn = Callable[[tuple[Any, ...], dict[str, Any], Headers], NoReturn]
 Schedule = Callable[["Run", "ActivityCall", tuple[Any, ...], dict[str, Any], Headers], Awaitable[Any]]
 
 
@@ -41,7 +43,8 @@ class Around:
     """The chains of a worker's interceptors, each None where none of them is interested. See `Interceptor`."""
 
     __slots__ = (
-        "call_activity", "handle_query", "handle_signal", "handle_update", "run_workflow", "signal_external", "start_child",
+        "call_activity", "cancel_external", "continue_as_new", "handle_query", "handle_signal", "handle_update", "run_workflow",
+        "signal_external", "start_child",
     )  # fmt: skip
 
     def __init__(self, interceptors: Sequence[Interceptor]) -> None:
@@ -52,6 +55,8 @@ class Around:
         self.call_activity = chained(interceptors, "call_activity", _call)
         self.start_child = chained(interceptors, "start_child", _start_child)
         self.signal_external = chained(interceptors, "signal_external", _send)
+        self.cancel_external = chained(interceptors, "cancel_external", _cancel)
+        self.continue_as_new = chained(interceptors, "continue_as_new", _go_on)
 
     def run(
         self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any], headers: Headers
@@ -146,6 +151,27 @@ class Around:
             SignalExternalInput(run=View(run), workflow_id=workflow_id, signal=signal, value=value, _call=send)
         )
 
+    def cancel(
+        self, run: Run, workflow_id: str, reason: str, cancel: Callable[[str], Awaitable[None]]
+    ) -> Awaitable[None]:
+        """Ask another run to cancel by `cancel`, with `cancel_external` around it."""
+        assert self.cancel_external is not None
+        return self.cancel_external(
+            CancelExternalInput(run=View(run), workflow_id=workflow_id, reason=reason, _call=cancel)
+        )
+
+    def go_on(
+        self, run: Run, workflow: str, queue: str, args: tuple[Any, ...], kwargs: dict[str, Any], go_on: GoOn
+    ) -> NoReturn:
+        """Go on as a new run by `go_on`, with `continue_as_new` around it."""
+        assert self.continue_as_new is not None
+        self.continue_as_new(
+            ContinueAsNewInput(
+                run=View(run), workflow=workflow, queue=queue, args=args, kwargs=kwargs,
+                headers=read_headers(run.started.headers), _call=go_on,
+            )
+        )  # fmt: skip
+
 
 class View:
     """See `RunView`."""
@@ -226,3 +252,13 @@ def _call(given: CallActivityInput) -> Awaitable[Any]:
 def _send(given: SignalExternalInput) -> Awaitable[None]:
     sent: Awaitable[None] = given._call(given.value, checked_headers(given.headers))
     return sent
+
+
+def _cancel(given: CancelExternalInput) -> Awaitable[None]:
+    sent: Awaitable[None] = given._call(given.reason)
+    return sent
+
+
+def _go_on(given: ContinueAsNewInput) -> NoReturn:
+    given._call(given.args, dict(given.kwargs), checked_headers(given.headers))
+    raise AssertionError("the call above raises")

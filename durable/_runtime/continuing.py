@@ -21,6 +21,7 @@ class NewRun:
     timeout_ms: int | None
     version: str
     pinned: bool
+    headers: dict[str, str] | None
 
 
 class ContinueAsNew(BaseException):

@@ -45,6 +45,7 @@ def _continued(run: Run, target: NewRun) -> RunContinuedAsNew:
         timeout_ms=target.timeout_ms,
         version=target.version,
         pinned=target.pinned,
+        headers=target.headers,
         signals=tuple(signal.request for signal in run.signals.unread()),
         cancel=run.late_cancel is not None,
     )

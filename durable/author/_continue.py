@@ -115,17 +115,25 @@ def _continue(
     name, signature, limit_ms, version, pinned = _described(run, target)
     if pinned_to is not None:
         version, pinned = pinned_to, True
-    payload = signature.encode_call(run.codec, args, kwargs, what=f"workflow {name}")
-    raise ContinueAsNew(
-        NewRun(
-            workflow=name,
-            queue=queue or run.queue,
-            args=to_raw(payload),
-            timeout_ms=timeout_ms or limit_ms,
-            version=version,
-            pinned=pinned,
+    to_queue = queue or run.queue
+
+    def go_on(args: tuple[Any, ...], kwargs: dict[str, Any], headers: dict[str, str] | None) -> NoReturn:
+        payload = signature.encode_call(run.codec, args, kwargs, what=f"workflow {name}")
+        raise ContinueAsNew(
+            NewRun(
+                workflow=name,
+                queue=to_queue,
+                args=to_raw(payload),
+                timeout_ms=timeout_ms or limit_ms,
+                version=version,
+                pinned=pinned,
+                headers=headers,
+            )
         )
-    )
+
+    if run.around is not None and run.around.continue_as_new is not None:
+        run.around.go_on(run, name, to_queue, args, kwargs, go_on)
+    go_on(args, kwargs, run.started.headers)
 
 
 def _described(run: Run, target: Workflow[..., Any] | str | None) -> tuple[str, CallSignature, int | None, str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, TypeVar
 
 from .._ids import checked_workflow_id
@@ -31,7 +32,11 @@ class ExternalRun:
 
     async def cancel(self, reason: str = "") -> None:
         """Ask the run to cancel; returns once the request is in its inbox. Raises as `signal` does."""
-        await send_cancel(require_run("external(...).cancel"), self.workflow_id, reason)
+        run = require_run("external(...).cancel")
+        if run.around is None or run.around.cancel_external is None:
+            await send_cancel(run, self.workflow_id, reason)
+        else:
+            await run.around.cancel(run, self.workflow_id, reason, partial(send_cancel, run, self.workflow_id))
 
 
 def external(workflow_id: str) -> ExternalRun:

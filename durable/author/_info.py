@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .. import _limits
+from .._headers import read_headers
 from .._runtime import guard
 from .._runtime.context import current_run, require_run
-from ..interceptors import read_headers
 from ._attributes import Attributes
 from ._memo import Memo
 

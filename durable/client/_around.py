@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._headers import checked_headers
 from ..interceptors import (
     CancelInput,
     Interceptor,
@@ -14,7 +15,6 @@ from ..interceptors import (
     TerminateInput,
     UpdateInput,
     chained,
-    checked_headers,
     checked_interceptors,
 )
 

@@ -26,7 +26,7 @@ from ._options import StartOptions
 from ._outcome import expected_of
 from ._parked import Parked
 from ._patience import insist
-from ._sending import signal_to_send
+from ._sending import first_signal
 from ._start_with_update import StartWithUpdate, StartWithUpdateOptions
 from ._starting import Start
 from ._updates import ANSWER_S, UpdateHandle
@@ -154,7 +154,7 @@ class Client:
         Raises as `start` does, and `EncodeError` for a value that does not fit the signal; `RunAlreadyOpenError` if the open run is
         one of another workflow.
         """
-        to_send = signal_to_send(self._codec, signal, value)
+        to_send = first_signal(self._codec, signal, value)
         options.setdefault("on_conflict", "use_existing")
         starting = Start(self._store, self._codec, self._around, workflow, signal=to_send, **options)
 

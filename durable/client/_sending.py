@@ -19,9 +19,18 @@ class SignalToSend(NamedTuple):
     value: msgspec.Raw
 
 
-def signal_to_send(codec: Codec, signal: Signal[Any] | str, value: tuple[Any, ...]) -> SignalToSend:
+class FirstSignal(NamedTuple):
+    """A signal that a run is to begin with, and its value."""
+
+    signal: Signal[Any] | str
+    value: Any
+
+
+def first_signal(codec: Codec, signal: Signal[Any] | str, value: tuple[Any, ...]) -> FirstSignal:
     """Return `signal` with its value, if there is one. Raises `EncodeError`, or `InvalidCallError` for more than one."""
-    return encoded_signal(codec, signal, checked_value(signal, value))
+    given = FirstSignal(signal, checked_value(signal, value))
+    encoded_signal(codec, *given)
+    return given
 
 
 def checked_value(signal: Signal[Any] | str, value: tuple[Any, ...]) -> Any:

@@ -8,13 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from .._duration import Duration, optional_ms
+from .._headers import read_headers
 from .._ids import DEFAULT_QUEUE, checked_name, checked_queue, checked_version, checked_workflow_id
 from .._log import StartRun, start_document
 from ..author import Activity, Attribute, Workflow, check_attributes_size, stored_attributes, stored_memo
 from ..codec import Codec, Payload, untyped_signature
 from ..errors import DefinitionError, InvalidCallError
 from ..history import AttributeValue, CarriedSignal, to_raw
-from ..interceptors import StartInput
+from ..interceptors import SignalInput, StartInput
 from ..stores import Store
 from ._around import Around
 from ._handle import Handle
@@ -22,7 +23,7 @@ from ._line import Line
 from ._options import OnConflict, Reuse, checked_on_conflict, checked_reuse
 from ._outcome import Expected, expected_of
 from ._placing import Placing
-from ._sending import SignalToSend
+from ._sending import FirstSignal, encoded_signal, signal_of
 
 
 class Start:
@@ -35,7 +36,7 @@ class Start:
         around: Around,
         workflow: Workflow[..., Any] | str,
         *,
-        signal: SignalToSend | None = None,
+        signal: FirstSignal | None = None,
         id: str | None = None,  # noqa: A002 - the name that users write
         queue: str = DEFAULT_QUEUE,
         run_timeout: Duration | None = None,
@@ -95,7 +96,7 @@ class Start:
     ) -> Handle[Any]:
         signature: Any = untyped_signature() if isinstance(self._workflow, str) else self._workflow.signature
         payload: Payload = signature.encode_call(self._line.codec, args, kwargs, what=f"workflow {self._name}")
-        line, clock = self._line, self._line.clock
+        clock = self._line.clock
         # Both are made once, so that a repeat of the call finds what the first one wrote.
         request, run_id = self._request_id or clock.new_id(), clock.new_id()
         message = StartRun(
@@ -112,12 +113,42 @@ class Start:
             headers=headers,
             execution_timeout_ms=self._execution_timeout_ms,
         )
-        if (signal := self._signal) is not None:
-            first = CarriedSignal(name=signal.name, request=request, value=signal.value, headers=headers)
-            message = replace(message, signals=(first,))
+        if self._signal is None:
+            return await self._place(message)
+        return await self._with_signal(self._signal, message)
+
+    async def _place(self, message: StartRun) -> Handle[Any]:
+        line = self._line
         placing = Placing(line, self.expected, self._on_conflict, self._reuse)
         document = start_document(line.workflow_id, message, now_ms=line.store.now_ms())
         return await placing.place(document, message)
+
+    async def _with_signal(self, signal: FirstSignal, message: StartRun) -> Handle[Any]:
+        """Start the run with its first signal, within the interceptors of signals."""
+        line, placed = self._line, list[Handle[Any]]()
+
+        async def send(value: Any, headers: dict[str, str] | None) -> None:
+            name, raw = encoded_signal(line.codec, signal.signal, value)
+            first = CarriedSignal(name=name, request=message.request, value=raw, headers=headers)
+            placed.append(await self._place(replace(message, signals=(first,))))
+
+        around = line.around.signal
+        if around is None:
+            await send(signal.value, message.headers)
+        else:
+            await around(
+                SignalInput(
+                    workflow_id=line.workflow_id,
+                    run_id=None,
+                    signal=signal_of(signal.signal).name,
+                    value=signal.value,
+                    headers=read_headers(message.headers),
+                    _call=send,
+                )
+            )
+        if not placed:
+            raise InvalidCallError("an interceptor of signals kept the first one of a run back: nothing was started")
+        return placed[-1]
 
 
 def checked_workflow(workflow: object) -> Workflow[..., Any] | str:

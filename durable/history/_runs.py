@@ -159,7 +159,7 @@ class RunTimedOut(Close, frozen=True, kw_only=True):
 class RunContinuedAsNew(Close, frozen=True, kw_only=True):
     """The code asked to go on as a new run of the same workflow id, `new_run_id`, which the same commit created.
 
-    The fields up to `pinned` are the new run's. `signals` are the request ids of the signals of this history
+    The fields up to `pinned`, and `headers`, are the new run's. `signals` are the request ids of the signals of this history
     that its code did not read and the new run gets; `cancel` says that a cancellation which came too late goes along.
     """
 
@@ -174,3 +174,4 @@ class RunContinuedAsNew(Close, frozen=True, kw_only=True):
     pinned: bool = False
     signals: tuple[str, ...] = ()
     cancel: bool = False
+    headers: dict[str, str] | None = None

@@ -12,13 +12,13 @@ from typing import Any, ParamSpec, TypeVar, cast
 import msgspec
 
 from .._duration import Duration, seconds
+from .._headers import checked_headers, read_headers
 from .._ids import DEFAULT_QUEUE
 from ..author import Activity, ActivityInfo
 from ..author._activity_context import ActivityContext, CompleteLater
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError
 from ..history import from_raw, to_raw
-from ..interceptors import checked_headers, read_headers
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from .._headers import read_headers
 from .._log import ActivityEnded, ActivityTask, AttemptToken, write_token
 from ..author._activity_context import ActivityContext, ActivityInfo
-from ..interceptors import read_headers
 from ..stores import ClaimedTask
 from ._plans import Plan
 

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from .._headers import read_headers
 from .._log import ActivityEnded
 from ..codec import Failure, exception_of
 from ..history import from_raw, to_raw
-from ..interceptors import RunActivityInput, read_headers
+from ..interceptors import RunActivityInput
 from ._attempt import Attempt
 from ._child import Done
 

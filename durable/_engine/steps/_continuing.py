@@ -36,7 +36,7 @@ def go_on_as_new(run: Run, close: RunContinuedAsNew, decision: Decision) -> RunC
         pinned=close.pinned,
         attributes=dict(run.attributes),
         memo=started.memo,
-        headers=started.headers,
+        headers=close.headers,
         execution_timeout_ms=started.execution_timeout_ms,
         deadline_ms=run.deadline_ms,
         signals=run.signals.unread(),
