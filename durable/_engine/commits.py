@@ -44,6 +44,7 @@ class Stepped:
     deliveries: list[Delivery]
     decision: Decision
     execution: Execution | None = None
+    clears_note: bool = False  # the run is not stuck any more, and its record says that it is
 
 
 @dataclass(slots=True)
@@ -171,7 +172,7 @@ class Committer:
         decision, execution = stepped.decision, stepped.execution
         if execution is None:
             return
-        clears = bool(execution.note)
+        clears = stepped.clears_note = stepped.clears_note or bool(execution.note)
         changed = decision.body is not None or decision.attributes is not None
         if not (decision.closed or decision.reopened or clears or changed):
             return

@@ -29,7 +29,9 @@ class Completion:
         is_owned: Callable[[Owned], bool],
         abandon: Callable[[Owned], None],
         went_back: Callable[[Owned, str], None],
+        submit: Callable[[list[Prepared]], None],
     ) -> None:
+        self._submit = submit
         self._store, self._committer, self._cache = store, committer, cache
         self._is_owned, self._abandon, self._went_back = is_owned, abandon, went_back
 
@@ -55,9 +57,15 @@ class Completion:
             self._abandon(owned)
             return
         log = _log.debug if expected else _log.error
-        log("a commit to partition %d was refused, its runs are loaded anew: %s", owned.lease.partition, refusal)
+        log("a commit to partition %d was refused, and runs of it are loaded anew: %s", owned.lease.partition, refusal)
+        again = self._committer.prepare(owned)
         for stepped in prepared.stepped:
-            self._refused(owned, stepped, refusal)
+            if _is_spared(stepped, refusal):
+                self._committer.add(again, stepped)
+            else:
+                self._refused(owned, stepped, refusal)
+        if again.stepped:
+            self._submit([again])
         owned.unread = True
 
     def _applied(self, owned: Owned, stepped: Stepped) -> None:
@@ -88,6 +96,17 @@ class Completion:
             else:
                 owned.delay(mailbox, self._store.now_ms() + _limits.STUCK_RETRY_MS_MIN)
         owned.settle(mailbox)
+
+
+def _is_spared(stepped: Stepped, refusal: Exception) -> bool:
+    """Return whether the refusal is not about this part of the commit, which is to be sent again as it is.
+
+    A run that may not close yet is loaded anew, and refused anew as long as somebody writes to it without a pause. Those that
+    merely share its commit must not wait for that.
+    """
+    return (
+        isinstance(refusal, UnreadMessagesError) and bool(refusal.names) and stepped.mailbox.name not in refusal.names
+    )
 
 
 def _count(stepped: Stepped) -> None:

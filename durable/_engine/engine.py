@@ -77,7 +77,9 @@ class Engine:
         self._cache = ExecutionCache(cache_runs)
         self._outbox = Outbox(store, self._spawn, self._is_owned, self._wake.set)
         self._intake = Intake(store, committer, self._submit, self._spawn, self._wake.set)
-        self._completion = Completion(store, committer, self._cache, self._is_owned, self._abandon, self._went_back)
+        self._completion = Completion(
+            store, committer, self._cache, self._is_owned, self._abandon, self._went_back, self._submit
+        )
         self._stepper = Stepper(
             store,
             workflows,
