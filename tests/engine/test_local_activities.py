@@ -102,7 +102,7 @@ async def test_the_policy_counts_attempts_over_steps_and_workers(url: str) -> No
         handle = await env.client.start("calls", id="w")(5)
 
         async def retried(times: int) -> bool:
-            return (await env.tags("w")).count("LocalActivityRetryScheduled") == times
+            return (await env.tags("w")).count("LocalActivityRetryScheduled") >= times
 
         for times in (1, 2, 3):
             await env.until(lambda times=times: retried(times), step_s=10)  # type: ignore[misc]
