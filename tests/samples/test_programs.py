@@ -68,6 +68,7 @@ PRINTS = {
         "by status: {'completed': 5}",
         "weighed: ['book', 'lamp', 'chair', 'vase']",
     ],
+    "tenants": ["ada: ['letter', 'will']", "bo: ['bill']"],
     "callback": ["published: A LETTER", "not published: nobody can read this"],
     "safe_handlers": [
         "2 jobs got 4 machines each, no machine twice: True",
