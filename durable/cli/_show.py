@@ -1,6 +1,7 @@
 """`durable show`: one run as a readable timeline, with what is pending and why it waits."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ from ._timeline import Pending, Timeline, timeline_of, why_waiting
 if TYPE_CHECKING:
     from durable import Client, RunDescription
 
+_FIRST_SHOWN = 5  # events before the gap: how the run began
+_LONG = 500  # a timeline of more lines is cut on a terminal, where the beginning would scroll away
+_LAST_SHOWN = 100  # and this much of its end is left
 _STYLES = {"good": "green", "bad": "red", "quiet": "dim"}
 
 
@@ -38,10 +42,17 @@ class _Loaded:
 @click.command("show")
 @click.argument("workflow_id", metavar="ID")
 @run_option
+@click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Of the history, show the first {_FIRST_SHOWN} events and the last N. On a terminal, one of over {_LONG} events is "
+    f"cut to the last {_LAST_SHOWN} unless this is given. JSON has all of it.",
+)
 @store_option
 @json_option
 @click.pass_obj
-def show_command(settings: Settings, workflow_id: str, run_id: str | None, as_json: bool) -> None:
+def show_command(settings: Settings, workflow_id: str, run_id: str | None, last: int | None, as_json: bool) -> None:
     """Show a run: its history, its pending activities, and why it waits."""
     loaded = settings.with_client(lambda client: _load(client, workflow_id, run_id))
     run, timeline = loaded.run, loaded.timeline
@@ -62,7 +73,7 @@ def show_command(settings: Settings, workflow_id: str, run_id: str | None, as_js
     if loaded.unread:
         click.secho(f"the history cannot be read: {loaded.unread}", fg="red", err=True)
     else:
-        _print_lines(timeline)
+        _print_lines(timeline, last)
     _print_pending(timeline.pending)
 
 
@@ -135,7 +146,7 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else short(value_as_json(value, indent=False))
 
 
-def _print_lines(timeline: Timeline) -> None:
+def _print_lines(timeline: Timeline, last: int | None) -> None:
     from rich.text import Text
 
     previous = timeline.lines[0].at_ms if timeline.lines else 0
@@ -145,7 +156,20 @@ def _print_lines(timeline: Timeline) -> None:
         passed = f"+{span(line.at_ms - previous)}" if line.at_ms > previous else ""
         rows.append((str(line.seq), when_ms(line.at_ms), passed, Text(line.what, style=style), line.detail))
         previous = line.at_ms
-    print_table(("#", "time", "", "what", ""), rows, empty="no events yet")
+    print_table(("#", "time", "", "what", ""), _cut(rows, last), empty="no events yet")
+
+
+def _cut(rows: list[tuple[Any, ...]], last: int | None) -> list[tuple[Any, ...]]:
+    """Return the first rows and the last ones, with one between them that says how many were left out."""
+    if last is None:
+        if len(rows) <= _LONG or not sys.stdout.isatty():
+            return rows
+        last = _LAST_SHOWN
+    left_out = len(rows) - _FIRST_SHOWN - last
+    if left_out < 2:  # the line that says so would take the place of the one that it is about
+        return rows
+    told = f"{left_out:,} events left out; --last N shows the last N"
+    return [*rows[:_FIRST_SHOWN], ("…", "", "", told, ""), *rows[-last:]]
 
 
 def _print_pending(pending: Sequence[Pending]) -> None:
