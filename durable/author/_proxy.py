@@ -167,6 +167,10 @@ def proxy(
     return ActivitiesProxy(target, {name: _caller(_with_options(item, given)) for name, item in found.items()})
 
 
+@overload
+def local(target: Activity[P, Coroutine[Any, Any, R]]) -> Callable[P, Awaitable[R]]: ...
+@overload
+def local(target: Activity[P, R]) -> Callable[P, Awaitable[R]]: ...
 def local(target: Activity[P, Any]) -> Callable[P, Awaitable[Any]]:
     """Return a callable that runs the activity `target` in the engine's own process, without a task on a queue.
 

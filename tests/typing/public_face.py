@@ -66,6 +66,7 @@ async def checkout(order: Order, *, note: str = "") -> Receipt:
     await proxy(charge)()  # type: ignore[call-arg]
     assert_type(await proxy(charge)(order), str)
     await local(charge)(42)  # type: ignore[arg-type]
+    assert_type(await local(charge)(order), str)
     assert_type(await approved.receive(), bool)
     assert_type(await approved.receive(timeout="2 days", default=None), bool | None)
     assert_type(now(), datetime)
