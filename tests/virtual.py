@@ -34,8 +34,3 @@ def clock_here() -> Clock:
     """Return a clock that tells the time of the running loop: virtual in such a test, else real."""
     loop = asyncio.get_running_loop()
     return SimulatedClock(loop, random.Random(0)) if isinstance(loop, SimulationLoop) else SystemClock()
-
-
-def is_virtual() -> bool:
-    """Return whether time is virtual here."""
-    return isinstance(asyncio.get_running_loop(), SimulationLoop)

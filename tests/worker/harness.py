@@ -6,28 +6,31 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from durable import Client, Worker
+from durable._clock import Clock, SystemClock
 from durable.stores import open_store
-from tests.virtual import clock_here, is_virtual
+from tests.virtual import clock_here
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def connected(url: str = "memory:", **options: Any) -> AsyncIterator[Client]:
-    """Give a client on a fresh memory store, whose time is that of the test."""
-    async with open_store(url, clock=clock_here()) as store:
+async def connected(url: str = "memory:", *, clock: Clock | None = None, **options: Any) -> AsyncIterator[Client]:
+    """Give a client on a fresh memory store, whose time is that of `clock`, or of the test."""
+    async with open_store(url, clock=clock or clock_here()) as store:
         yield Client(store, **options)
 
 
 def working(client: Client, **options: Any) -> Worker:
-    """Return a worker whose time is that of the test."""
-    return Worker(client, renew_in_thread=not is_virtual(), **options)
+    """Return a worker whose time is that of its store."""
+    return Worker(client, renew_in_thread=isinstance(client.store.clock, SystemClock), **options)
 
 
 @asynccontextmanager
-async def serving(*, workflows: Any = (), activities: Any = (), **options: Any) -> AsyncIterator[Client]:
-    """Run a worker on a fresh memory store and give its client."""
-    async with connected() as client, working(client, workflows=workflows, activities=activities, **options):
+async def serving(
+    *, workflows: Any = (), activities: Any = (), clock: Clock | None = None, **options: Any
+) -> AsyncIterator[Client]:
+    """Run a worker on a fresh memory store, whose time is that of `clock`, or of the test; give its client."""
+    async with connected(clock=clock) as client, working(client, workflows=workflows, activities=activities, **options):
         yield client
 
 

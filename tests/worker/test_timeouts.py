@@ -9,6 +9,7 @@ import pytest
 
 from durable import RetryPolicy, activity, activity_info, heartbeat, local, proxy, workflow
 from durable.errors import ActivityTimeoutError
+from durable.testing._clock import ManualClock
 from durable.worker import _time_limits
 from tests.virtual import in_virtual_time
 from tests.worker.cpu import hang
@@ -88,11 +89,12 @@ async def test_an_attempt_that_ignores_its_cancellation_is_left_alone() -> None:
 
 async def test_a_thread_is_told_and_its_attempt_reported_at_once() -> None:
     """Its slot is free only when it ends: a thread cannot be stopped."""
-    release, told = threading.Event(), threading.Event()
+    clock, began, release, told = ManualClock(), threading.Event(), threading.Event(), threading.Event()
 
-    @activity(timeout="20 ms", retry=ONCE)
+    @activity(timeout="1 s", retry=ONCE)
     def block() -> None:
-        release.wait(10)
+        began.set()
+        release.wait(20)
         try:
             heartbeat()
         except asyncio.CancelledError:
@@ -107,8 +109,11 @@ async def test_a_thread_is_told_and_its_attempt_reported_at_once() -> None:
             return error.kind
         return ""
 
-    async with serving(workflows=[run_it], activities=[block], max_threads=1) as client:
-        assert await client.execute(run_it)() == "attempt"
+    async with serving(workflows=[run_it], activities=[block], max_threads=1, clock=clock) as client:
+        running = asyncio.ensure_future(client.execute(run_it)())
+        await until(began.is_set)
+        clock.advance("1 s")
+        assert await running == "attempt"
         assert not told.is_set()
         release.set()
         await until(told.is_set)
@@ -176,15 +181,13 @@ async def test_a_local_activity_has_its_time_limit_too() -> None:
         assert await client.execute(run_it)() == "TimeoutError"
 
 
-async def test_a_thread_that_goes_on_after_its_time_is_reported(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_thread_that_goes_on_after_its_time_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """It keeps its slot: with enough of them the worker runs no more activities in threads, which nobody could explain."""
-    monkeypatch.setattr(_time_limits, "PATIENCE_S", 0.01)
-    release = threading.Event()
+    clock, began, release = ManualClock(), threading.Event(), threading.Event()
 
-    @activity(timeout="20 ms", retry=ONCE)
+    @activity(timeout="1 s", retry=ONCE)
     def block() -> None:
+        began.set()
         release.wait(20)
 
     @workflow
@@ -195,8 +198,13 @@ async def test_a_thread_that_goes_on_after_its_time_is_reported(
             return error.kind
         return ""
 
-    async with serving(workflows=[run_it], activities=[block], max_threads=1) as client:
-        assert await client.execute(run_it)() == "attempt"
+    async with serving(workflows=[run_it], activities=[block], max_threads=1, clock=clock) as client:
+        running = asyncio.ensure_future(client.execute(run_it)())
+        await until(began.is_set)
+        clock.advance("1 s")
+        assert await running == "attempt"
+        assert "keeps its slot" not in caplog.text
+        clock.advance(_time_limits.PATIENCE_S)
         await until(lambda: "keeps its slot" in caplog.text)
         assert "activity block" in caplog.text
         release.set()
