@@ -16,15 +16,20 @@ from tests.planted.sample import RULES
 ALL = os.environ.get("DURABLE_PLANTED") == "all"
 EVERY = [bug for bugs in BUGS.values() for bug in bugs]
 LOOKS = [(bug, each) for bug in EVERY for each in bug.looks if ALL or (bug.quick and each.finds)]
+ASKED = [each for bug in EVERY for each in bug.looks]
 CONTROLS = [
     Look("simulate", budget=300 if ALL else 30),
-    Look("simulate:4", budget=150 if ALL else 10),
+    Look("simulate:4", budget=300 if ALL else 10),
     Look("conformance"),
     Look("definition"),
     Look("lint"),
     Look("replay:pack", budget=100 if ALL else 10),
     *(Look(f"deterministic:{workflow}", budget=200) for workflow in ("pack", "checkout") if ALL),
-    *(Look(f"executions:{rule}") for rule in RULES if ALL or rule in ("is_settled", "loses_no_item")),
+    *(
+        Look(f"executions:{rule}", budget=max(each.budget for each in ASKED if each.finder == f"executions:{rule}"))
+        for rule in RULES
+        if ALL or rule in ("is_settled", "loses_no_item")
+    ),
 ]
 pytestmark = [
     pytest.mark.timeout(900 if ALL else 120),

@@ -92,7 +92,8 @@ BUGS = [
                 "            deliveries = list[Delivery]()\n",
             ),
         ),
-        (Look("simulate:4", budget=100),),
+        (Look("simulate:4", budget=150, finds=False),),
+        remark="the worker finds the claims that it does not know of, hands them back, and the activities run again",
     ),
     Planted(
         "Messages to other runs are sent before the commit that asks for them",
@@ -143,7 +144,7 @@ BUGS = [
         "The late result of an earlier attempt counts for the one that runs",
         ENGINE + "steps/_activities.py",
         ((" or (attempt is not None and command.attempt != attempt):\n", ":\n"),),
-        (Look("simulate"), Look("executions:has_a_sound_history")),
+        (Look("simulate", budget=100, finds=False), Look("executions:has_a_sound_history")),
         quick=True,
     ),
     Planted(
@@ -157,6 +158,66 @@ BUGS = [
         "The next run of a chain does not know which calls were answered before",
         ENGINE + "steps/_continuing.py",
         (("        requests=run.signals.requests(_limits.REQUESTS_CARRIED_MAX),\n", ""),),
+        SIMULATE,
+    ),
+    Planted(
+        "A parent is not told how its child ended",
+        ENGINE + "effects/_children.py",
+        (
+            (
+                "    if parent is None or message is None:\n",
+                "    if parent is None or message is None or message.status:\n",
+            ),
+        ),
+        SIMULATE,
+        quick=True,
+    ),
+    Planted(
+        "The end of a child that is faster than the word of its start is dropped",
+        ENGINE + "steps/_children.py",
+        (
+            (
+                "        deliver(execution, ChildStarted(at=now_ms, id=message.id, run_id=message.child_run), decision)\n"
+                "        if _pending(",
+                "        return\n        if _pending(",
+            ),
+        ),
+        SIMULATE,
+    ),
+    Planted(
+        "A child's cancellation overtakes its start",
+        ENGINE + "outbox.py",
+        (("            way = (item.workflow_id, item.target)\n", "            way = (item.workflow_id, entry.id)\n"),),
+        SIMULATE,
+    ),
+    Planted(
+        "An update that comes again is carried out again",
+        ENGINE + "steps/_updates.py",
+        (("    if accepted_by is not None:\n", "    if accepted_by == '':\n"),),
+        SIMULATE,
+    ),
+    Planted(
+        "The next run of a chain does not know which updates were accepted before",
+        ENGINE + "steps/_continuing.py",
+        (("        updates=dict(list(run.updates.taken.items())[-_limits.REQUESTS_CARRIED_MAX :]),\n", ""),),
+        SIMULATE,
+    ),
+    Planted(
+        "A replayed update is completed once more",
+        RUNTIME + "updates.py",
+        (
+            (
+                "                run.matcher.observe(recorded, lambda: self._completed(id, update, name, handler, result, error))\n"
+                "            return\n",
+                "                run.matcher.observe(recorded, lambda: self._completed(id, update, name, handler, result, error))\n",
+            ),
+        ),
+        SIMULATE,
+    ),
+    Planted(
+        "The close of a run leaves its children as they are",
+        ENGINE + "effects/_children.py",
+        (('    if event.parent_close == "abandon":\n', '    if event.parent_close != "abandon":\n'),),
         SIMULATE,
     ),
     Planted(
@@ -191,7 +252,7 @@ BUGS = [
                 "    counted = command.attempt - command.attempts_before - 1\n",
             ),
         ),
-        (Look("simulate", budget=100, finds=False), Look("executions:gives_up_in_time")),
+        (Look("simulate"), Look("executions:gives_up_in_time")),
     ),
     Planted(
         "After a replay, a retried activity is at its first attempt again",
@@ -260,8 +321,8 @@ BUGS = [
                 '                return logger.warning("%s could not be written: %s", what, error)\n',
             ),
         ),
-        (Look("simulate:4", budget=150),),
-        remark="mostly the task is handed back as one that nobody runs, and runs again; here that happened until it was parked",
+        (Look("simulate:4", budget=150, finds=False),),
+        remark="the task is handed back as one that nobody runs, and runs again; `tests/worker/test_claims.py` finds it",
     ),
     Planted(
         "A client that repeats its signal takes a new request id",
