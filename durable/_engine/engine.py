@@ -76,7 +76,7 @@ class Engine:
         self._committer = committer
         self._cache = ExecutionCache(cache_runs)
         self._outbox = Outbox(store, self._spawn, self._is_owned, self._wake.set)
-        self._intake = Intake(store, committer, self._submit, self._spawn, self._wake.set)
+        self._intake = Intake(store, committer, self._submit, self._spawn, self._wake.set, self._went_back)
         self._completion = Completion(
             store, committer, self._cache, self._is_owned, self._abandon, self._went_back, self._submit
         )

@@ -12,6 +12,7 @@ from ..errors import DurableError, StoreError
 from ..stores import Due, Store
 from .commits import Committer, Prepared
 from .decision import Damaged, Delivery
+from .lost import find_lost, is_lost
 from .owned import FOREVER_MS, HORIZON_MS, REFRESH_MS, Owned
 from .unheld import Unheld
 
@@ -25,7 +26,10 @@ BACKLOG_MAX = 4 * _limits.BATCH_MESSAGES_MAX  # runs ready to step; beyond it, t
 
 
 class Intake:
-    """Reads for the engine. `submit` sends a commit, `spawn` runs a coroutine beside the loop, `wake` lets the loop look again."""
+    """Reads for the engine. `submit` sends a commit, `spawn` runs a coroutine beside the loop, `wake` lets the loop look again.
+
+    `went_back` is told of a partition of which the store has lost something.
+    """
 
     def __init__(
         self,
@@ -34,8 +38,9 @@ class Intake:
         submit: Callable[[list[Prepared]], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         wake: Callable[[], None],
+        went_back: Callable[[Owned, str], None],
     ) -> None:
-        self._store, self._committer = store, committer
+        self._store, self._committer, self._went_back = store, committer, went_back
         self._submit, self._spawn, self._wake = submit, spawn, wake
         self._unheld = Unheld(store, committer, submit, wake)
 
@@ -53,12 +58,19 @@ class Intake:
             return
         limit = _limits.BATCH_MESSAGES_MAX
         try:
-            answers = await self._store.read_inboxes([(owned.lease, owned.cursor) for owned in reading], limit)
+            answers = await self._store.read_inboxes([(owned.lease, owned.cursor - 1) for owned in reading], limit + 1)
         except StoreError:
             for owned in reading:
                 owned.unread = True
             raise
         for owned, entries in zip(reading, answers, strict=True):
+            if owned.cursor and is_lost(owned, owned.cursor, owned.newest, entries):
+                # The numbers of what is lost are given out again: with those of the new entries they would be consumed unseen.
+                owned.unread = True
+                for lost, what in await find_lost(self._store, [owned]):
+                    self._went_back(lost, what)
+                continue
+            entries = [entry for entry in entries if entry.seq > owned.cursor]
             owned.unread = owned.unread or len(entries) >= limit
             left_over, owned.caught_up = not owned.caught_up, owned.caught_up or len(entries) < limit
             for entry in entries:

@@ -43,12 +43,16 @@ async def find_lost(store: Store, owned_partitions: Sequence[Owned]) -> list[tup
             continue
         if last is not None and stored != last:
             found.append((item, f"its last commit is {stored or 'none'!r}, and {last or 'none'!r} was acknowledged"))
-        elif cursor and _is_lost(item, cursor, newest, page):
+        elif cursor and is_lost(item, cursor, newest, page):
             found.append((item, f"its inbox has no entry {cursor} with the id {newest!r}, which was read from it"))
     return found
 
 
-def _is_lost(owned: Owned, cursor: int, newest: str, page: Sequence[InboxEntry]) -> bool:
+def is_lost(owned: Owned, cursor: int, newest: str, page: Sequence[InboxEntry]) -> bool:
+    """Return whether entry `cursor` of the inbox, read as `newest`, is not in `page`, which begins with it, although nothing has consumed it.
+
+    Or another owner has, in a partition that is not ours any more.
+    """
     if page and page[0].seq == cursor:
         return page[0].id != newest
     return owned.waits_with(cursor)

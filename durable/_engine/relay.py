@@ -12,6 +12,7 @@ from .._log import (
     StartRun,
     WatchChild,
     child_document,
+    follow,
     has_recorded,
     message_entry,
     partition_of,
@@ -106,7 +107,8 @@ class Relay:
             ended = await self._watch(item, found.id, partition)
             if ended is not None:
                 return ended
-        return OutgoingEnded(run_id=item.run_id, id=item.id, reopened=item.reopened, started=found.id)
+        first = read_run(found).first_run_id
+        return OutgoingEnded(run_id=item.run_id, id=item.id, reopened=item.reopened, started=first)
 
     async def _taken(self, item: OutgoingMessage, message: StartRun, latest: Document | None) -> RunAlreadyOpenError:
         who = "another run" if latest is None else f"run {latest.id} of {latest.kind}"
@@ -147,8 +149,8 @@ class Relay:
         """Return how the child ended whose first run is `run_id`; None if it is open, and will say so itself."""
         child = _ref(item)
         document = await child_document(self._store, partition, item.target, child)
-        if document is None:
-            document = await self._store.document(partition, id=run_id)
+        if document is None and (first := await self._store.document(partition, id=run_id)) is not None:
+            document = await follow(self._store, partition, first)  # another run has its workflow id by now
         if document is None:
             error = RunNotFoundError(f"the run {run_id!r} of child {item.target!r} is not in the store any more")
             return ChildEnded(
@@ -159,10 +161,13 @@ class Relay:
             return None
         last = await self._store.read_last(partition, document.id)
         close = None if last is None else RecordedEvent.read(*last).event
-        parent = read_run(document).body.parent
+        record = read_run(document)
+        parent = record.body.parent
         if not isinstance(close, Close) or parent is None:
             return None  # reopened between the two reads
-        return effects.child_end(parent, document.kind, document.name, document.id, close, self._codec)
+        return effects.child_end(
+            parent, document.kind, document.name, document.id, record.first_run_id, close, self._codec
+        )
 
 
 def _ref(item: OutgoingMessage) -> ChildRef:

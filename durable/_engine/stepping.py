@@ -89,8 +89,9 @@ class Stepper:
     def _step(self, owned: Owned, mailbox: Mailbox, execution: Execution, prepared: Prepared) -> None:
         deliveries = mailbox.take_all()
         run_id = execution.run_id
-        if execution.closed and _newer_start(deliveries, run_id) is not None:
-            execution.dispose()  # the id was started anew while the closed run was loaded; it may be asked already
+        if _newer_start(deliveries, run_id) is not None:
+            # The id was started anew while this run, which is closed, was loaded; or it was closed by another owner, unknown here.
+            execution.dispose()
             mailbox.deliveries[:0] = deliveries
             self._spawn(self._load(owned, mailbox))
             return

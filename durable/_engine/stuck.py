@@ -85,7 +85,7 @@ class Stuck:
         ours = not isinstance(error, StoreError)
         try:
             deliveries = await self._into_the_log(owned, mailbox, deliveries)
-            if ours and run_id and await self._close_without_code(owned, mailbox, deliveries, run_id):
+            if ours and run_id and await self._close_without_code(owned, mailbox, deliveries, run_id, note):
                 return
         except StoreError as problem:
             _log.warning("the store is away while workflow id %r is stuck: %s", mailbox.name, problem)
@@ -106,16 +106,19 @@ class Stuck:
             owned.settle(mailbox)
             return
         decision = Decision()
-        failure = failure_of(RequestFailedError(f"the run cannot answer, it is stuck: {note}"), self._codec).as_wire()
         for delivery in asked:
             if isinstance(delivery.message, AskQuery | RetryRun):
-                decision.replies.append((delivery.message.reply, QueryReply(failure=failure)))
+                decision.replies.append((delivery.message.reply, self._cannot_answer(note)))
         prepared = self._committer.prepare(owned)
         self._committer.add(prepared, Stepped(mailbox, asked, decision))
         if new_note:
             self._committer.add_note(prepared, run_id, mailbox.name, note)
             mailbox.noted = note
         self._submit([prepared])
+
+    def _cannot_answer(self, note: str) -> QueryReply:
+        error = RequestFailedError(f"the run cannot answer, it is stuck: {note}")
+        return QueryReply(failure=failure_of(error, self._codec).as_wire())
 
     async def _into_the_log(self, owned: Owned, mailbox: Mailbox, deliveries: list[Delivery]) -> list[Delivery]:
         """Put local results into the inbox, where they outlive this process; return the other deliveries."""
@@ -131,7 +134,7 @@ class Stuck:
         return kept
 
     async def _close_without_code(
-        self, owned: Owned, mailbox: Mailbox, deliveries: list[Delivery], run_id: str
+        self, owned: Owned, mailbox: Mailbox, deliveries: list[Delivery], run_id: str, note: str
     ) -> bool:
         """Terminate or time out a run although its code is of no use; False if nobody asked for that."""
         ends = (d.message for d in deliveries if isinstance(d.message, Terminate | RunTimeoutDue))
@@ -148,6 +151,8 @@ class Stuck:
         decision.dues_removed += [d.due_key for d in deliveries if d.due_key]
         updates = [d.message for d in deliveries if isinstance(d.message, SendUpdate)]
         decision.replies += [(update.reply, closed_reply(mailbox.name, self._codec)) for update in updates]
+        asked = [d.message.reply for d in deliveries if isinstance(d.message, AskQuery | RetryRun)]
+        decision.replies += [(reply, self._cannot_answer(note)) for reply in asked]
         family = _Family(mailbox.name, run_id)
         family.note_record(await self._store.document(partition, id=run_id))
         seq = await self._drop_pending(partition, run_id, decision, family)
@@ -184,6 +189,8 @@ class Stuck:
                     decision.dues_removed.append(f"{run_id}/{event.id}/local")
                 elif isinstance(event, ActivityRetryScheduled):
                     attempts[event.id] = event.attempt + 1
+                elif isinstance(event, RunReopened) and event.activity is not None:
+                    attempts[event.activity] = event.attempt
                 elif isinstance(event, TimerStarted):
                     decision.dues_removed.append(f"{run_id}/{event.id}/timer")
         for command, attempt in attempts.items():
@@ -198,7 +205,7 @@ class _Family:
 
     def __init__(self, workflow_id: str, run_id: str) -> None:
         self._workflow_id, self._run_id = workflow_id, run_id
-        self._workflow = ""
+        self._workflow, self._first_run_id = "", run_id
         self._parent: Parent | None = None
         self._reopened = 0
         self._children: dict[tuple[int, int], ChildStartRequested] = {}  # by number and reopening
@@ -207,7 +214,12 @@ class _Family:
         """Take what the run's record says of it: there is one even if the history does not begin yet, or cannot be read."""
         try:
             if document is not None:
-                self._workflow, self._parent = document.kind, read_run(document).body.parent
+                record = read_run(document)
+                self._workflow, self._first_run_id, self._parent = (
+                    document.kind,
+                    record.first_run_id,
+                    record.body.parent,
+                )
         except HistoryError:
             _log.error("whether run %s has a parent cannot be read: none is told of its end", self._run_id)
 
@@ -222,7 +234,7 @@ class _Family:
         """Return what `close` leads to. A child that has ended is sent to as well: that is dropped at the relay."""
         ids = self._workflow_id, self._run_id
         told = [effects.parent_closed(*ids, event, number) for (_, number), event in self._children.items()]
-        told.append(effects.child_ended(self._parent, self._workflow, *ids, close, codec))
+        told.append(effects.child_ended(self._parent, self._workflow, *ids, self._first_run_id, close, codec))
         return [item for item in told if item is not None]
 
 

@@ -140,7 +140,7 @@ class ActivityBeat(Message, frozen=True, kw_only=True):
 class ChildEnded(Message, frozen=True, kw_only=True):
     """A child of the run ended: with `result`, or with `failure`. Its start was command `id`, issued after reopening `reopened`.
 
-    `status` says how it ended, `child_run` is the id of the run that did.
+    `status` says how it ended, `child_run` is the id of its first run: it may have continued as new.
     """
 
     id: int

@@ -58,6 +58,8 @@ class Hands:
 
     def begin(self, claimed: ClaimedTask, task: ActivityTask) -> None:
         """Run a task and report its outcome."""
+        self.begun.discard(claimed.task.id)  # of an earlier time: a run that is reopened may set the same task again
+        self.told.discard(claimed.task.id)
         work = asyncio.get_running_loop().create_task(self._work(claimed, task))
         self.running.add(work)
         self.by_task[claimed.task.id] = work

@@ -202,3 +202,36 @@ async def test_a_run_whose_start_is_to_be_read_again_is_not_called_stuck(caplog:
         assert await env.stuck("a") is None
         assert await env.drive(handle.result()) == 5
     assert ["fell back" in text for text in told(caplog)] == [True]
+
+
+async def test_messages_that_take_the_numbers_of_lost_ones_are_noticed_as_the_next_one_is_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Before anything of them is committed: a commit that consumed the lost message and a later one would take the one between away."""
+    held = asyncio.Event()
+
+    @activity
+    async def slow() -> None:
+        await held.wait()
+
+    @workflow
+    async def local_first() -> None:
+        await local(slow)()
+
+    async with engines(partitions=1) as env:
+        await env.begin([adding, local_first], [add, slow])
+        await env.settle()
+        fall_back = moment_of(env)
+        await env.client.start(local_first, id="lost")()  # its step is open, and nothing of it is committed
+        await env.settle()
+        fall_back()
+        first = await env.client.start(adding, id="first")(1)
+        second = await env.client.start(adding, id="second")(1)
+        await env.settle()
+        await env.settle()
+        assert (await env.store.inspect.counts())["inbox"] == 0  # no time has passed
+        assert [text for text in told(caplog) if "fell back" in text]
+        for handle in (first, second):
+            await handle.signal(number, 7)
+            assert await env.drive(handle.result()) == 7
+        held.set()

@@ -26,10 +26,10 @@ from ._family import Family
 
 
 def child_ended(
-    parent: Parent | None, workflow: str, workflow_id: str, run_id: str, close: Close, codec: Codec
+    parent: Parent | None, workflow: str, workflow_id: str, run_id: str, first_run_id: str, close: Close, codec: Codec
 ) -> OutgoingMessage | None:
     """Return what tells the parent of a run how it ended; None if it has no parent, or goes on as a new run."""
-    message = None if parent is None else child_end(parent, workflow, workflow_id, run_id, close, codec)
+    message = None if parent is None else child_end(parent, workflow, workflow_id, run_id, first_run_id, close, codec)
     if parent is None or message is None:
         return None
     return OutgoingMessage(
@@ -43,9 +43,12 @@ def child_ended(
 
 
 def child_end(
-    parent: Parent, workflow: str, workflow_id: str, run_id: str, close: Close, codec: Codec
+    parent: Parent, workflow: str, workflow_id: str, run_id: str, first_run_id: str, close: Close, codec: Codec
 ) -> ChildEnded | None:
-    """Return the message for `parent` that says how its child ended; None for a `close` that is no end."""
+    """Return the message for `parent` that says how its child ended; None for a `close` that is no end.
+
+    `run_id` is the run that ended, `first_run_id` the first one of its chain, by which its parent knows it.
+    """
     result, failure = _result(close), failure_of_child(workflow, workflow_id, run_id, close, codec)
     if failure is None and result is msgspec.UNSET:
         return None
@@ -53,7 +56,7 @@ def child_end(
         run_id=parent.run_id,
         id=parent.command,
         reopened=parent.reopened,
-        child_run=run_id,
+        child_run=first_run_id,
         status=close.status,
         result=result,
         failure=failure,

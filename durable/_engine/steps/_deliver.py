@@ -74,6 +74,9 @@ def close(execution: Execution, event: Any, decision: Decision) -> None:
     execution.seq += 1
     execution.closed = decision.closed = event.status
     effects.drop_all(run, decision)
-    told = effects.child_ended(run.started.parent, run.spec.name, run.workflow_id, run.run_id, event, execution.codec)
+    first = run.started.first_run_id or run.run_id
+    told = effects.child_ended(
+        run.started.parent, run.spec.name, run.workflow_id, run.run_id, first, event, execution.codec
+    )
     if told is not None:
         decision.outgoing.append(told)

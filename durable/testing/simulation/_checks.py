@@ -27,7 +27,7 @@ class Checker:
         self._state, self._broken, self._early_ms = state, broken, early_ms
         self.runs: dict[str, RunModel] = {}
         self._epochs: dict[tuple[int, str], int] = {}
-        self._consumed: dict[int, str] = {}  # by seq: the id of the commit
+        self._consumed: dict[tuple[int, str, int], str] = {}  # by partition, inbox and seq: the id of the commit
         self._digests: dict[str, bytes] = {}
         self._applied: set[str] = set()
         self._before: list[tuple[object, ...]] = []
@@ -95,7 +95,7 @@ class Checker:
         if lease.epoch != current:
             self._broken("1 single writer", f"commit {commit.id} of epoch {lease.epoch} was applied at epoch {current}")
         for seq in commit.consumed:
-            if (earlier := self._consumed.setdefault(seq, commit.id)) != commit.id:
+            if (earlier := self._consumed.setdefault((lease.partition, lease.inbox, seq), commit.id)) != commit.id:
                 self._broken("2 atomic", f"message {seq} was consumed by commit {earlier} and again by {commit.id}")
         touched = set[str]()
         for append in commit.appends:
