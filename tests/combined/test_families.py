@@ -1,6 +1,6 @@
 """Children and continue-as-new together: each end of a chain that is a child, and of a parent that goes on as new."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens an environment on either store."""
 
     @asynccontextmanager
-    async def opens() -> AsyncIterator[Engines]:
+    async def opens() -> AsyncGenerator[Engines]:
         url = f"sqlite:///{tmp_path / 'family.db'}" if request.param == "sqlite" else "memory:"
         async with engines(url) as env:
             if request.param == "sqlite":
@@ -77,7 +77,7 @@ async def waits(how: str = "") -> str:
     return ""
 
 
-ALL = [rounds, endless, listens, waits]
+ALL: list[Any] = [rounds, endless, listens, waits]
 
 
 async def nothing_is_left(env: Engines) -> None:
@@ -150,6 +150,7 @@ async def test_a_parent_waits_for_a_chain(opened: Open) -> None:
 @pytest.mark.parametrize("call", ["commit", "send", "create"])
 async def test_a_worker_is_lost_at_each_call_of_a_parent_and_a_chain(call: str, fate: str) -> None:
     """At the first such call, at the second, until the scenario ends before."""
+    nth = 0
     for nth in range(30):
         async with engines(partitions=2) as env:
             seen = 0
@@ -274,6 +275,7 @@ async def test_signals_of_a_parent_reach_a_child_that_continues_as_new_at_each(o
 @pytest.mark.parametrize("fate", ["die", "die after"])
 async def test_the_sender_of_such_signals_is_lost_at_each(cache: int | None, fate: str) -> None:
     """They are sent again, and none is read twice: each run hands on which it knows."""
+    nth = 0
     for nth in range(12):
         async with engines() as env:
             seen = 0

@@ -98,7 +98,7 @@ async def everything(fails: str) -> list[str]:
     return list(await asyncio.gather(*parts))
 
 
-ALL = [everything, kid]
+ALL: list[Any] = [everything, kid]
 ACTIVITIES = [outside, slow, shaky, fragile]
 
 
