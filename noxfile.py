@@ -24,12 +24,13 @@ ASIDE = [
     "wheel",
 ]  # each has a session of its own, or is run by hand
 
-# What has no use for an execution cache, or draws its size itself, is run once.
+# What has no use for an execution cache, draws its size itself, or has runs so long that to replay each step takes minutes: run once.
 CACHELESS = [
     "cli",
     "codec",
     "planted",
     "runtime",
+    "scale",
     "simulation",
     "stores",
     "test_architecture.py",
