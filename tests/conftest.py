@@ -1,10 +1,14 @@
-"""Settings that every test shares: Hypothesis profiles, and the size of the execution cache."""
+"""What every test shares: Hypothesis profiles, the size of the execution cache, and a Redis server for those that want one."""
 
 import os
+from collections.abc import Iterator
+from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from durable import _limits
+from tests.redis_server import RedisServer, server_binary
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 # In CI a run must depend on the code alone: the same examples each time, and no deadline, since machines differ.
@@ -17,3 +21,29 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 # Set before any test imports the engine, so that it holds wherever the limit is used as a default.
 if cache := os.environ.get("DURABLE_TEST_CACHE"):
     _limits.CACHE_RUNS_MAX = int(cache)
+
+_namespaces = count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_process() -> Iterator[RedisServer]:
+    """Yield a server that all tests of this process share."""
+    binary = server_binary()
+    if binary is None:
+        pytest.skip("no redis-server or valkey-server on PATH: install one, or set DURABLE_TEST_REDIS_SERVER")
+    server = RedisServer(binary)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_server(redis_process: RedisServer) -> RedisServer:
+    """Return the server, which holds nothing."""
+    redis_process.flush()
+    return redis_process
+
+
+@pytest.fixture
+def redis_url(redis_process: RedisServer) -> str:
+    """Return the URL of a namespace that nobody has used."""
+    return f"{redis_process.url}?namespace=test-{next(_namespaces)}"

@@ -5,10 +5,12 @@
 | `memory:` | a fresh store in this process |
 | `memory:name` | one that all who open this name in this process share, until the process ends |
 | `sqlite:///relative.db`, `sqlite:////absolute.db` | a file; several processes of one machine may share it |
+| `redis://user:password@host:port/db`, `rediss://` (TLS), `unix:///path` | a server of Redis or Valkey, which many machines may share |
 
 Options follow a "?": `partitions=N` (only when the store is made), and for SQLite `synchronous=full` (the default: what was
 acknowledged survives a power cut) or `normal` (it survives the death of the process, not of the machine), and
-`busy_timeout=10s` (how long a write waits for other processes before it raises `StoreUnavailableError`).
+`busy_timeout=10s` (how long a write waits for other processes before it raises `StoreUnavailableError`). For Redis: `namespace=name`
+("durable" if not said), `wait_replicas=N` (each write waits until so many replicas have it), `allow_eviction=yes`.
 
 Other stores register a scheme as an entry point of the group "durable.stores": a coroutine function of
 `(url: str, *, clock: Clock, partitions: int | None)` that returns a `Store`. It is looked up only for a scheme that is not ours.
@@ -118,7 +120,7 @@ class Opening:
 def open_store(url: str, *, clock: Clock | None = None, partitions: int | None = None) -> Opening:
     """Open the store at `url`: `store = await open_store(url)`, or `async with open_store(url) as store`.
 
-    `clock` is the machine's if none is given. `partitions` fixes their number when the store is made (default 8); for a
+    `clock` is the machine's if none is given. `partitions` fixes their number when the store is made (default 8, on Redis 16); for a
     store that exists it must be left out or fit.
 
     Raises `StoreUrlError` for a URL that is not understood, `StoreFormatError` for a file that is not ours or is newer than
@@ -155,10 +157,27 @@ async def _open_sqlite(url: str, *, clock: Clock, partitions: int | None) -> Sto
     return await open_sqlite(_url.parse(url), clock=clock, partitions=partitions)
 
 
-_OURS: dict[str, OpenStore] = {"memory": _open_memory, "sqlite": _open_sqlite}
+async def _open_redis(url: str, *, clock: Clock, partitions: int | None) -> Store:
+    try:
+        from .redis import open_redis
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "redis":
+            raise
+        raise _url.parse(url).refuse(
+            "Redis and Valkey need the package redis: pip install 'durable-sdk[redis]'"
+        ) from None
+
+    return await open_redis(url, clock=clock, partitions=partitions)
+
+
+_OURS: dict[str, OpenStore] = {
+    "memory": _open_memory,
+    "sqlite": _open_sqlite,
+    "redis": _open_redis,
+    "rediss": _open_redis,
+    "unix": _open_redis,
+}
 _LATER = {
-    "redis",
-    "rediss",
     "redis+cluster",
     "rediss+cluster",
     "redis+sentinel",
@@ -173,9 +192,7 @@ def _opener(parsed: _url.StoreUrl) -> OpenStore:
     if found is not None:
         return found
     if parsed.scheme in _LATER:
-        raise parsed.refuse(
-            f"Redis and Valkey are not part of this version, which carries memory and SQLite only; {_url.EXPECTED}"
-        )
+        raise parsed.refuse(f"Sentinel and Cluster are not part of this version; {_url.EXPECTED}")
     raise parsed.refuse(f"unknown scheme {parsed.scheme!r}; {_url.EXPECTED}")
 
 

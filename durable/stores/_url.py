@@ -13,7 +13,7 @@ _USERINFO = re.compile(r"(?<=//)[^/?#]*@")
 _ANY_USERINFO = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:/+)?).+@")
 _FILES = ("sqlite:", "memory:")  # what follows is a path or a name, which may hold an "@"
 _SECRETS = re.compile(r"(?i)([?&](?:password|passwd|pass|secret|token|key)=)[^&#]*")
-EXPECTED = 'expected "memory:", "memory:name", "sqlite:///relative.db" or "sqlite:////absolute.db"'
+EXPECTED = 'expected "memory:", "memory:name", "sqlite:///relative.db", "sqlite:////absolute.db" or "redis://host:port"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,14 +75,16 @@ async def finished(env: Engines, flow: Workflow[..., object], *args: object, id:
 
 @pytest.mark.parametrize("cache", [None, 0])
 @pytest.mark.parametrize("partitions", [1, 4])
-@pytest.mark.parametrize("where", ["memory", "file"])
+@pytest.mark.parametrize("where", ["memory", "file", "redis"])
 async def test_a_child_is_awaited_like_any_coroutine(
-    where: str, partitions: int, cache: int | None, tmp_path: Path
+    where: str, partitions: int, cache: int | None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Its own history has its work, the parent's has its start and its result; the outbox is empty in the end."""
     url = "memory:" if where == "memory" else f"sqlite:///{tmp_path}/runs.db"
+    if where == "redis":
+        url = request.getfixturevalue("redis_url")
     async with engines(url, partitions=partitions) as env:
-        if where == "file":
+        if where != "memory":
             env.spins = 400
         await env.begin(ALL, [add], cache_runs=cache)
         assert await finished(env, calls, 3) == 14

@@ -87,11 +87,13 @@ async def patient(amount: int) -> str:
 loop: asyncio.AbstractEventLoop
 
 
-@pytest.fixture(params=["memory:", "sqlite:"])
+@pytest.fixture(params=["memory:", "sqlite:", "redis:"])
 async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
     global tokens, loop
     tokens, loop = asyncio.Queue(), asyncio.get_running_loop()
     url = "memory:" if request.param == "memory:" else f"sqlite:///{tmp_path}/store.db"
+    if request.param == "redis:":
+        url = request.getfixturevalue("redis_url")
     workflows, activities = [purchase, in_thread, patient], [approve, approve_in_thread]
     async with (
         Client.connect(url) as made,

@@ -51,9 +51,11 @@ async def order() -> str:
 async def other() -> None: ...
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
     url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'runs.db'}"
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
     async with Client.connect(url) as connected:
         yield connected
 

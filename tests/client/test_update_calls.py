@@ -120,9 +120,11 @@ async def talker() -> None:
 async def another() -> None: ...
 
 
-@pytest.fixture(params=["memory:", "sqlite:"])
+@pytest.fixture(params=["memory:", "sqlite:", "redis:"])
 async def env(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[TestEnvironment]:
     url = request.param if request.param == "memory:" else f"sqlite:///{tmp_path}/runs.db"
+    if request.param == "redis:":
+        url = request.getfixturevalue("redis_url")
     async with TestEnvironment(workflows=[account, talker], activities=[price], store=url) as made:
         yield made
 

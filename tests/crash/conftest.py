@@ -1,4 +1,4 @@
-"""A SQLite file, a ledger beside it, and worker processes that can be killed."""
+"""A store, a ledger beside it, and worker processes that can be killed."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ TTL_S = 1.0
 
 
 class Workers:
-    """Worker processes on one file. `module` is the program that each runs."""
+    """Worker processes on one store. `module` is the program that each runs."""
 
     module = "tests.crash.program"
 
@@ -58,7 +58,10 @@ class Workers:
         Whoever is stopped within a transaction of SQLite keeps all others from writing: that is the file's lock, not ours.
         """
         process.send_signal(signal.SIGSTOP)
-        for path in (self.url.removeprefix("sqlite:///"), self.book):
+        files = [self.book]
+        if self.url.startswith("sqlite:"):
+            files.append(self.url.removeprefix("sqlite:///"))
+        for path in files:
             connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -198,10 +201,12 @@ class Scene:
         )
 
 
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    """Give a client on a fresh file, and nobody who works."""
+@pytest.fixture(params=["sqlite", "redis"])
+async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scene]:
+    """Give a client on a fresh store, and nobody who works."""
     url = f"sqlite:///{tmp_path / 'runs.db'}"
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
     workers = Workers(url, os.fspath(tmp_path / "ledger.db"), tmp_path / "workers.log")
     try:
         async with Client.connect(url) as client:

@@ -40,8 +40,10 @@ class Shaky:
         self.activity = shaky
 
 
-@pytest.fixture(params=["memory:", "sqlite:"])
-def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
+@pytest.fixture(params=["memory:", "sqlite:", "redis:"])
+def url(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
+    if request.param == "redis:":
+        return request.getfixturevalue("redis_url")
     return "memory:" if request.param == "memory:" else f"sqlite:///{tmp_path}/store.db"
 
 

@@ -98,13 +98,21 @@ def loaded(path: Path) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
+@pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 @pytest.mark.parametrize("name", PRINTS)
 async def test_a_sample_prints_its_result(
-    name: str, store: str, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    store: str,
+    samples: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     """The sample's `main`, on a store of this test."""
-    url = os.environ.get("DURABLE_STORE_URL") or ("memory:" if store == "memory" else f"sqlite:///{tmp_path}/store.db")
+    url = "memory:" if store == "memory" else f"sqlite:///{tmp_path}/store.db"
+    if store == "redis":
+        url = request.getfixturevalue("redis_url")
+    url = os.environ.get("DURABLE_STORE_URL") or url
     await loaded(samples / f"{name}.py").main(url)
     printed = capsys.readouterr().out.splitlines()
     assert [line for line in PRINTS[name] if line not in printed] == []

@@ -33,9 +33,11 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     world._latency_s.cache_clear()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store of this test."""
+    if request.param == "redis":
+        return str(request.getfixturevalue("redis_url"))
     return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/shop.db"
 
 

@@ -82,9 +82,11 @@ async def order_today(item: str) -> str:
 ACTIVITIES = [pack, wrap]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
     url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'runs.db'}"
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
     async with Client.connect(url) as connected:
         yield connected
 

@@ -166,6 +166,9 @@ class State:
             self.make_ready(row)
         else:
             self.owned.setdefault(owner, set()).add(task.id)
+            session = self.sessions.get(owner)
+            if session is None or session.reaped:  # its other claims are in the queues again
+                self.make_ready(row)
 
     def remove_task(self, id: str) -> None:  # noqa: A002
         row = self.tasks.pop(id, None)

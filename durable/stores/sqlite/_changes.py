@@ -1,7 +1,7 @@
 """What the commits of a transaction write, collected and then written table by table."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .._attributes import AttributeValue
@@ -171,9 +171,17 @@ class Changes:
         if rows:
             flat = [value for seq, row in enumerate(rows, tx.reserve(len(rows)) + 1) for value in (seq, *row)]
             write_rows(tx.cursor, _TASKS, 11, flat)
+            self._free_those_of_the_dead(tx, rows)
         if self.cancelled:
             sql = "UPDATE tasks SET cancelled = 1 WHERE id IN ({marks})"
             for_each(tx.cursor, sql, [], list(self.cancelled))
+
+    def _free_those_of_the_dead(self, tx: Tx, rows: Sequence[tuple[Value, ...]]) -> None:
+        """Make tasks ready that were inserted as claimed by a session whose other claims are in their queues again."""
+        for owner in {row[7] for row in rows if row[7] is not None}:
+            if not tx.cursor.execute("SELECT 1 FROM sessions WHERE id = ? AND NOT reaped", (owner,)).fetchall():
+                ids = [row[0] for row in rows if row[7] == owner]
+                for_each(tx.cursor, "UPDATE tasks SET ready = 1 WHERE id IN ({marks})", [], ids)
 
     def _write_outgoing(self, tx: Tx) -> None:
         for inbox, outgoing in self.outgoing.items():

@@ -63,6 +63,21 @@ class TaskTests(Base):
         await store.begin_session("s-2", "group", b"", TTL_MS)
         assert await claim(store, "s-2") == [ClaimedTask(P, task(), 2)]
 
+    async def test_a_task_inserted_as_claimed_by_a_session_that_is_gone_is_free(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        """Claims are free once their session ends or expires; so is one that comes after that, and a renewal takes it back."""
+        lease = await queued(store, task("t-1"))
+        await claim(store)
+        clock.advance(TTL_S)
+        await store.begin_session("s-2", "group", b"", TTL_MS)
+        assert [each.task.id for each in await claim(store, "s-2", limit=1)] == ["t-1"]
+        late = [task("t-2", claimed_by="s-1"), task("t-3", claimed_by="s-1"), task("t-4", claimed_by="nobody")]
+        await applied(store, lease, tasks=late)
+        assert [each.task.id for each in await claim(store, "s-2", limit=1)] == ["t-2"]
+        assert store.renew("s-1", TTL_MS, [], ["t-2", "t-3"]) == Renewal(tasks=("t-2",), session_expired=True)
+        assert [each.task.id for each in await claim(store, "s-2")] == ["t-4"]
+
     async def test_completing_removes_the_task_and_appends_its_entry(self, store: Store) -> None:
         """`complete`: remove the task and append `entry` to its `inbox`, in one."""
         await queued(store, task())

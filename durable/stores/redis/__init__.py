@@ -1,0 +1,22 @@
+"""The store on Redis or Valkey, which many processes of many machines may share."""
+
+from ..._clock import Clock
+from .._url import parse
+from ._connect import PARTITIONS_DEFAULT, opened
+from ._connection import Connection
+from ._options import options_of
+from ._store import RedisStore
+
+__all__ = ["PARTITIONS_DEFAULT", "RedisStore", "open_redis"]
+
+
+async def open_redis(url: str, *, clock: Clock, partitions: int | None) -> RedisStore:
+    """Open the namespace at `url`; it is made if there is none. Raises as `open_store` does."""
+    options = options_of(url, parse(url), partitions)
+    connection = Connection(options)
+    try:
+        namespace = await opened(connection, options, clock)
+    except BaseException:
+        await connection.close()
+        raise
+    return RedisStore(namespace, options.shown)

@@ -1,0 +1,142 @@
+"""Opening a namespace: what the server must be like, and what is fixed when the namespace is made."""
+
+import logging
+from typing import Any
+
+from ..._clock import Clock
+from ...errors import StoreFormatError, StoreReadOnlyError, StoreUnavailableError, StoreUrlError
+from ._connection import Connection, Plain
+from ._errors import code_of, mapped
+from ._keys import FIXED, Keys, namespace_key
+from ._namespace import Namespace
+from ._options import Options
+
+_log = logging.getLogger("durable.store")
+
+PARTITIONS_DEFAULT = 16  # a cluster of some nodes gets several each, and sixteen workers can share them
+FORMAT = 1  # of the keys; another one is of another version of this package
+VERSION_MIN = {"redis": (6, 2), "valkey": (7, 2)}
+_SAFE_POLICIES = ("noeviction",)
+
+
+async def opened(connection: Connection, options: Options, clock: Clock) -> Namespace:
+    """Look at the server, open the namespace or make it, and return it. Raises as `open_store` does."""
+    info = await _information(connection, options)
+    _check_version(info, options)
+    _check_role(info, options)
+    _check_eviction(info, options)
+    _log_durability(info, options)
+    partitions = await _fixed(connection, options)
+    namespace = Namespace(connection, options.namespace, clock)
+    namespace.keys = [Keys(options.namespace, partition) for partition in range(partitions)]
+    await _check_types(namespace, options)
+    await _read_clock(namespace)
+    return namespace
+
+
+async def _information(connection: Connection, options: Options) -> dict[str, Any]:
+    try:
+        client: Any = connection.client
+        found: dict[str, Any] = await client.info()
+    except Exception as error:
+        if code_of(error) == "NOPERM":
+            _log.warning(
+                "%s: the user may not ask for INFO, so the server's settings could not be checked", options.shown
+            )
+            return {}
+        raise mapped(error, options.shown) from error
+    return found
+
+
+def _check_version(info: dict[str, Any], options: Options) -> None:
+    name = "valkey" if "valkey_version" in info else "redis"
+    text = str(info.get(f"{name}_version", ""))
+    version = tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())
+    if version and version < VERSION_MIN[name]:
+        need = ".".join(map(str, VERSION_MIN[name]))
+        raise StoreUnavailableError(
+            f"{options.shown}: the server is {name} {text}; {need} or newer is needed. Nothing was written"
+        )
+
+
+def _check_role(info: dict[str, Any], options: Options) -> None:
+    if info.get("role") == "slave" and info.get("slave_read_only", 1):
+        raise StoreReadOnlyError(
+            f"{options.shown}: this server is a read-only replica of {info.get('master_host')}:{info.get('master_port')}: "
+            "use the address of the primary, or Sentinel"
+        )
+
+
+def _check_eviction(info: dict[str, Any], options: Options) -> None:
+    policy = info.get("maxmemory_policy")
+    if policy is None:
+        if info:
+            _log.warning("%s: the server does not tell its maxmemory-policy; it must be noeviction", options.shown)
+    elif policy not in _SAFE_POLICIES:
+        text = f"{options.shown}: the server's maxmemory-policy is {policy}, by which it may delete histories when memory is short"
+        if not options.allow_eviction:
+            raise StoreUrlError(
+                f"{text}: set it to noeviction, or add allow_eviction=yes to the URL to run all the same. Nothing was written"
+            )
+        _log.warning("%s (allowed by allow_eviction=yes)", text)
+
+
+def _log_durability(info: dict[str, Any], options: Options) -> None:
+    waits = f"; each write waits for {options.wait_replicas} replicas" if options.wait_replicas else ""
+    if not info:
+        return
+    if info.get("aof_enabled"):
+        _log.info(
+            "%s: append-only file on; a power cut may lose what appendfsync leaves unwritten%s", options.shown, waits
+        )
+    else:
+        _log.warning(
+            "%s: the server keeps no append-only file: if it dies, all that it acknowledged since its last snapshot is lost; "
+            "set appendonly yes%s", options.shown, waits,
+        )  # fmt: skip
+
+
+async def _fixed(connection: Connection, options: Options) -> int:
+    """Return the number of partitions of the namespace, which is made if there is none."""
+    key = namespace_key(options.namespace)
+    client: Any = connection.client
+    try:
+        found: dict[bytes, bytes] = await client.hgetall(key)
+        if not found:
+            await client.hsetnx(key, "partitions", str(options.partitions or PARTITIONS_DEFAULT))
+            await client.hsetnx(key, "format", str(FORMAT))
+            found = await client.hgetall(key)
+    except Exception as error:
+        raise mapped(error, options.shown) from error
+    kept, text = found.get(b"format", b"1"), found.get(b"partitions", b"")
+    if not text.isdigit() or not kept.isdigit():
+        raise StoreFormatError(f"{options.shown}: the key {key.decode()!r} is not ours: choose another namespace")
+    if int(kept) > FORMAT:
+        raise StoreFormatError(
+            f"{options.shown}: the namespace {options.namespace!r} was made by a newer version (format {int(kept)}, this one knows {FORMAT})"
+        )
+    if options.partitions not in (None, int(text)):
+        raise StoreUrlError(
+            f"store URL {options.shown!r}: the store has {int(text)} partitions, not {options.partitions}; their number cannot change"
+        )
+    return int(text)
+
+
+async def _check_types(namespace: Namespace, options: Options) -> None:
+    """Raise `StoreFormatError` if a key of ours is of another type: a script that meets one midway could not take back what it wrote."""
+    asked = [(keys, name) for keys in namespace.keys for name in FIXED]
+    types = await namespace.run([Plain(keys, ("TYPE", keys.fixed[name])) for keys, name in asked])
+    for (keys, name), found in zip(asked, types, strict=True):
+        if found.decode() not in ("none", FIXED[name]):
+            raise StoreFormatError(
+                f"{options.shown}: the key {keys.fixed[name].decode()!r} is a {found.decode()} of somebody else; "
+                f"expected a {FIXED[name]}: choose another namespace"
+            )
+
+
+async def _read_clock(namespace: Namespace) -> None:
+    before_ms = namespace.clock.now_ms()
+    (answer,) = await namespace.run([Plain(namespace.keys[0], ("TIME",))])
+    half_ms = (namespace.clock.now_ms() - before_ms) // 2
+    seconds, microseconds = answer
+    namespace.note_time(int(seconds) * 1000 + int(microseconds) // 1000 + half_ms)

@@ -1,0 +1,117 @@
+"""What Redis's errors mean to a caller."""
+
+import re
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004 - the name of redis-py
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004 - the name of redis-py
+    TryAgainError,
+)
+
+from ...errors import (
+    DurableError,
+    InternalError,
+    StoreError,
+    StoreFormatError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+
+# An error that a script met has its code somewhere inside: Redis 6 wraps it, Redis 7 puts it first.
+_CODE = re.compile(
+    r"(?:^|[-\s])(OOM|READONLY|NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|NOSCRIPT"
+    r"|TRYAGAIN|MOVED|ASK)\b"
+)
+_REFUSED = {  # nothing was written: the server refused before the script wrote
+    "OOM": (StoreFullError, "the server has reached its maxmemory: give it more, or remove old runs"),
+    "READONLY": (StoreUnavailableError, "this server is a read-only replica now; the next try connects anew"),
+    "NOPERM": (StoreReadOnlyError, "the user's ACL forbids it: it needs the keys and the channels of the namespace"),
+    "NOAUTH": (StoreReadOnlyError, "the server wants a password"),
+    "WRONGPASS": (StoreReadOnlyError, "the user name or the password is wrong"),
+    "WRONGTYPE": (
+        StoreFormatError,
+        "a key of this namespace is not ours: choose another namespace, or remove that key",
+    ),
+    "LOADING": (StoreUnavailableError, "the server is still loading its data"),
+    "BUSY": (StoreUnavailableError, "the server is busy with a long script"),
+    "CLUSTERDOWN": (StoreUnavailableError, "the cluster is not whole"),
+    "MASTERDOWN": (StoreUnavailableError, "the replica has lost its primary"),
+    "MISCONF": (StoreUnavailableError, "the server takes no writes because it cannot save them: see its log"),
+    "NOREPLICAS": (StoreUnavailableError, "the server takes no writes because it has too few replicas"),
+    "TRYAGAIN": (StoreUnavailableError, "a slot of the cluster is being moved"),
+    "MOVED": (StoreUnavailableError, "a slot of the cluster has moved: use redis+cluster://"),
+    "ASK": (StoreUnavailableError, "a slot of the cluster is being moved: use redis+cluster://"),
+}
+
+
+# redis-py takes the code off where it has a class for it.
+_CLASSES = {
+    NoPermissionError: "NOPERM",
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+    BusyLoadingError: "LOADING",
+    ClusterDownError: "CLUSTERDOWN",
+    MasterDownError: "MASTERDOWN",
+    TryAgainError: "TRYAGAIN",
+    AuthenticationWrongNumberOfArgsError: "NOAUTH",
+    AuthenticationError: "WRONGPASS",
+}
+
+
+def code_of(error: BaseException) -> str:
+    """Return the code of an answer of Redis, such as "OOM"; "" if it has none that we know."""
+    at: BaseException | None = error
+    while at is not None:  # an error at connecting is wrapped
+        for kind, code in _CLASSES.items():
+            if isinstance(at, kind):
+                return code
+        at = at.__cause__ or at.__context__
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
+
+
+def is_demoted(error: BaseException) -> bool:
+    """Return whether the server that was the primary is none any more: the next connection may find the new one."""
+    return code_of(error) == "READONLY"
+
+
+def is_missing_script(error: object) -> bool:
+    """Return whether the server does not have the script (any more): a restart, a failover or SCRIPT FLUSH empties its cache."""
+    return isinstance(error, RedisError) and type(error).__name__ == "NoScriptError"
+
+
+def mapped(error: BaseException, where: str) -> BaseException:
+    """Return `error` as one of ours; one that is no error of Redis is returned as it is.
+
+    `StoreUnavailableError` leaves the outcome open unless it says that nothing was written; the others say that nothing was written.
+    """
+    if isinstance(error, DurableError):
+        return error
+    if isinstance(error, RedisError):
+        return _of_redis(error, where)
+    if isinstance(error, OSError):
+        return StoreUnavailableError(f"{where}: {error}; whether the call was applied is unknown")
+    return error
+
+
+def _of_redis(error: RedisError, where: str) -> StoreError | InternalError:
+    code = code_of(error)
+    if code in _REFUSED:
+        kind, advice = _REFUSED[code]
+        return kind(f"{where}: {advice}. Nothing was written ({code}: {error})")
+    if isinstance(error, ConnectionError | TimeoutError):
+        return StoreUnavailableError(f"{where}: {error}; whether the call was applied is unknown")
+    if isinstance(error, ResponseError):
+        return InternalError(f"{where}: Redis answered {error}")
+    return StoreUnavailableError(f"{where}: {error}; whether the call was applied is unknown")

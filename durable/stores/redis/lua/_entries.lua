@@ -1,0 +1,49 @@
+-- keys: numbers entries waiting
+-- Entries of inboxes. `entries` has the number of each unread entry by its id; `waiting` how many are unread by inbox and name.
+
+-- Appends an entry to the stream `key` of `inbox`; returns false if its id is unread in this partition: then nothing is written.
+local function append_entry(key, inbox, id, name, data)
+  if redis.call('HEXISTS', K.entries, id) == 1 then
+    return false
+  end
+  local seq = redis.call('HINCRBY', K.numbers, 'seq', 1)
+  redis.call('XADD', key, whole(seq) .. '-0', 'i', id, 'n', name, 'd', data)
+  redis.call('HSET', K.entries, id, whole(seq))
+  redis.call('HINCRBY', K.waiting, net(inbox) .. name, 1)
+  return true
+end
+
+-- Returns the entries of the stream `key` that have one of these numbers, as {seq, id, name}, each once.
+local function find_entries(key, seqs)
+  local found, seen = {}, {}
+  for _, seq in ipairs(seqs) do
+    if not seen[seq] then
+      seen[seq] = true
+      local entry = redis.call('XRANGE', key, seq .. '-0', seq .. '-0')[1]
+      if entry then
+        found[#found + 1] = {seq, entry[2][2], entry[2][4]}
+      end
+    end
+  end
+  return found
+end
+
+-- Removes entries that `find_entries` found.
+local function remove_entries(key, inbox, found)
+  if #found == 0 then
+    return
+  end
+  local stream_ids, ids, counts = {}, {}, {}
+  for index, entry in ipairs(found) do
+    stream_ids[index], ids[index] = entry[1] .. '-0', entry[2]
+    counts[entry[3]] = (counts[entry[3]] or 0) + 1
+  end
+  each_chunk('XDEL', key, stream_ids)
+  each_chunk('HDEL', K.entries, ids)
+  for name, count in pairs(counts) do
+    local field = net(inbox) .. name
+    if redis.call('HINCRBY', K.waiting, field, -count) <= 0 then
+      redis.call('HDEL', K.waiting, field)
+    end
+  end
+end

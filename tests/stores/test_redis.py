@@ -1,0 +1,23 @@
+"""The Redis store keeps every promise of the store protocol."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from durable.stores import Store, open_store
+from durable.testing._clock import ManualClock
+from durable.testing.conformance import StoreSuite
+from tests.redis_server import RedisServer
+
+
+class TestRedisStore(StoreSuite):
+    """A server that holds nothing at the start of each test."""
+
+    @pytest.fixture
+    async def store(self, clock: ManualClock, redis_server: RedisServer) -> AsyncIterator[Store]:
+        async with open_store(f"{redis_server.url}?partitions=4", clock=clock) as store:
+            yield store
+
+    async def reopen(self, store: Store, clock: ManualClock) -> Store:
+        await store.close()
+        return await open_store(store.url, clock=clock)
