@@ -92,7 +92,11 @@ def _life(number: int, at: str, document: Document, records: Sequence[bytes]) ->
         step.append(("RPUSH", f"{at}history:{id_}", record))
         if isinstance(event, ActivityCompleted):
             task = tasks.pop(0)
-            step += (("ZREM", f"{at}held", "s" * 60 + task), ("HDEL", f"{at}tasks", task), ("HDEL", f"{at}states", task))
+            step += (
+                ("ZREM", f"{at}held", "s" * 60 + task),
+                ("HDEL", f"{at}tasks", task),
+                ("HDEL", f"{at}states", task),
+            )
         elif isinstance(event, ActivityScheduled):
             task = f"{id_}/{event.id}"
             tasks.append(task)

@@ -93,7 +93,7 @@ class Lane:
         if self._sent:
             return False
         try:
-            return await connection.can_read_destructive()  # nothing was asked, so all there is to read is the end
+            return bool(await connection.can_read_destructive())  # nothing was asked: all there is to read is the end
         except (RedisError, OSError):
             return True
 
