@@ -3,7 +3,9 @@
 
 -- Appends an entry to the stream `key` of `inbox`; returns false if its id is unread in this partition: then nothing is written.
 local function append_entry(key, inbox, id, name, data)
-  if redis.call('HEXISTS', K.entries, id) == 1 then
+  local unread = redis.call('HGET', K.entries, id)
+  if unread then
+    redis.call('HSET', K.entries, id, unread) -- see commit.lua: a repeat writes too
     return false
   end
   local seq = redis.call('HINCRBY', K.numbers, 'seq', 1)

@@ -14,6 +14,8 @@ if lease[1] ~= epoch or lease[2] ~= session then
   return {'stale'}
 end
 if lease[3] == commit_id then
+  -- A repeat writes too, if only the same again: WAIT waits for the last write of its connection, which may be a new one.
+  redis.call('HSET', K.leases, 'c' .. inbox, commit_id)
   return {'applied'}
 end
 local follows, newest_seq, newest_id = take(), take(), take()

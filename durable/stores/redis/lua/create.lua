@@ -11,6 +11,7 @@ local open, latest = redis.call('HGET', K.open, name), redis.call('HGET', K.late
 for _, known in ipairs({open or latest or '', latest or ''}) do
   local found = known ~= '' and head_of(known)
   if found and found[REQUEST] == head[REQUEST] then
+    redis.call('HSET', K.latest, name, latest) -- see commit.lua: a repeat writes too
     return {'known', whole_document(known)}
   end
 end
