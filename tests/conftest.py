@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from durable import _limits
+from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer, server_binary
 
 settings.register_profile("dev", max_examples=50, deadline=None)
@@ -47,3 +48,21 @@ def redis_server(redis_process: RedisServer) -> RedisServer:
 def redis_url(redis_process: RedisServer) -> str:
     """Return the URL of a namespace that nobody has used."""
     return f"{redis_process.url}?namespace=test-{next(_namespaces)}"
+
+
+@pytest.fixture(scope="session")
+def redis_nodes() -> Iterator[RedisCluster]:
+    """Yield a cluster that all tests of this process share."""
+    binary = server_binary()
+    if binary is None:
+        pytest.skip("no redis-server or valkey-server on PATH: install one, or set DURABLE_TEST_REDIS_SERVER")
+    cluster = RedisCluster(binary)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def redis_cluster(redis_nodes: RedisCluster) -> RedisCluster:
+    """Return the cluster, which holds nothing."""
+    redis_nodes.flush()
+    return redis_nodes

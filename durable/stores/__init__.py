@@ -6,11 +6,15 @@
 | `memory:name` | one that all who open this name in this process share, until the process ends |
 | `sqlite:///relative.db`, `sqlite:////absolute.db` | a file; several processes of one machine may share it |
 | `redis://user:password@host:port/db`, `rediss://` (TLS), `unix:///path` | a server of Redis or Valkey, which many machines may share |
+| `redis+sentinel://host:port,host2:port/service` | the primary that sentinels name |
+| `redis+cluster://host:port,host2:port` | a cluster; some of its servers are enough |
 
 Options follow a "?": `partitions=N` (only when the store is made), and for SQLite `synchronous=full` (the default: what was
 acknowledged survives a power cut) or `normal` (it survives the death of the process, not of the machine), and
 `busy_timeout=10s` (how long a write waits for other processes before it raises `StoreUnavailableError`). For Redis: `namespace=name`
-("durable" if not said), `wait_replicas=N` (each write waits until so many replicas have it), `allow_eviction=yes`.
+("durable" if not said), `wait_replicas=N` (each write waits until so many replicas have it), `allow_eviction=yes`; over TLS (`rediss://`, `rediss+sentinel://`,
+`rediss+cluster://`) `tls_ca`, `tls_cert`, `tls_key` (paths of PEM files) and `tls_check_hostname=no`; for sentinels that want a
+password of their own `sentinel_user` and `sentinel_password`.
 
 Other stores register a scheme as an entry point of the group "durable.stores": a coroutine function of
 `(url: str, *, clock: Clock, partitions: int | None)` that returns a `Store`. It is looked up only for a scheme that is not ours.
@@ -176,23 +180,20 @@ _OURS: dict[str, OpenStore] = {
     "redis": _open_redis,
     "rediss": _open_redis,
     "unix": _open_redis,
+    "redis+cluster": _open_redis,
+    "rediss+cluster": _open_redis,
+    "redis+sentinel": _open_redis,
+    "rediss+sentinel": _open_redis,
 }
-_LATER = {
-    "redis+cluster",
-    "rediss+cluster",
-    "redis+sentinel",
-    "rediss+sentinel",
-    "valkey",
-    "valkeys",
-}
+_ALIKE = {"valkey": "redis", "valkeys": "rediss"}
 
 
 def _opener(parsed: _url.StoreUrl) -> OpenStore:
     found = _OURS.get(parsed.scheme) or _registered(parsed.scheme)
     if found is not None:
         return found
-    if parsed.scheme in _LATER:
-        raise parsed.refuse(f"Sentinel and Cluster are not part of this version; {_url.EXPECTED}")
+    if parsed.scheme in _ALIKE:
+        raise parsed.refuse(f"Valkey is spoken to as Redis is: write {_ALIKE[parsed.scheme]}://")
     raise parsed.refuse(f"unknown scheme {parsed.scheme!r}; {_url.EXPECTED}")
 
 

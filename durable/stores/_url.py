@@ -12,7 +12,7 @@ _USERINFO = re.compile(r"(?<=//)[^/?#]*@")
 # In a URL of another kind all up to the last "@" may be one, however few slashes or how odd a password was typed.
 _ANY_USERINFO = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:/+)?).+@")
 _FILES = ("sqlite:", "memory:")  # what follows is a path or a name, which may hold an "@"
-_SECRETS = re.compile(r"(?i)([?&](?:password|passwd|pass|secret|token|key)=)[^&#]*")
+_SECRETS = re.compile(r"(?i)([?&](?:[a-z_]*password|passwd|pass|secret|token|key)=)[^&#]*")
 EXPECTED = 'expected "memory:", "memory:name", "sqlite:///relative.db", "sqlite:////absolute.db" or "redis://host:port"'
 
 

@@ -3,7 +3,7 @@
 from ..._clock import Clock
 from .._url import parse
 from ._connect import PARTITIONS_DEFAULT, opened
-from ._connection import Connection
+from ._connection import connection_of
 from ._options import options_of
 from ._store import RedisStore
 
@@ -13,7 +13,7 @@ __all__ = ["PARTITIONS_DEFAULT", "RedisStore", "open_redis"]
 async def open_redis(url: str, *, clock: Clock, partitions: int | None) -> RedisStore:
     """Open the namespace at `url`; it is made if there is none. Raises as `open_store` does."""
     options = options_of(url, parse(url), partitions)
-    connection = Connection(options)
+    connection = connection_of(options)
     try:
         namespace = await opened(connection, options, clock)
     except BaseException:

@@ -6,7 +6,7 @@ from typing import Any
 from ...errors import NameTakenError, StaleLeaseError, StoreError, UnreadMessagesError, WrongSequenceError
 from .._protocol import Commit, document_topic, inbox_topic, reply_topic, tasks_topic
 from .._rules import lost_commit, lost_entry
-from ._connection import Call
+from ._calls import Call
 from ._documents import written_new, written_update
 from ._keys import Keys
 from ._lane import Argument

@@ -5,9 +5,10 @@ from typing import Any
 
 from ..._clock import Clock
 from ...errors import StoreFormatError, StoreReadOnlyError, StoreUnavailableError, StoreUrlError
-from ._connection import Connection, Plain
+from ._calls import Plain
+from ._connection import Connection
 from ._errors import code_of, mapped
-from ._keys import FIXED, Keys, namespace_key
+from ._keys import FIXED, Keys, Shared
 from ._namespace import Namespace
 from ._options import Options
 
@@ -21,59 +22,61 @@ _SAFE_POLICIES = ("noeviction",)
 
 async def opened(connection: Connection, options: Options, clock: Clock) -> Namespace:
     """Look at the server, open the namespace or make it, and return it. Raises as `open_store` does."""
-    info = await _information(connection, options)
-    _check_version(info, options)
-    _check_role(info, options)
-    _check_eviction(info, options)
-    _log_durability(info, options)
-    partitions = await _fixed(connection, options)
+    told = await _information(connection, options)
+    for where, info in told:
+        at = options.shown if len(told) == 1 else f"{options.shown}: the server at {where}"
+        _check_version(info, at)
+        _check_role(info, at, options)
+        _check_eviction(info, at, options)
+        _log_durability(info, at, options)
     namespace = Namespace(connection, options.namespace, clock)
+    partitions = await _fixed(namespace, options)
     namespace.keys = [Keys(options.namespace, partition) for partition in range(partitions)]
     await _check_types(namespace, options)
     await _read_clock(namespace)
     return namespace
 
 
-async def _information(connection: Connection, options: Options) -> dict[str, Any]:
+async def _information(connection: Connection, options: Options) -> list[tuple[str, dict[str, Any]]]:
     try:
-        client: Any = connection.client
-        found: dict[str, Any] = await client.info()
+        return await connection.about()
     except Exception as error:
         if code_of(error) == "NOPERM":
             _log.warning(
                 "%s: the user may not ask for INFO, so the server's settings could not be checked", options.shown
             )
-            return {}
+            return []
         raise mapped(error, options.shown) from error
-    return found
 
 
-def _check_version(info: dict[str, Any], options: Options) -> None:
+def _check_version(info: dict[str, Any], at: str) -> None:
     name = "valkey" if "valkey_version" in info else "redis"
     text = str(info.get(f"{name}_version", ""))
     version = tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())
     if version and version < VERSION_MIN[name]:
         need = ".".join(map(str, VERSION_MIN[name]))
         raise StoreUnavailableError(
-            f"{options.shown}: the server is {name} {text}; {need} or newer is needed. Nothing was written"
+            f"{at}: the server is {name} {text}; {need} or newer is needed. Nothing was written"
         )
 
 
-def _check_role(info: dict[str, Any], options: Options) -> None:
+def _check_role(info: dict[str, Any], at: str, options: Options) -> None:
     if info.get("role") == "slave" and info.get("slave_read_only", 1):
         raise StoreReadOnlyError(
-            f"{options.shown}: this server is a read-only replica of {info.get('master_host')}:{info.get('master_port')}: "
+            f"{at}: this server is a read-only replica of {info.get('master_host')}:{info.get('master_port')}: "
             "use the address of the primary, or Sentinel"
         )
+    if info.get("cluster_enabled") and options.kind != "cluster":
+        raise StoreUrlError(f"{at}: this server is part of a cluster: use redis+cluster://. Nothing was written")
 
 
-def _check_eviction(info: dict[str, Any], options: Options) -> None:
+def _check_eviction(info: dict[str, Any], at: str, options: Options) -> None:
     policy = info.get("maxmemory_policy")
     if policy is None:
         if info:
-            _log.warning("%s: the server does not tell its maxmemory-policy; it must be noeviction", options.shown)
+            _log.warning("%s: the server does not tell its maxmemory-policy; it must be noeviction", at)
     elif policy not in _SAFE_POLICIES:
-        text = f"{options.shown}: the server's maxmemory-policy is {policy}, by which it may delete histories when memory is short"
+        text = f"{at}: the server's maxmemory-policy is {policy}, by which it may delete histories when memory is short"
         if not options.allow_eviction:
             raise StoreUrlError(
                 f"{text}: set it to noeviction, or add allow_eviction=yes to the URL to run all the same. Nothing was written"
@@ -81,34 +84,30 @@ def _check_eviction(info: dict[str, Any], options: Options) -> None:
         _log.warning("%s (allowed by allow_eviction=yes)", text)
 
 
-def _log_durability(info: dict[str, Any], options: Options) -> None:
+def _log_durability(info: dict[str, Any], at: str, options: Options) -> None:
     waits = f"; each write waits for {options.wait_replicas} replicas" if options.wait_replicas else ""
     if not info:
         return
     if info.get("aof_enabled"):
-        _log.info(
-            "%s: append-only file on; a power cut may lose what appendfsync leaves unwritten%s", options.shown, waits
-        )
+        _log.info("%s: append-only file on; a power cut may lose what appendfsync leaves unwritten%s", at, waits)
     else:
         _log.warning(
             "%s: the server keeps no append-only file: if it dies, all that it acknowledged since its last snapshot is lost; "
-            "set appendonly yes%s", options.shown, waits,
+            "set appendonly yes%s", at, waits,
         )  # fmt: skip
 
 
-async def _fixed(connection: Connection, options: Options) -> int:
+async def _fixed(namespace: Namespace, options: Options) -> int:
     """Return the number of partitions of the namespace, which is made if there is none."""
-    key = namespace_key(options.namespace)
-    client: Any = connection.client
-    try:
-        found: dict[bytes, bytes] = await client.hgetall(key)
-        if not found:
-            await client.hsetnx(key, "partitions", str(options.partitions or PARTITIONS_DEFAULT))
-            await client.hsetnx(key, "format", str(FORMAT))
-            found = await client.hgetall(key)
-    except Exception as error:
-        raise mapped(error, options.shown) from error
-    kept, text = found.get(b"format", b"1"), found.get(b"partitions", b"")
+    shared = Shared(options.namespace)
+    key = shared.key
+    read = Plain(shared, ("HLEN", key)), Plain(shared, ("HMGET", key, "partitions", "format"))
+    count, found = await namespace.run(read)
+    if not count:
+        fields = ("partitions", options.partitions or PARTITIONS_DEFAULT), ("format", FORMAT)
+        await namespace.run([Plain(shared, ("HSETNX", key, *each), writes=True) for each in fields])
+        count, found = await namespace.run(read)
+    text, kept = found[0] or b"", found[1] or b"1"
     if not text.isdigit() or not kept.isdigit():
         raise StoreFormatError(f"{options.shown}: the key {key.decode()!r} is not ours: choose another namespace")
     if int(kept) > FORMAT:

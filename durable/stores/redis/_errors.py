@@ -3,12 +3,14 @@
 import re
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,  # noqa: A004 - the name of redis-py
     MasterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -61,8 +63,10 @@ _CLASSES = {
     OutOfMemoryError: "OOM",
     ReadOnlyError: "READONLY",
     BusyLoadingError: "LOADING",
-    ClusterDownError: "CLUSTERDOWN",
     MasterDownError: "MASTERDOWN",
+    ClusterDownError: "CLUSTERDOWN",
+    MovedError: "MOVED",
+    AskError: "ASK",
     TryAgainError: "TRYAGAIN",
     AuthenticationWrongNumberOfArgsError: "NOAUTH",
     AuthenticationError: "WRONGPASS",

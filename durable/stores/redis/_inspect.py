@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from .._protocol import Document, DocumentFilter, Entry, Task, TaskInfo, inbox_topic
 from .._rules import PARKED, counted_field, matches
-from ._connection import Plain
+from ._calls import Plain
 from ._documents import read_document
 from ._keys import Keys
 from ._lane import Argument

@@ -1,5 +1,6 @@
 """The keys of a namespace: the one place where they are made. Every key of a partition has the same hash tag."""
 
+from binascii import crc_hqx
 from collections.abc import Mapping
 
 # What a partition has one of. What is in each is said at the top of the Lua file that writes it.
@@ -42,7 +43,9 @@ class Keys:
 
     def __init__(self, namespace: str, partition: int) -> None:
         self.partition = partition
-        self._prefix = f"{{{namespace}:{partition}}}:".encode()
+        tag = f"{namespace}:{partition}"
+        self.slot = _slot(tag)  # of a cluster: the same for all its keys
+        self._prefix = f"{{{tag}}}:".encode()
         self.fixed = {name: self._prefix + name.encode() for name in FIXED}
         self._of_inbox: dict[str, tuple[bytes, ...]] = {}
 
@@ -70,9 +73,18 @@ class Keys:
         return found
 
 
-def namespace_key(namespace: str) -> bytes:
-    """Return the key that holds what is fixed when a namespace is made."""
-    return f"{{{namespace}:}}:namespace".encode()
+class Shared:
+    """The key of what is fixed when a namespace is made, which all partitions share."""
+
+    def __init__(self, namespace: str) -> None:
+        tag = f"{namespace}:"
+        self.slot = _slot(tag)
+        self.key = f"{{{tag}}}:namespace".encode()
+
+
+def _slot(tag: str) -> int:
+    """Return the slot of a cluster that keys with this hash tag are in."""
+    return crc_hqx(tag.encode(), 0) % 16_384
 
 
 def channel_prefix(namespace: str) -> bytes:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import hiredis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, RedisError, ResponseError  # noqa: A004 - the names of redis-py
 
 Argument = bytes | str | int
@@ -31,8 +31,8 @@ class _Batch(NamedTuple):
 class Lane:
     """A connection that is made when it is first used, and made anew after it broke. Nothing is ever sent twice."""
 
-    def __init__(self, pool: ConnectionPool, timeout_s: float) -> None:
-        self._pool, self._timeout_s = pool, timeout_s
+    def __init__(self, connect: Callable[[], Awaitable[AbstractConnection]], timeout_s: float) -> None:
+        self._connect, self._timeout_s = connect, timeout_s
         self._connection: AbstractConnection | None = None
         self._queued: deque[_Batch] = deque()
         self._sent: deque[_Batch] = deque()
@@ -98,11 +98,8 @@ class Lane:
             return True
 
     async def _connected(self) -> AbstractConnection:
-        pool: Any = self._pool
-        connection = pool.make_connection()
         async with asyncio.timeout(self._timeout_s):
-            await connection.connect()
-        return cast("AbstractConnection", connection)
+            return await self._connect()
 
     async def _read(self, connection: AbstractConnection) -> None:
         """Read the answers to what was sent, until all are there."""

@@ -7,7 +7,7 @@ import msgspec
 
 from .._protocol import Lease, Renewal, SessionInfo, inbox_topic
 from .._rules import SESSION_KEPT_MS
-from ._connection import Call
+from ._calls import Call
 from ._keys import Keys
 from ._lane import Argument
 from ._namespace import Namespace, checked

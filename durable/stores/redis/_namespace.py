@@ -8,7 +8,8 @@ from typing import Any
 from ..._clock import Clock, SystemClock
 from ...errors import InternalError
 from .._rules import check_partition
-from ._connection import Call, Connection, Plain
+from ._calls import Call, Plain
+from ._connection import Connection
 from ._keys import Keys, channel_prefix
 from ._lane import Argument
 from ._scripts import script

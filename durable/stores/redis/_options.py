@@ -1,73 +1,143 @@
 """What a URL of Redis says."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from .._url import StoreUrl
 
 NAMESPACE_DEFAULT = "durable"
 PORT_DEFAULT = 6379
+SENTINEL_PORT_DEFAULT = 26379
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:,@\s]+))(?::(\d{1,5}))?")
 _REPLICAS_MAX = 10
 KNOWN = {"partitions", "namespace", "wait_replicas", "allow_eviction"}
+_TLS = {"tls_ca", "tls_cert", "tls_key", "tls_check_hostname"}
+_SENTINEL = {"sentinel_user", "sentinel_password"}
+
+Kind = Literal["single", "cluster", "sentinel"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A URL, read. `connect` is what redis-py's connections are made with."""
+    """A URL, read. `connect` is what redis-py's connections are made with, less the address; `connect_sentinel` those to sentinels."""
 
     shown: str
+    kind: Kind
+    addresses: Sequence[
+        tuple[str, int]
+    ]  # of the server, of some of the cluster, or of the sentinels; (path, 0) for a socket
+    service: str  # what sentinels call the primary
     namespace: str
     partitions: int | None
     wait_replicas: int
     allow_eviction: bool
     connect: dict[str, Any] = field(repr=False)
+    connect_sentinel: dict[str, Any] = field(repr=False)
 
 
 def options_of(url: str, parsed: StoreUrl, partitions: int | None) -> Options:
-    """Read a URL of a single server. Raises `StoreUrlError` for what is not understood."""
-    parsed.check_options(KNOWN)
+    """Read a URL of a server, a cluster or sentinels. Raises `StoreUrlError` for what is not understood."""
+    kind = _kind(parsed.scheme)
+    tls = parsed.scheme.startswith("rediss")
+    parsed.check_options(KNOWN | (_TLS if tls else set()) | (_SENTINEL if kind == "sentinel" else set()))
     namespace = parsed.options.get("namespace", NAMESPACE_DEFAULT)
     if not _NAMESPACE.fullmatch(namespace):
         raise parsed.refuse(f"expected a namespace of letters, digits, '.', '_' and '-', got {namespace!r}")
     replicas = parsed.options.get("wait_replicas", "0")
     if not replicas.isdecimal() or int(replicas) > _REPLICAS_MAX:
         raise parsed.refuse(f"expected wait_replicas as a number from 0 to {_REPLICAS_MAX}, got {replicas!r}")
-    eviction = parsed.options.get("allow_eviction", "no")
-    if eviction not in ("yes", "no"):
-        raise parsed.refuse(f"expected allow_eviction=yes or no, got {eviction!r}")
-    connect = _unix(url, parsed) if parsed.scheme == "unix" else _tcp(url, parsed)
-    return Options(parsed.shown, namespace, parsed.partitions(partitions), int(replicas), eviction == "yes", connect)
-
-
-def _tcp(url: str, parsed: StoreUrl) -> dict[str, Any]:
     parts = urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise parsed.refuse("expected a port from 0 to 65535") from None
-    if not host:
-        raise parsed.refuse('it names no host; expected "redis://host:port/database"')
+    secured = _tls(parsed) if tls else {}
+    connect = {**_user(parts.netloc), **secured}
+    service = ""
+    if parsed.scheme == "unix":
+        addresses = [(_socket(parts.path, parts.netloc, parsed), 0)]
+    else:
+        addresses = _addresses(parts.netloc, parsed, SENTINEL_PORT_DEFAULT if kind == "sentinel" else PORT_DEFAULT)
+        if kind == "sentinel":
+            service, database = _service(parts.path, parsed)
+        else:
+            database = _database(parts.path, parsed)
+        if kind == "single" and len(addresses) > 1:
+            raise parsed.refuse("it names several hosts: use redis+cluster:// or redis+sentinel://")
+        if kind == "cluster" and database:
+            raise parsed.refuse(
+                f"a cluster has no database but 0, got {database}: use namespace=name to keep programs apart"
+            )
+        connect["db"] = database
+    sentinel = {
+        "username": parsed.options.get("sentinel_user"), "password": parsed.options.get("sentinel_password"), **secured,
+    }  # fmt: skip
+    return Options(
+        parsed.shown, kind, addresses, service, namespace, parsed.partitions(partitions), int(replicas),
+        _yes(parsed, "allow_eviction", "no"), connect, sentinel,
+    )  # fmt: skip
+
+
+def _kind(scheme: str) -> Kind:
+    if scheme.endswith("+cluster"):
+        return "cluster"
+    return "sentinel" if scheme.endswith("+sentinel") else "single"
+
+
+def _yes(parsed: StoreUrl, name: str, default: str) -> bool:
+    text = parsed.options.get(name, default)
+    if text not in ("yes", "no"):
+        raise parsed.refuse(f"expected {name}=yes or no, got {text!r}")
+    return text == "yes"
+
+
+def _addresses(netloc: str, parsed: StoreUrl, port_default: int) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for each in netloc.rpartition("@")[2].split(","):
+        if not each:
+            raise parsed.refuse(f'it names no host; expected "{parsed.scheme}://host:port"')
+        read = _HOST.fullmatch(each)
+        port = int(read[3] or port_default) if read else -1
+        if read is None or not 0 < port < 65_536:
+            raise parsed.refuse(f"expected a host and a port from 1 to 65535, got {each!r}")
+        found.append((read[1] or unquote(read[2]), port))
+    return found
+
+
+def _service(path: str, parsed: StoreUrl) -> tuple[str, int]:
+    service, _, database = path.strip("/").partition("/")
+    if not service:
+        raise parsed.refuse('it names no service; expected "redis+sentinel://host:port,host2:port/service"')
+    return unquote(service), _database(database, parsed)
+
+
+def _socket(path: str, netloc: str, parsed: StoreUrl) -> str:
+    if not path.startswith("/") or netloc.rpartition("@")[2]:
+        raise parsed.refuse('expected the path of a socket, "unix:///run/redis.sock"')
+    return unquote(path)
+
+
+def _tls(parsed: StoreUrl) -> dict[str, Any]:
+    """Return what TLS is made with. Files are looked at here, so that a mistyped path is told as such."""
+    files = {name: parsed.options.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
+    for name, path in files.items():
+        if path is not None and not Path(path).is_file():
+            raise parsed.refuse(f"{name} names no file: {path!r}")
+    if files["tls_key"] is not None and files["tls_cert"] is None:
+        raise parsed.refuse("tls_key needs tls_cert, the certificate that it is the key of")
     return {
-        "host": host,
-        "port": port or PORT_DEFAULT,
-        "db": _database(parts.path, parsed),
-        **_user(parts.username, parts.password),
-        **({"ssl": True} if parsed.scheme == "rediss" else {}),
+        "ssl": True,
+        "ssl_ca_certs": files["tls_ca"],
+        "ssl_certfile": files["tls_cert"],
+        "ssl_keyfile": files["tls_key"],
+        "ssl_check_hostname": _yes(parsed, "tls_check_hostname", "yes"),
     }
 
 
-def _unix(url: str, parsed: StoreUrl) -> dict[str, Any]:
-    parts = urlsplit(url)
-    if not parts.path.startswith("/") or parts.hostname:
-        raise parsed.refuse('expected the path of a socket, "unix:///run/redis.sock"')
-    return {"unix_socket_path": unquote(parts.path), **_user(parts.username, parts.password)}
-
-
-def _user(name: str | None, password: str | None) -> dict[str, Any]:
-    return {"username": unquote(name) if name else None, "password": unquote(password) if password else None}
+def _user(netloc: str) -> dict[str, Any]:
+    name, _, password = netloc.rpartition("@")[0].partition(":")
+    return {"username": unquote(name) or None, "password": unquote(password) or None}
 
 
 def _database(path: str, parsed: StoreUrl) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .._protocol import Due, InboxEntry, Lease, Outgoing
-from ._connection import Plain
+from ._calls import Plain
 from ._namespace import Namespace
 
 

@@ -9,7 +9,7 @@ import msgspec
 from ... import _limits
 from ...errors import ClaimLostError
 from .._protocol import ClaimedTask, Entry, Task, inbox_topic
-from ._connection import Call
+from ._calls import Call
 from ._keys import Keys
 from ._lane import Argument
 from ._namespace import Namespace, refuse_answer

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -25,7 +25,7 @@ class Notifier:
     A read that follows a `watch` waits until the server has the subscription (`settled`): so what happens after the read is told.
     """
 
-    def __init__(self, connect: Callable[[], Any], prefix: bytes, origin: bytes) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Any]], prefix: bytes, origin: bytes) -> None:
         self._connect, self._prefix, self._origin = connect, prefix, origin
         self._local = _Topics(self._closed)
         self._wanted = Counter[str]()
@@ -86,8 +86,9 @@ class Notifier:
     async def _run(self) -> None:
         tries = 0
         while not self._ended:
-            subscriptions = self._connect()
+            subscriptions: Any = None
             try:
+                subscriptions = await self._connect()
                 await self._subscribed(subscriptions)
                 tries = 0
                 async with asyncio.TaskGroup() as group:
@@ -96,7 +97,8 @@ class Notifier:
             except* (RedisError, OSError) as errors:
                 _log.debug("notifications of the store were interrupted: %s", errors.exceptions[0])
             finally:
-                await _closed(subscriptions)
+                if subscriptions is not None:
+                    await _closed(subscriptions)
             self._asked.clear()
             self._interrupted = True
             await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
