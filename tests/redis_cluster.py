@@ -101,7 +101,9 @@ class RedisCluster:
                 roles.append(role[0])
                 if role[0] == b"slave" and role[3] != b"connected":
                     return False
-            primary_of = [line for line in self.ask(next(iter(self.servers)), "CLUSTER", "NODES").splitlines() if b"fail" in line]
+            primary_of = [
+                line for line in self.ask(next(iter(self.servers)), "CLUSTER", "NODES").splitlines() if b"fail" in line
+            ]
             return roles.count(b"master") == 3 and not primary_of
 
         until(whole, "the cluster is whole")

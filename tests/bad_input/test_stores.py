@@ -18,7 +18,7 @@ from durable.errors import StoreError, StoreUnavailableError, StoreUrlError
         ("sqlite:///x.db?synchronous=maybe", "maybe"),
         ("sqlite:///x.db?unknown=1", "unknown"),
         ("memory:?partitions=none", "none"),
-        ("redis+cluster://:secret@localhost", "redis"),
+        ("redis+cluster://:secret@localhost/7", "redis"),
     ],
 )
 async def test_a_url_that_is_not_understood_is_shown_without_its_password(url: str, says: str) -> None:

@@ -36,6 +36,7 @@ from durable.stores._protocol import (
     Task,
 )
 from durable.testing._clock import ManualClock
+from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer
 
 T = TypeVar("T")
@@ -416,7 +417,7 @@ class StoresAgree(RuleBasedStateMachine):
 class RedisAgrees(StoresAgree):
     """Redis: tasks of several partitions have no order among them, since nothing knows two partitions at once."""
 
-    server: RedisServer
+    server: RedisServer | RedisCluster
     numbers = itertools.count(1)
 
     def new_url(self) -> str:
@@ -435,6 +436,15 @@ class RedisAgrees(StoresAgree):
 
 StoresAgree.TestCase.settings = settings(stateful_step_count=30, deadline=None)
 TestSqliteAgrees = StoresAgree.TestCase
+
+
+class ClusterAgrees(RedisAgrees):
+    """A cluster: the two partitions are on different primaries."""
+
+    def new_url(self) -> str:
+        return f"{self.server.url}?namespace=agree-c2"
+
+
 RedisAgrees.TestCase.settings = settings(stateful_step_count=30, deadline=None)
 
 
@@ -446,3 +456,17 @@ class TestRedisAgrees(RedisAgrees.TestCase):  # type: ignore[name-defined,misc]
 @pytest.fixture(scope="module")
 def redis_agrees(redis_process: RedisServer) -> None:
     RedisAgrees.server = redis_process
+
+
+ClusterAgrees.TestCase.settings = settings(stateful_step_count=30, deadline=None, max_examples=15)
+
+
+@pytest.mark.usefixtures("cluster_agrees")
+class TestClusterAgrees(ClusterAgrees.TestCase):  # type: ignore[name-defined,misc]
+    """See `ClusterAgrees`."""
+
+
+@pytest.fixture(scope="module")
+def cluster_agrees(redis_nodes: RedisCluster) -> None:
+    redis_nodes.flush()
+    ClusterAgrees.server = redis_nodes

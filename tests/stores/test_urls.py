@@ -20,13 +20,24 @@ from durable.stores import open_store
         ("postgres://localhost/db", "unknown scheme 'postgres'; expected \"memory:\""),
         ("redis://", "names no host"),
         ("redis://localhost/zero", "expected the number of a database after the host, got 'zero'"),
-        ("redis://localhost:99999", "expected a port"),
+        ("redis://localhost:99999", "expected a host and a port from 1 to 65535, got 'localhost:99999'"),
         ("redis://localhost?namespace=a{b}", "expected a namespace of letters"),
         ("redis://localhost?wait_replicas=some", "expected wait_replicas as a number"),
         ("redis://localhost?synchronous=full", "unknown option 'synchronous'"),
         ("unix://run/redis.sock", "expected the path of a socket"),
-        ("redis+cluster://localhost", "not part of this version"),
-        ("redis+sentinel://localhost", "not part of this version"),
+        ("redis://one,two", "names several hosts: use redis+cluster:// or redis+sentinel://"),
+        ("redis+cluster://", 'names no host; expected "redis+cluster://host:port"'),
+        ("redis+cluster://one,,two", "names no host"),
+        ("redis+cluster://one:0", "expected a host and a port from 1 to 65535, got 'one:0'"),
+        ("redis+cluster://one:7000:2", "expected a host and a port"),
+        ("redis+cluster://[::1", "it is no URL"),
+        ("redis+cluster://one/2", "a cluster has no database but 0, got 2"),
+        ("redis+cluster://one?tls_ca=x", "unknown option 'tls_ca'"),
+        ("redis+cluster://one?sentinel_user=x", "unknown option 'sentinel_user'"),
+        ("redis+sentinel://localhost", "names no service"),
+        ("redis+sentinel://localhost/orders/x", "expected the number of a database after the host, got 'x'"),
+        ("rediss://localhost?tls_ca=/no/such.crt", "tls_ca names no file: '/no/such.crt'"),
+        ("valkey://localhost", "write redis://"),
         ("sqlite:", "names no file; expected"),
         ("sqlite://", "names no file; expected"),
         ("sqlite:///", "names no file; expected"),
@@ -60,7 +71,13 @@ async def test_a_wrong_url_is_refused_and_shown(
 
 
 @pytest.mark.parametrize(
-    "url", ["redis+cluster://me:hunter2@host/0", "other://hunter2@host", "sqlite:///x.db?password=hunter2&a=b"]
+    "url",
+    [
+        "redis+cluster://me:hunter2@host/1",
+        "redis+sentinel://host/s?sentinel_password=hunter2&x=y",
+        "other://hunter2@host",
+        "sqlite:///x.db?password=hunter2&a=b",
+    ],
 )
 async def test_no_error_shows_a_password(url: str) -> None:
     """The error names the URL without its password."""

@@ -32,10 +32,12 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_the_data_files_are_there() -> None:
-    """The types' marker, the schema of the SQLite store, and the orders of the demo."""
+    """The types' marker, the schema of the SQLite store, the scripts of the Redis store, and the orders of the demo."""
     package = files("durable")
     assert (package / "py.typed").is_file()
     assert [entry.name for entry in (package / "stores" / "sqlite" / "schema").iterdir() if entry.name.endswith(".sql")]
+    scripts = {entry.name for entry in (package / "stores" / "redis" / "lua").iterdir()}
+    assert {"commit.lua", "renew.lua", "_tasks.lua"} <= scripts
     orders = (package / "_samples" / "orders" / "orders.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(orders) >= 1_000
     assert isinstance(json.loads(orders[0]), dict)

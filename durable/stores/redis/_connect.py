@@ -7,7 +7,7 @@ from ..._clock import Clock
 from ...errors import StoreFormatError, StoreReadOnlyError, StoreUnavailableError, StoreUrlError
 from ._calls import Plain
 from ._connection import Connection
-from ._errors import code_of, mapped
+from ._errors import code_of, not_connected
 from ._keys import FIXED, Keys, Shared
 from ._namespace import Namespace
 from ._options import Options
@@ -46,7 +46,15 @@ async def _information(connection: Connection, options: Options) -> list[tuple[s
                 "%s: the user may not ask for INFO, so the server's settings could not be checked", options.shown
             )
             return []
-        raise mapped(error, options.shown) from error
+        raise not_connected(error, options.shown, _hint(options)) from error
+
+
+def _hint(options: Options) -> str:
+    if not options.connect.get("ssl"):
+        return "; if the server speaks TLS alone, use rediss://"
+    if options.connect["ssl_certfile"] is None:
+        return "; the server may not speak TLS at this port, or want a client's certificate (tls_cert, tls_key)"
+    return "; the server may not speak TLS at this port, or not trust the certificate in tls_cert"
 
 
 def _check_version(info: dict[str, Any], at: str) -> None:

@@ -95,6 +95,15 @@ def is_missing_script(error: object) -> bool:
     return isinstance(error, RedisError) and type(error).__name__ == "NoScriptError"
 
 
+def not_connected(error: BaseException, where: str, hint: str) -> BaseException:
+    """As `mapped`, when nothing was asked for yet. `hint` says what may be wrong if the server ended the connection."""
+    found = mapped(error, where)
+    if isinstance(found, StoreUnavailableError) and "Nothing was written" not in str(found):
+        ended = "connecting to server" in str(error) or "reading from" in str(error) or "closed by server" in str(error)
+        return StoreUnavailableError(f"{where}: {error}{hint if ended else ''}. Nothing was written")
+    return found
+
+
 def mapped(error: BaseException, where: str) -> BaseException:
     """Return `error` as one of ours; one that is no error of Redis is returned as it is.
 
@@ -114,6 +123,9 @@ def _of_redis(error: RedisError, where: str) -> StoreError | InternalError:
     if code in _REFUSED:
         kind, advice = _REFUSED[code]
         return kind(f"{where}: {advice}. Nothing was written ({code}: {error})")
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        advice = "the server's certificate is not trusted: tls_ca must name the CA that signed it, and the host must be one of its names"
+        return StoreUnavailableError(f"{where}: {advice}. Nothing was written ({error})")
     if isinstance(error, ConnectionError | TimeoutError):
         return StoreUnavailableError(f"{where}: {error}; whether the call was applied is unknown")
     if isinstance(error, ResponseError):

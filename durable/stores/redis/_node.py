@@ -79,6 +79,11 @@ class BlockingNode:
         self._connection: BlockingConnection | None = None
         self._awaited = 0
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as that is known."""
+        return self._connection is not None
+
     def send(self, commands: Sequence[tuple[Argument, ...]]) -> None:
         """Send commands, on a new connection if the old one was closed. Raises what breaks the connection."""
         connection: Any = self._connection

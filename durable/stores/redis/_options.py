@@ -1,7 +1,8 @@
 """What a URL of Redis says."""
 
 import re
-from collections.abc import Sequence
+import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ _REPLICAS_MAX = 10
 KNOWN = {"partitions", "namespace", "wait_replicas", "allow_eviction"}
 _TLS = {"tls_ca", "tls_cert", "tls_key", "tls_check_hostname"}
 _SENTINEL = {"sentinel_user", "sentinel_password"}
+_NONE = frozenset[str]()
 
 Kind = Literal["single", "cluster", "sentinel"]
 
@@ -44,14 +46,17 @@ def options_of(url: str, parsed: StoreUrl, partitions: int | None) -> Options:
     """Read a URL of a server, a cluster or sentinels. Raises `StoreUrlError` for what is not understood."""
     kind = _kind(parsed.scheme)
     tls = parsed.scheme.startswith("rediss")
-    parsed.check_options(KNOWN | (_TLS if tls else set()) | (_SENTINEL if kind == "sentinel" else set()))
+    parsed.check_options(KNOWN | (_TLS if tls else _NONE) | (_SENTINEL if kind == "sentinel" else _NONE))
     namespace = parsed.options.get("namespace", NAMESPACE_DEFAULT)
     if not _NAMESPACE.fullmatch(namespace):
         raise parsed.refuse(f"expected a namespace of letters, digits, '.', '_' and '-', got {namespace!r}")
     replicas = parsed.options.get("wait_replicas", "0")
     if not replicas.isdecimal() or int(replicas) > _REPLICAS_MAX:
         raise parsed.refuse(f"expected wait_replicas as a number from 0 to {_REPLICAS_MAX}, got {replicas!r}")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise parsed.refuse(f"it is no URL: {error}") from None
     secured = _tls(parsed) if tls else {}
     connect = {**_user(parts.netloc), **secured}
     service = ""
@@ -126,6 +131,7 @@ def _tls(parsed: StoreUrl) -> dict[str, Any]:
             raise parsed.refuse(f"{name} names no file: {path!r}")
     if files["tls_key"] is not None and files["tls_cert"] is None:
         raise parsed.refuse("tls_key needs tls_cert, the certificate that it is the key of")
+    _try_out(files, parsed)
     return {
         "ssl": True,
         "ssl_ca_certs": files["tls_ca"],
@@ -133,6 +139,18 @@ def _tls(parsed: StoreUrl) -> dict[str, Any]:
         "ssl_keyfile": files["tls_key"],
         "ssl_check_hostname": _yes(parsed, "tls_check_hostname", "yes"),
     }
+
+
+def _try_out(files: Mapping[str, str | None], parsed: StoreUrl) -> None:
+    """Raise `StoreUrlError` if the files are not what they should be: the error at connecting would name none of them."""
+    names = "tls_ca"
+    try:
+        context = ssl.create_default_context(cafile=files["tls_ca"])
+        if files["tls_cert"] is not None:
+            names = "tls_cert and tls_key"
+            context.load_cert_chain(files["tls_cert"], files["tls_key"])
+    except (ssl.SSLError, OSError) as error:
+        raise parsed.refuse(f"{names}: expected PEM files that belong together: {error}") from None
 
 
 def _user(netloc: str) -> dict[str, Any]:

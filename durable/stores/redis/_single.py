@@ -14,6 +14,8 @@ from ._errors import is_demoted, is_missing_script, mapped
 from ._node import BlockingNode, Node
 from ._options import Options
 
+_CONNECT_S = 5.0  # a server that is not there takes no longer to be missed
+
 
 class Finder(Protocol):
     """Says where the server is. Both raise an error of redis-py or of the system if they cannot."""
@@ -54,7 +56,7 @@ class Single:
 
     def __init__(self, options: Options, finder: Finder) -> None:
         self._options, self._finder = options, finder
-        self._clients = Clients(options)
+        self._clients = Clients(options, connect_s=_CONNECT_S)
         self._node = Node(self._connected, options.shown, options.wait_replicas)
         self._blocking = BlockingNode(lambda: self._clients.connected_blocking(finder.find_blocking()))
         self._lock = threading.Lock()

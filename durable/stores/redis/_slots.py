@@ -119,7 +119,8 @@ class Routing:
         for index, answer in zip(group.indexes, answers, strict=True):
             self.answers[index] = answer
             if isinstance(answer, AskError):
-                host, port = answer.node_addr
+                redirect: Any = answer
+                host, port = redirect.node_addr
                 address = Address(host or group.address.host, port)
                 if isinstance(answer, MovedError):
                     self._slots.moved(answer.slot_id, address)
