@@ -13,7 +13,7 @@ from durable.history import ActivityCompleted, SignalReceived
 from durable.stores import Lease, Store, open_store
 from durable.stores._protocol import Append
 from durable.stores.redis._keys import Keys
-from durable.testing.conformance._base import applied, commit, commit_of, document, entry
+from durable.testing.conformance._base import applied, claim, commit, commit_of, document, entry, queued, task
 from tests.redis_cluster import RedisCluster, free_port, until
 from tests.redis_server import RedisServer, server_binary
 
@@ -260,6 +260,19 @@ async def test_writes_that_the_heir_never_got_are_noticed(mortal: RedisCluster) 
         assert isinstance(answer, StoreWentBackError)
         assert await store.last_commits([lease]) == [first.id]
         assert await store.read(1, "h") == [b"1"]
+
+
+async def test_tasks_of_the_others_are_claimed_while_a_primary_is_away(mortal: RedisCluster) -> None:
+    """What it holds is unknown; what the others have is given out. If they have nothing, the error is told."""
+    mortal.set("cluster-node-timeout", 15_000)
+    async with open_store(f"{mortal.url}?namespace={NAMESPACE}") as store:
+        away = mortal.primary_of(slot_of(1))
+        partition = next(each for each in range(16) if mortal.primary_of(slot_of(each)) != away)
+        await queued(store, task(), partition=partition)
+        mortal.servers[away].kill()
+        assert [claimed.task.id for claimed in await claim(store)] == ["t-1"]
+        with pytest.raises(StoreUnavailableError, match="unknown"):
+            await claim(store)
 
 
 async def test_a_frozen_primary_does_not_cost_the_leases_of_the_others(mortal: RedisCluster) -> None:

@@ -65,7 +65,11 @@ class Cluster:
             routing = Routing(calls, self._slots)
             for pause_s in (*_PAUSES_S, None):
                 await self._refresh()
-                await asyncio.gather(*(self._send(routing, group) for group in routing.groups()))
+                groups = routing.groups()
+                if len(groups) == 1:
+                    await self._send(routing, groups[0])
+                else:
+                    await asyncio.gather(*(self._send(routing, group) for group in groups))
                 if routing.is_done or pause_s is None:
                     break
                 await asyncio.sleep(pause_s)
@@ -93,9 +97,11 @@ class Cluster:
 
     async def _refresh(self) -> None:
         """Ask for the map of slots if it may have changed. Raises `ConnectionError` if nobody answers."""
+        if not self._slots.stale:
+            return
         async with self._refreshing:
             if not self._slots.stale:
-                return
+                return  # somebody else asked meanwhile
             failed: list[str] = []
             for address in self._slots.to_ask():
                 try:

@@ -46,9 +46,11 @@ class SlotMap:
             self.stale = True
 
     def moved(self, slot: int, address: Address) -> None:
-        """Note that a server said who serves a slot now. Others may have moved too."""
-        self._primaries[slot] = address
-        self.stale = True
+        """Note that a server said who serves a slot now. Others may have moved too: that one knows, and is asked first."""
+        with self._lock:
+            self._primaries[slot] = address
+            self._known = [address, *(each for each in self._known if each != address)]
+            self.stale = True
 
     def replace(self, answer: Any, asked: Address) -> None:
         """Take the map from an answer to CLUSTER SLOTS. A server that does not know its own name leaves it out."""

@@ -61,17 +61,23 @@ async def claim(namespace: Namespace, session: str, queue: str, kinds: Sequence[
     again = namespace.keys
     while again and len(claimed) < limit:
         asked: list[Argument] = [session, limit - len(claimed), len(routes), *routes]
-        answers = await namespace.run([namespace.call("available", keys, [keys.partition, *asked]) for keys in again])
+        calls = [namespace.call("available", keys, [keys.partition, *asked]) for keys in again]
+        answers = await namespace.connection.run(calls)
+        failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
         found: list[tuple[Keys, int]] = []
         reaped: list[Keys] = []
         for keys, answer in zip(again, answers, strict=True):
-            if answer:
+            if answer and not isinstance(answer, BaseException):
                 namespace.touch(answer[2])
                 if answer[0]:
                     found.append((keys, answer[0]))
                 elif answer[1] == b"1":
                     reaped.append(keys)
-        again = reaped
+        if failed is not None and not found and not claimed:
+            raise failed
+        again = (
+            reaped  # what failed is asked the next time: a server of a cluster may be away, and the others have work
+        )
         if found:
             again += await _claim_found(
                 namespace, session, routes, _shares(namespace, found, limit - len(claimed)), claimed
