@@ -95,12 +95,15 @@ class Cluster:
             found = self._nodes[address] = Node(connect, self._options.shown, self._options.wait_replicas)
         return found
 
+    def _is_known(self) -> bool:
+        return not self._slots.stale
+
     async def _refresh(self) -> None:
         """Ask for the map of slots if it may have changed. Raises `ConnectionError` if nobody answers."""
-        if not self._slots.stale:
+        if self._is_known():
             return
         async with self._refreshing:
-            if not self._slots.stale:
+            if self._is_known():
                 return  # somebody else asked meanwhile
             failed: list[str] = []
             for address in self._slots.to_ask():
