@@ -44,26 +44,37 @@ class ManualClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        sleeper = (self._now_ms + milliseconds(seconds), asyncio.get_running_loop().create_future())
-        self._sleepers.append(sleeper)
+        sleeper = self._sleeper(seconds)
         try:
             await sleeper[1]
         finally:
-            with suppress(ValueError):
-                self._sleepers.remove(sleeper)
+            self._forget(sleeper)
 
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
         """See `Clock`."""
         if event.is_set() or timeout_s is None:
             return await event.wait()
-        touched, timed_out = asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.sleep(timeout_s))
+        if timeout_s <= 0:
+            await asyncio.sleep(0)
+            return event.is_set()
+        sleeper = self._sleeper(timeout_s)  # from now on, not from whenever a task of its own would begin
+        touched = asyncio.ensure_future(event.wait())
         try:
-            await asyncio.wait((touched, timed_out), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((touched, sleeper[1]), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._forget(sleeper)
             touched.cancel()
-            timed_out.cancel()
-            await asyncio.gather(touched, timed_out, return_exceptions=True)
+            await asyncio.gather(touched, return_exceptions=True)
         return event.is_set()
+
+    def _sleeper(self, seconds: float) -> tuple[int, asyncio.Future[None]]:
+        sleeper = (self._now_ms + milliseconds(seconds), asyncio.get_running_loop().create_future())
+        self._sleepers.append(sleeper)
+        return sleeper
+
+    def _forget(self, sleeper: tuple[int, asyncio.Future[None]]) -> None:
+        with suppress(ValueError):
+            self._sleepers.remove(sleeper)
 
     def upkeep_s(self, seconds: float) -> float | None:
         """See `Clock`."""

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from durable.testing._clock import VirtualClock
+from durable.testing._clock import ManualClock, VirtualClock
 from durable.testing._environment_loop import LoopView
 
 
@@ -178,3 +178,13 @@ async def test_a_wait_is_at_least_a_millisecond(seconds: float) -> None:
     assert clock.next_due() == 1
     clock.jump(1)
     await task
+
+
+async def test_a_wait_of_the_manual_clock_counts_from_its_call() -> None:
+    """Time that passes before the loop has come round once is part of it."""
+    clock = ManualClock()
+    waiting = asyncio.ensure_future(clock.wait(asyncio.Event(), 1.0))
+    await asyncio.sleep(0)
+    clock.advance("1 s")
+    async with asyncio.timeout(10):
+        assert not await waiting
