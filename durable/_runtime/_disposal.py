@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable, Iterable
+from functools import partial
 from types import CoroutineType
 from typing import Any
 
@@ -24,7 +25,7 @@ def dispose_tasks(loop: asyncio.AbstractEventLoop, live: dict[int, Task[object]]
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         coro = task.get_coro()
         _close_unstarted(coro)
-        quietly(lambda task=task, coro=coro: task.context.run(_close_as, loop, task, coro))  # type: ignore[misc]
+        quietly(partial(_close, loop, task, coro))
 
 
 def dispose_generators(generators: Iterable[AsyncGenerator[object, object]]) -> None:
@@ -32,7 +33,7 @@ def dispose_generators(generators: Iterable[AsyncGenerator[object, object]]) -> 
     for generator in generators:
         for _ in range(_CLOSES_MAX):
             closing = generator.aclose()
-            if quietly(lambda closing=closing: closing.send(None)):  # type: ignore[misc]
+            if quietly(partial(closing.send, None)):
                 break  # StopIteration: its end is reached
             quietly(closing.close)
 
@@ -44,6 +45,10 @@ def quietly(call: Callable[[], object]) -> bool:
     except BaseException:  # an evicted execution's cleanup has no one to tell, not even of a SystemExit
         return True
     return False
+
+
+def _close(loop: asyncio.AbstractEventLoop, task: Task[object], coro: object) -> None:
+    task.context.run(_close_as, loop, task, coro)
 
 
 def _close_as(loop: asyncio.AbstractEventLoop, task: Task[object], coro: object) -> None:

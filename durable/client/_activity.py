@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
@@ -61,7 +61,11 @@ class ActivityHandle(Generic[R_contra]):
     def __repr__(self) -> str:
         return f"<{self._token.what}>"
 
-    async def complete(self, result: R_contra = None) -> None:  # type: ignore[assignment]
+    @overload
+    async def complete(self: ActivityHandle[None]) -> None: ...
+    @overload
+    async def complete(self, result: R_contra) -> None: ...
+    async def complete(self, result: Any = None) -> None:
         """End the activity with `result`: the workflow's await returns it.
 
         With the activity given, `result` must be of its declared type; else it is any JSON value. Raises `EncodeError` or

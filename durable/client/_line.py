@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -60,7 +61,7 @@ class Line:
             entry = message_entry(entry_id, self.workflow_id, replace(message, run_id=run_id))
             try:
                 return await self.insist(
-                    lambda e=entry, r=run_id: self.store.send(self.partition, e, id=r, closed_too=closed_too)  # type: ignore[misc]
+                    partial(self.store.send, self.partition, entry, id=run_id, closed_too=closed_too)
                 )
             except RunNotFoundError:
                 raise self.not_found(run_id) from None
