@@ -19,8 +19,6 @@ from .unheld import Unheld
 _log = logging.getLogger("durable.engine")
 
 DUES_PAGE = 10_000  # dues read at once
-TASKS_MAX = 100_000  # tasks of one run that are looked through for those that have waited too long
-RETRY_S = 0.5  # pause while the store is away
 CROWDED_MS = 100  # and at the earliest after this long, if that page was full
 BACKLOG_MAX = 4 * _limits.BATCH_MESSAGES_MAX  # runs ready to step; beyond it, the inboxes are left for later
 
@@ -129,7 +127,7 @@ class Intake:
 
     async def _check_waiting(self, owned: Owned, name: str, limits: Sequence[tuple[Due, QueueTimeoutDue]]) -> None:
         """The time that attempts of `name` may wait in their queue is over: that matters only where no worker holds them."""
-        waiting = await self._waiting(name)
+        waiting = {info.task.id for info in await self._unheld.tasks_of(name) if info.claimed_by is None}
         prepared = self._committer.prepare(owned)
         for due, item in limits:
             if task_id(item.run_id, item.id, item.attempt) in waiting:
@@ -140,16 +138,3 @@ class Intake:
         if prepared.fired:
             self._submit([prepared])
         self._wake()
-
-    async def _waiting(self, name: str) -> set[str]:
-        """Return the ids of the tasks of `name` that no worker holds. Waits while the store is away."""
-        while True:
-            try:
-                found = await self._store.inspect.tasks(name=name, limit=TASKS_MAX)
-            except StoreError as error:
-                if not error.retryable:
-                    raise
-                _log.warning("the tasks of workflow id %r cannot be read, trying again: %s", name, error)
-                await self._store.clock.sleep(RETRY_S)
-            else:
-                return {info.task.id for info in found if info.claimed_by is None}

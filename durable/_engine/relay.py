@@ -14,10 +14,10 @@ from .._log import (
     child_document,
     follow,
     has_recorded,
-    message_entry,
     partition_of,
     read_run,
     start_document,
+    start_entry,
 )
 from ..codec import default_codec, failure_of
 from ..errors import NameTakenError, RunAlreadyOpenError, RunClosedError, RunNotFoundError, StoreError
@@ -94,7 +94,7 @@ class Relay:
         found = await self._store.document(partition, id=message.run_id) if again else None
         if found is None:
             document = start_document(item.target, message, now_ms=self._store.now_ms())
-            entry = message_entry(f"{document.id}/start", item.target, message)
+            entry = start_entry(item.target, message)
             try:
                 found = await self._store.create(partition, document, [entry])
             except NameTakenError:

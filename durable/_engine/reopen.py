@@ -31,7 +31,7 @@ from . import effects
 from .decision import Decision
 from .execution import Execution
 from .loading import read_history
-from .steps import begin, finish, redeliver
+from .steps import begin, deliver, finish
 
 
 async def reopen(
@@ -44,7 +44,7 @@ async def reopen(
     """Return the reopened execution and the decision that says so, or a decision that only answers why not.
 
     What `execution` has in memory is not used: its code may have changed, and need not lead to the failure any more. Local
-    activities may be pending afterwards: see `step.step`, also for `watched`. Raises what makes the run stuck.
+    activities may be pending afterwards: see `steps.step`, also for `watched`. Raises what makes the run stuck.
     """
     history = await read_history(store, partition, execution.run_id)
     decision = Decision()
@@ -78,7 +78,7 @@ async def reopen(
                 event, SignalReceived | UpdateAccepted | CancelRequested
             ):  # acknowledged, and in vain: the code had ended
                 again = _at(event, _now_ms(fresh))
-                watched(partial(redeliver, fresh, again, decision))
+                watched(partial(deliver, fresh, again, decision))
         if fresh.run is not None:
             fresh.run.record_changed = True  # the record may have attributes that the voided part set
         finish(fresh, decision)
@@ -137,7 +137,7 @@ def _go_on(
     if not isinstance(event, ActivityFailed | LocalActivityFailed | ChildFailed):
         # Those are pending again: an activity is tried anew, a child is asked anew, as it may have been reopened itself.
         _forget_pending(run, again, decision)
-        redeliver(execution, again, decision)
+        deliver(execution, again, decision)
 
 
 def _deadline_ms(events: list[Event]) -> int | None:

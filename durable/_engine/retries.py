@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .._log import ActivityEnded, QueueTimeoutDue, RetryDue
+from .._log import ActivityEnded, QueueTimeoutDue, RetryDue, due_key
 from .._runtime.commands import ActivityCommand
 from .._runtime.entropy import run_random
 from .._runtime.run import Run
@@ -60,7 +60,7 @@ def add_retry(
         queue_timeout_ms=command.event.queue_timeout_ms,
     )
     if command.event.queue_timeout_ms is not None:
-        decision.drop_due(f"{run.run_id}/{command.id}/queue")
+        decision.drop_due(due_key(run.run_id, command.id, "queue"))
     decision.add_due(item, retry.due_ms)
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-from .._log import AskQuery, QueryReply, RetryRun, SendUpdate, StartRun
+from .._log import AskQuery, QueryReply, RetryRun, StartRun
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec, default_codec, failure_of
 from ..errors import RunNotFoundError
@@ -30,8 +30,8 @@ from .local import OpenStep
 from .lost import check_begun
 from .owned import Mailbox, Owned
 from .reopen import reopen
-from .steps import closed_reply, pending_local, step
-from .stuck import Stuck
+from .steps import pending_local, step
+from .stuck import Stuck, dropped
 
 _log = logging.getLogger("durable.engine")
 
@@ -115,7 +115,7 @@ class Stepper:
         try:
             step(execution, mine, self._store.now_ms(), decision, self._watch(execution.workflow_id))
             if mine is not deliveries:
-                theirs_only = dropped([d for d in deliveries if d not in mine])
+                theirs_only = dropped([d for d in deliveries if d.message.run_id not in (None, run_id)])
                 decision.dues_removed += theirs_only.dues_removed
                 decision.replies += theirs_only.replies
             if pending_local(execution):
@@ -285,12 +285,3 @@ def _newer_start(deliveries: list[Delivery], run_id: str) -> str | None:
 def _no_such_run(run_id: str | None, workflow_id: str) -> QueryReply:
     error = RunNotFoundError(f"workflow id {workflow_id!r} has no run {run_id!r}")
     return QueryReply(failure=failure_of(error, default_codec()).as_wire())
-
-
-def dropped(deliveries: list[Delivery]) -> Decision:
-    """Return the decision that removes what no open run is left for; who waits for an answer is told."""
-    updates = [(d.message.reply, d.name) for d in deliveries if isinstance(d.message, SendUpdate)]
-    return Decision(
-        dues_removed=[d.due_key for d in deliveries if d.due_key],
-        replies=[(reply, closed_reply(name, default_codec())) for reply, name in updates],
-    )

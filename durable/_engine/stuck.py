@@ -20,8 +20,10 @@ from .._log import (
     SendUpdate,
     StartRun,
     Terminate,
+    due_key,
     ended_entry,
     read_run,
+    run_timeout_key,
     task_id,
 )
 from ..codec import Codec, default_codec, failure_of
@@ -90,7 +92,7 @@ class Stuck:
         except StoreError as problem:
             _log.warning("the store is away while workflow id %r is stuck: %s", mailbox.name, problem)
         asked = [d for d in deliveries if ours and isinstance(d.message, AskQuery | RetryRun)]
-        kept = [d for d in deliveries if d not in asked]
+        kept = [d for d in deliveries if not ours or not isinstance(d.message, AskQuery | RetryRun)]
         mailbox.deliveries[:0] = kept
         mailbox.failures += 1
         if kept:
@@ -147,10 +149,9 @@ class Stuck:
             event = RunTerminated(at=now_ms, request=end.request, reason=end.reason)
         else:
             event = RunTimedOut(at=now_ms, timeout_ms=end.timeout_ms, kind=end.kind)
-        decision = Decision(events=[event], closed=event.status)
-        decision.dues_removed += [d.due_key for d in deliveries if d.due_key]
-        updates = [d.message for d in deliveries if isinstance(d.message, SendUpdate)]
-        decision.replies += [(update.reply, closed_reply(mailbox.name, self._codec)) for update in updates]
+        decision = dropped(deliveries)
+        decision.events.append(event)
+        decision.closed = event.status
         asked = [d.message.reply for d in deliveries if isinstance(d.message, AskQuery | RetryRun)]
         decision.replies += [(reply, self._cannot_answer(note)) for reply in asked]
         family = _Family(mailbox.name, run_id)
@@ -186,18 +187,27 @@ class Stuck:
                 elif isinstance(event, ActivityCancelRequested) and event.id in abandoned:
                     attempts.pop(event.id, None)  # nobody waits for it, and it goes on
                 elif isinstance(event, LocalActivityRetryScheduled):
-                    decision.dues_removed.append(f"{run_id}/{event.id}/local")
+                    decision.dues_removed.append(due_key(run_id, event.id, "local"))
                 elif isinstance(event, ActivityRetryScheduled):
                     attempts[event.id] = event.attempt + 1
                 elif isinstance(event, RunReopened) and event.activity is not None:
                     attempts[event.activity] = event.attempt
                 elif isinstance(event, TimerStarted):
-                    decision.dues_removed.append(f"{run_id}/{event.id}/timer")
+                    decision.dues_removed.append(due_key(run_id, event.id, "timer"))
         for command, attempt in attempts.items():
             decision.tasks_removed.append(task_id(run_id, command, attempt))
-            decision.dues_removed += [f"{run_id}/{command}/{kind}" for kind in ACTIVITY_DUES]
-        decision.dues_removed.append(f"{run_id}/timeout")
+            decision.dues_removed += [due_key(run_id, command, kind) for kind in ACTIVITY_DUES]
+        decision.dues_removed.append(run_timeout_key(run_id))
         return seq
+
+
+def dropped(deliveries: list[Delivery]) -> Decision:
+    """Return the decision that removes what no open run is left for; who waits for an answer is told."""
+    updates = [(d.message.reply, d.name) for d in deliveries if isinstance(d.message, SendUpdate)]
+    return Decision(
+        dues_removed=[d.due_key for d in deliveries if d.due_key],
+        replies=[(reply, closed_reply(name, default_codec())) for reply, name in updates],
+    )
 
 
 class _Family:

@@ -34,7 +34,7 @@ class Unheld:
 
     async def check(self, owned: Owned, name: str, passed: Sequence[tuple[Due, CancelDue]]) -> None:
         """Look at the cancelled attempts of `name`. Those that are held are looked at again later; those that are gone have reported."""
-        found = {info.task.id: info for info in await self._insist(name)}
+        found = {info.task.id: info for info in await self.tasks_of(name)}
         prepared = self._committer.prepare(owned)
         for due, item in passed:
             info = found.get(task_id(item.run_id, item.id, item.attempt))
@@ -50,7 +50,7 @@ class Unheld:
             self._submit([prepared])
         self._wake()
 
-    async def _insist(self, name: str) -> list[TaskInfo]:
+    async def tasks_of(self, name: str) -> list[TaskInfo]:
         """Return the tasks of `name`. Waits while the store is away."""
         while True:
             try:

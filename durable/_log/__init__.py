@@ -15,7 +15,9 @@ from ._dues import (
     RunTimeoutDue,
     TimerDue,
     TotalTimeoutDue,
+    due_key,
     read_due,
+    run_timeout_key,
     write_due,
 )
 from ._messages import (
@@ -95,6 +97,7 @@ __all__ = [
     "WatchChild",
     "accepted_reply",
     "child_document",
+    "due_key",
     "ended_entry",
     "ended_entry_id",
     "follow",
@@ -112,6 +115,7 @@ __all__ = [
     "read_run",
     "read_task",
     "read_token",
+    "run_timeout_key",
     "session_groups",
     "sessions_serving",
     "start_body",

@@ -1,5 +1,7 @@
 """What becomes due in a partition: timers, retries and time limits, as dues of the store."""
 
+from typing import ClassVar
+
 import msgspec
 
 from ..errors import DamagedRecordError
@@ -8,20 +10,35 @@ from ..stores import Due
 from ._tasks import ActivityTask
 
 
+def due_key(run_id: str, command: int, kind: str) -> str:
+    """Return the key of the due `kind` of a command: of an activity one of `ACTIVITY_DUES`, "local" or "timer"."""
+    return f"{run_id}/{command}/{kind}"
+
+
+def run_timeout_key(run_id: str) -> str:
+    """Return the key of the due that ends a run."""
+    return f"{run_id}/timeout"
+
+
 class DueItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     """Something that happens to a run at a time. `id` is the command's number (0: the run itself)."""
+
+    kind_of_key: ClassVar[str] = ""
 
     workflow_id: str
     run_id: str
     id: int = 0
 
+    @property
+    def key(self) -> str:
+        """The due's key in its partition."""
+        return due_key(self.run_id, self.id, self.kind_of_key)
+
 
 class TimerDue(DueItem, frozen=True, kw_only=True):
     """A timer fires."""
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/timer"
+    kind_of_key: ClassVar[str] = "timer"
 
 
 class RetryDue(DueItem, frozen=True, kw_only=True):
@@ -31,17 +48,13 @@ class RetryDue(DueItem, frozen=True, kw_only=True):
     task: ActivityTask
     queue_timeout_ms: int | None = None
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/retry"
+    kind_of_key: ClassVar[str] = "retry"
 
 
 class TotalTimeoutDue(DueItem, frozen=True, kw_only=True):
     """An activity has used up its total time, attempts and pauses together."""
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/total"
+    kind_of_key: ClassVar[str] = "total"
 
 
 class QueueTimeoutDue(DueItem, frozen=True, kw_only=True):
@@ -49,9 +62,7 @@ class QueueTimeoutDue(DueItem, frozen=True, kw_only=True):
 
     attempt: int
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/queue"
+    kind_of_key: ClassVar[str] = "queue"
 
 
 class AttemptTimeoutDue(DueItem, frozen=True, kw_only=True):
@@ -59,9 +70,7 @@ class AttemptTimeoutDue(DueItem, frozen=True, kw_only=True):
 
     attempt: int
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/attempt"
+    kind_of_key: ClassVar[str] = "attempt"
 
 
 class HeartbeatDue(DueItem, frozen=True, kw_only=True):
@@ -69,9 +78,7 @@ class HeartbeatDue(DueItem, frozen=True, kw_only=True):
 
     attempt: int
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/heartbeat"
+    kind_of_key: ClassVar[str] = "heartbeat"
 
 
 class CancelDue(DueItem, frozen=True, kw_only=True):
@@ -79,9 +86,7 @@ class CancelDue(DueItem, frozen=True, kw_only=True):
 
     attempt: int
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/cancel"
+    kind_of_key: ClassVar[str] = "cancel"
 
 
 class LocalRetryDue(DueItem, frozen=True, kw_only=True):
@@ -89,13 +94,11 @@ class LocalRetryDue(DueItem, frozen=True, kw_only=True):
 
     attempt: int
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.id}/local"
+    kind_of_key: ClassVar[str] = "local"
 
 
-ACTIVITY_DUES = ("retry", "total", "queue", "attempt", "heartbeat", "cancel", "local")
-"""The last parts of the keys of all dues that an activity may have."""
+ACTIVITY_DUES = ("retry", "total", "queue", "attempt", "heartbeat", "cancel")
+"""The kinds of all dues that an activity may have; a local one has "local" alone."""
 
 
 class RunTimeoutDue(DueItem, frozen=True, kw_only=True):
@@ -106,7 +109,8 @@ class RunTimeoutDue(DueItem, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        return f"{self.run_id}/timeout"
+        """See `DueItem`."""
+        return run_timeout_key(self.run_id)
 
 
 AnyDue = (

@@ -152,7 +152,7 @@ class ChildEnded(Message, frozen=True, kw_only=True):
 
 
 class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to an `AskQuery` or `RetryRun`: a result, or why there is none."""
+    """The answer to an `AskQuery`, a `RetryRun` or a `SendUpdate`: a result, or why there is none."""
 
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     failure: FailureData | None = None

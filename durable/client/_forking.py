@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._ids import checked_workflow_id
-from .._log import Fork, StartRun, message_entry, start_document
+from .._log import Fork, StartRun, start_document, start_entry
 from ..errors import NameTakenError, RunAlreadyOpenError
 from ..history import Origin, RecordedEvent, RunStarted, effective, fork_point
 from ..stores import Document
@@ -42,7 +42,7 @@ async def fork(
         ),
     )
     document = start_document(new_id, message, now_ms=line.store.now_ms())
-    entry = message_entry(f"{document.id}/start", line.workflow_id, message)
+    entry = start_entry(line.workflow_id, message)
     try:
         return line, await line.insist(lambda: line.store.create(line.partition, document, [entry]))
     except NameTakenError as error:

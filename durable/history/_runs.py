@@ -79,9 +79,8 @@ class RunReopened(Event, frozen=True, kw_only=True):
 
     They were the inbound event at which the code failed and all that followed. What was delivered then is delivered anew
     after this event; if it was the failure of `activity`, that one is tried anew instead, from `attempt` on. `number` counts
-    the reopenings of the run, those that a later one voided as well.
-    after this event; if it was the failure of `activity`, that one is tried anew instead, from `attempt` on. `deadline_ms`
-    is the new end of the chain's time: that in which the run was closed does not count.
+    the reopenings of the run, those that a later one voided as well. `deadline_ms` is the new end of the chain's time: that
+    in which the run was closed does not count.
     """
 
     request: str

@@ -34,15 +34,20 @@ def returned(plan: Plan, task: ActivityTask, context: ActivityContext, value: An
 
 
 def _deferred(task: ActivityTask, context: ActivityContext) -> ActivityEnded:
-    said = context.said if context.said is not None else context.previous
     return ActivityEnded(
         run_id=task.run_id,
         id=task.id,
         attempt=task.attempt,
         how="deferred",
         started_ms=round(context.info.started_at.timestamp() * 1000),
-        details=said if said is not None else msgspec.UNSET,
+        details=_details(context),
     )
+
+
+def _details(context: ActivityContext) -> msgspec.Raw | msgspec.UnsetType:
+    """What an earlier attempt said holds until a later one says something else: progress is not lost by a bad start."""
+    said = context.said if context.said is not None else context.previous
+    return said if said is not None else msgspec.UNSET
 
 
 def stopped(task: ActivityTask) -> ActivityEnded:
@@ -57,15 +62,13 @@ def failed(
     failure = failure_of(error, plan.codec, known=plan.raises)
     if plan.raises and isinstance(error, plan.raises):
         failure = replace(failure, retryable=False)
-    # What an earlier attempt said holds until a later one says something else: progress is not lost by a bad start.
-    said = context.said if context.said is not None else context.previous
     return ActivityEnded(
         run_id=task.run_id,
         id=task.id,
         attempt=task.attempt,
         failure=failure.as_wire(),
         timeout=timeout,
-        details=said if said is not None else msgspec.UNSET,
+        details=_details(context),
     )
 
 

@@ -356,13 +356,13 @@ class Runner:
         self._note_idle()
         if patience:
             await self.wait_until_idle(PATIENCE_S)
-        stopped = list(self._running.values())
-        if stopped:
-            names = sorted({attempt.plan.name for attempt in stopped})
-            logger.warning("%d running activities did not stop and are left alone: %s", len(stopped), ", ".join(names))
-        ids = [each.key for each in stopped if each.claimed is not None]
+        left = list(self._running.values())
+        if left:
+            names = sorted({attempt.plan.name for attempt in left})
+            logger.warning("%d running activities did not stop and are left alone: %s", len(left), ", ".join(names))
+        ids = [each.key for each in left if each.claimed is not None]
         self._running.clear()
-        self._lingering.update(stopped)
+        self._lingering.update(left)
         self._delivery.stop()
         claims = [*self._handed_back, *ids, *self._delivery.held, *self._delivery.under_way]
         if claims:

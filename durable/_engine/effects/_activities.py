@@ -11,6 +11,7 @@ from ..._log import (
     HeartbeatDue,
     QueueTimeoutDue,
     TotalTimeoutDue,
+    due_key,
     task_id,
 )
 from ..._runtime.commands import ActivityCommand
@@ -55,16 +56,11 @@ def activity_task(
 
 def drop_limits(run: Run, command: ActivityCommand, decision: Decision) -> None:
     """Take back the dues of an activity that has ended: its limits and its retry."""
-    key = f"{run.run_id}/{command.id}"
     if command.attempt > 1:
-        decision.drop_due(f"{key}/retry")
-    if command.event.total_timeout_ms is not None:
-        decision.drop_due(f"{key}/total")
-    if command.event.queue_timeout_ms is not None:
-        decision.drop_due(f"{key}/queue")
+        decision.drop_due(due_key(run.run_id, command.id, "retry"))
     if command.cancel_asked:
-        decision.drop_due(f"{key}/cancel")
-    drop_deferral(run, command, decision)
+        decision.drop_due(due_key(run.run_id, command.id, "cancel"))
+    _drop_what_fails_it(run, command, decision)
 
 
 def add_deferral(run: Run, command: ActivityCommand, began_ms: int, now_ms: int, decision: Decision) -> None:
@@ -88,11 +84,10 @@ def expect_heartbeat(run: Run, command: ActivityCommand, now_ms: int, decision: 
 def drop_deferral(run: Run, command: ActivityCommand, decision: Decision) -> None:
     """Take back the time limits of a deferred attempt."""
     if command.deferred:
-        key = f"{run.run_id}/{command.id}"
         if command.event.timeout_ms is not None:
-            decision.drop_due(f"{key}/attempt")
+            decision.drop_due(due_key(run.run_id, command.id, "attempt"))
         if command.event.heartbeat_timeout_ms is not None:
-            decision.drop_due(f"{key}/heartbeat")
+            decision.drop_due(due_key(run.run_id, command.id, "heartbeat"))
 
 
 def _add(run: Run, event: ActivityScheduled, decision: Decision) -> None:
@@ -129,12 +124,11 @@ def _drop(run: Run, command: ActivityCommand, decision: Decision) -> None:
 
 
 def _drop_what_fails_it(run: Run, command: ActivityCommand, decision: Decision) -> None:
-    """The attempt, or the one that waits for its retry, goes on; nobody asks any more how long it takes."""
-    key = f"{run.run_id}/{command.id}"
+    """Nobody asks any more how long the attempt takes, or the one that waits for its retry."""
     if command.event.total_timeout_ms is not None:
-        decision.drop_due(f"{key}/total")
+        decision.drop_due(due_key(run.run_id, command.id, "total"))
     if command.event.queue_timeout_ms is not None:
-        decision.drop_due(f"{key}/queue")
+        decision.drop_due(due_key(run.run_id, command.id, "queue"))
     drop_deferral(run, command, decision)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._log import LocalRetryDue
+from ..._log import LocalRetryDue, due_key
 from ..._runtime.commands import LocalActivityCommand
 from ..._runtime.run import Run
 from ..decision import Decision
@@ -17,7 +17,7 @@ def add_local_retry(run: Run, command: LocalActivityCommand, due_ms: int, decisi
 
 def _drop(run: Run, command: LocalActivityCommand, decision: Decision) -> None:
     if command.waits:
-        decision.drop_due(f"{run.run_id}/{command.id}/local")
+        decision.drop_due(due_key(run.run_id, command.id, "local"))
 
 
 FAMILY = Family(drop={LocalActivityCommand: _drop})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._log import RunTimeoutDue
+from ..._log import RunTimeoutDue, run_timeout_key
 from ..._runtime.run import Run
 from ..decision import Decision
 
@@ -24,4 +24,4 @@ def add_run_timeout(run: Run, at: int, decision: Decision) -> None:
 def drop_run_timeout(run: Run, decision: Decision) -> None:
     """Take back the due of the run's time limit."""
     if run.started.timeout_ms is not None or run.deadline_ms is not None:
-        decision.drop_due(f"{run.run_id}/timeout")
+        decision.drop_due(run_timeout_key(run.run_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._log import TimerDue
+from ..._log import TimerDue, due_key
 from ..._runtime.commands import TimerCommand
 from ..._runtime.run import Run
 from ...history import TimerStarted
@@ -15,7 +15,7 @@ def _add(run: Run, event: TimerStarted, decision: Decision) -> None:
 
 
 def _drop(run: Run, command: TimerCommand, decision: Decision) -> None:
-    decision.drop_due(f"{run.run_id}/{command.id}/timer")
+    decision.drop_due(due_key(run.run_id, command.id, "timer"))
 
 
 def _restore(run: Run, command: TimerCommand, decision: Decision) -> None:

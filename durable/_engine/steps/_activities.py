@@ -135,7 +135,7 @@ def _time_out(
     run = live(execution)
     told = {"total": "its attempts and pauses took longer than", "queue": "no worker took it within"}[kind]
     error = ActivityTimeoutError(f"{told} {(limit_ms or 0) / 1000:g} s", activity=command.call.name, kind=kind)
-    decision.drop_task(f"{run.run_id}/{command.id}/{command.attempt}")
+    decision.drop_task(task_id(run.run_id, command.id, command.attempt))
     _fail_activity(execution, command, failure_of(error, execution.codec).as_wire(), kind, now_ms, decision)
 
 

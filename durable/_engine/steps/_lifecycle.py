@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..._log import RequestCancel, RunTimeoutDue, StartRun, Terminate
 from ..._runtime.run import Run
-from ...history import CancelRequested, Event, RunReopened, RunStarted, RunTerminated, RunTimedOut
+from ...history import CancelRequested, RunReopened, RunStarted, RunTerminated, RunTimedOut
 from .. import effects
 from ..decision import Decision
 from ..execution import Execution
@@ -62,11 +62,6 @@ def begin(
     for reopened in reopenings:
         execution.run.note(reopened)
     deliver(execution, started, decision)
-
-
-def redeliver(execution: Execution, event: Event, decision: Decision) -> None:
-    """Deliver an event that a reopening voided, once more."""
-    deliver(execution, event, decision)
 
 
 def _cancel(execution: Execution, message: RequestCancel, now_ms: int, decision: Decision) -> None:

@@ -72,6 +72,6 @@ def refuse_held(execution: Execution, run: Run, decision: Decision) -> None:
 
 
 def closed_reply(workflow_id: str, codec: Codec) -> QueryReply:
-    """Return the answer to an update that found no open run."""
+    """Return the answer to a message that found no open run."""
     error = RunClosedError(f"the run of {workflow_id!r} is closed: it takes no more messages")
     return QueryReply(failure=failure_of(error, codec).as_wire())

@@ -229,7 +229,7 @@ BUGS = [
     Planted(
         "The timer that was cancelled stays in the store",
         ENGINE + "effects/_timers.py",
-        (('    decision.drop_due(f"{run.run_id}/{command.id}/timer")\n', "    pass\n"),),
+        (('    decision.drop_due(due_key(run.run_id, command.id, "timer"))\n', "    pass\n"),),
         SIMULATE,
     ),
     Planted(
@@ -329,8 +329,8 @@ BUGS = [
         "durable/client/_line.py",
         (
             (
-                "lambda e=entry, r=run_id: self.store.send(self.partition, e, id=r,",
-                "lambda e=entry, r=run_id: self.store.send(self.partition, message_entry(self.clock.new_id(), self.workflow_id,"
+                "partial(self.store.send, self.partition, entry, id=run_id,",
+                "lambda r=run_id: self.store.send(self.partition, message_entry(self.clock.new_id(), self.workflow_id,"
                 " replace(message, run_id=r, request=self.clock.new_id()) if getattr(message, 'request', '')"
                 " else replace(message, run_id=r)), id=r,",
             ),
