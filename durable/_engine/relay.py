@@ -66,10 +66,11 @@ class Relay:
             else:
                 run_id = item.message.run_id if isinstance(item.message, ChildEnded) else None
                 await self._store.send(partition, item.entry(), id=run_id)
-        except RunNotFoundError as error:
-            return self._outcome(item, error)
-        except RunClosedError as error:
-            return self._outcome(item, None if await self._was_delivered(item, partition) else error)
+        except RunNotFoundError:  # in a store's words, which are not the sender's
+            return self._outcome(item, RunNotFoundError(f"no run of workflow id {item.target!r}"))
+        except RunClosedError:
+            told = RunClosedError(f"the last run of workflow id {item.target!r} is closed: it takes no more messages")
+            return self._outcome(item, None if await self._was_delivered(item, partition) else told)
         return self._outcome(item, None)
 
     def _outcome(self, item: OutgoingMessage, error: Exception | None) -> OutgoingEnded | None:

@@ -165,10 +165,10 @@ async def _open_redis(url: str, *, clock: Clock, partitions: int | None) -> Stor
     try:
         from .redis import open_redis
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "redis":
+        if error.name is None or error.name.partition(".")[0] not in ("redis", "hiredis"):
             raise
         raise _url.parse(url).refuse(
-            "Redis and Valkey need the package redis: pip install 'durable-sdk[redis]'"
+            "Redis and Valkey need the packages redis and hiredis: pip install 'durable-sdk[redis]'"
         ) from None
 
     return await open_redis(url, clock=clock, partitions=partitions)

@@ -84,10 +84,14 @@ async def test_a_message_to_no_run_fails_the_call_in_the_sender() -> None:
         try:
             await external("nobody").signal(word, "hello")
         except RunNotFoundError as error:
-            return type(error).__name__
+            signalled = str(error)
+        try:
+            await external("nobody").cancel("why not")
+        except RunNotFoundError as error:
+            return f"{signalled}; {error}"
         return ""
 
     async with engines() as env:
         await env.begin([hopeful])
         handle = await env.client.start(hopeful, id="h")()
-        assert await env.drive(handle.result()) == "RunNotFoundError"
+        assert await env.drive(handle.result()) == "no run of workflow id 'nobody'; no run of workflow id 'nobody'"

@@ -2,12 +2,12 @@
 
 from ..._clock import Clock
 from .._url import parse
-from ._connect import PARTITIONS_DEFAULT, opened
+from ._connect import opened
 from ._connection import connection_of
 from ._options import options_of
 from ._store import RedisStore
 
-__all__ = ["PARTITIONS_DEFAULT", "RedisStore", "open_redis"]
+__all__ = ["RedisStore", "open_redis"]
 
 
 async def open_redis(url: str, *, clock: Clock, partitions: int | None) -> RedisStore:

@@ -15,7 +15,7 @@ from ._calls import Call, Plain, by_hash, by_source
 from ._clients import Address, Clients, closed_error
 from ._errors import is_missing_script, mapped
 from ._lane import Argument
-from ._node import BlockingNode, Node
+from ._node import ASKING, BlockingNode, Node
 from ._options import Options
 from ._slots import Group, Routing, SlotMap
 
@@ -178,7 +178,7 @@ class Cluster:
         for group in sorted(groups, key=lambda each: not self._blocking_node(each.address).is_connected):
             node, commands = self._blocking_node(group.address), list[tuple[Argument, ...]]()
             for index in group.indexes:
-                commands += [("ASKING",)] if group.asking else []
+                commands += [ASKING] if group.asking else []
                 commands.append(written(routing.calls[index]))
             try:
                 node.send(commands)

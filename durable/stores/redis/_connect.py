@@ -17,7 +17,6 @@ _log = logging.getLogger("durable.store")
 PARTITIONS_DEFAULT = 16  # a cluster of some nodes gets several each, and sixteen workers can share them
 FORMAT = 1  # of the keys; another one is of another version of this package
 VERSION_MIN = {"redis": (6, 2), "valkey": (7, 2)}
-_SAFE_POLICIES = ("noeviction",)
 
 
 async def opened(connection: Connection, options: Options, clock: Clock) -> Namespace:
@@ -83,7 +82,7 @@ def _check_eviction(info: dict[str, Any], at: str, options: Options) -> None:
     if policy is None:
         if info:
             _log.warning("%s: the server does not tell its maxmemory-policy; it must be noeviction", at)
-    elif policy not in _SAFE_POLICIES:
+    elif policy != "noeviction":
         text = f"{at}: the server's maxmemory-policy is {policy}, by which it may delete histories when memory is short"
         if not options.allow_eviction:
             raise StoreUrlError(

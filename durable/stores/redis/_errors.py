@@ -12,6 +12,7 @@ from redis.exceptions import (
     MasterDownError,
     MovedError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -32,11 +33,11 @@ from ...errors import (
 
 # An error that a script met has its code somewhere inside: Redis 6 wraps it, Redis 7 puts it first.
 _CODE = re.compile(
-    r"(?:^|[-\s])(OOM|READONLY|NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|NOSCRIPT"
+    r"(?:^|[-\s])(OOM|READONLY|NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS"
     r"|TRYAGAIN|MOVED|ASK)\b"
 )
 _REFUSED = {  # nothing was written: the server refused before the script wrote
-    "OOM": (StoreFullError, "the server has reached its maxmemory: give it more, or remove old runs"),
+    "OOM": (StoreFullError, "the server has reached its maxmemory: give it more"),
     "READONLY": (StoreUnavailableError, "this server is a read-only replica now; the next try connects anew"),
     "NOPERM": (StoreReadOnlyError, "the user's ACL forbids it: it needs the keys and the channels of the namespace"),
     "NOAUTH": (StoreReadOnlyError, "the server wants a password"),
@@ -92,7 +93,7 @@ def is_demoted(error: BaseException) -> bool:
 
 def is_missing_script(error: object) -> bool:
     """Return whether the server does not have the script (any more): a restart, a failover or SCRIPT FLUSH empties its cache."""
-    return isinstance(error, RedisError) and type(error).__name__ == "NoScriptError"
+    return isinstance(error, NoScriptError)
 
 
 def not_connected(error: BaseException, where: str, hint: str) -> BaseException:

@@ -20,7 +20,7 @@ class Namespace:
     """What the parts of a store share."""
 
     def __init__(self, connection: Connection, namespace: str, clock: Clock) -> None:
-        self.connection, self.name, self.clock = connection, namespace, clock
+        self.connection, self.clock = connection, clock
         self.keys: list[Keys] = []  # by partition, once the namespace is open
         self.places: dict[str, int] = {}  # partitions of tasks that were claimed here, by id
         self.offset_ms = 0  # the server's clock less ours
@@ -70,10 +70,6 @@ class Namespace:
         """Run one script and return its answer."""
         (answer,) = await self.run([self.call(name, where, args, keys=keys, writes=writes)])
         return answer
-
-    async def everywhere(self, name: str, args: Sequence[Argument] = (), *, writes: bool = True) -> list[Any]:
-        """Run a script in every partition, told its number first; return the answers by partition."""
-        return await self.run([self.call(name, keys, (keys.partition, *args), writes=writes) for keys in self.keys])
 
     def touch(self, topics: Sequence[str | bytes]) -> None:
         """Wake those of this process who watch one of these."""

@@ -14,7 +14,7 @@ from ._errors import is_demoted, is_missing_script
 from ._lane import Argument, Lane, pack
 
 _REPLICA_WAIT_MS = 5_000  # how long WAIT waits; the outcome is unknown if too few replicas have it by then
-_ASKING: tuple[Argument, ...] = ("ASKING",)
+ASKING: tuple[Argument, ...] = ("ASKING",)
 
 
 class Node:
@@ -50,7 +50,7 @@ class Node:
 
     async def _send(self, commands: Sequence[tuple[Argument, ...]], writes: bool, asking: bool) -> list[Any]:
         replicas = self._wait_replicas if writes else 0
-        sent = [each for command in commands for each in (_ASKING, command)] if asking else list(commands)
+        sent = [each for command in commands for each in (ASKING, command)] if asking else list(commands)
         if replicas:
             sent.append(("WAIT", replicas, _REPLICA_WAIT_MS))
         answers = await self._lane.run(sent)

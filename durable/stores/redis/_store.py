@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from ..._clock import Clock
-from ...errors import InvalidCallError
 from .._protocol import (
     ClaimedTask,
     Commit,
@@ -20,6 +19,7 @@ from .._protocol import (
 )
 from .._rules import check_commits, check_new
 from . import _commit, _documents, _leases, _streams, _tasks
+from ._clients import closed_error
 from ._inspect import RedisInspect
 from ._namespace import Namespace
 
@@ -35,7 +35,7 @@ class RedisStore:
 
     def _open(self) -> Namespace:
         if self._closed:
-            raise InvalidCallError(f"the store {self._shown} is closed: open it anew")
+            raise closed_error(self._shown)
         return self._namespace
 
     @property

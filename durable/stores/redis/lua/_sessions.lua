@@ -72,7 +72,7 @@ local function free(session, inboxes, queues)
     local places = {}
     for _, claim in ipairs(claims) do
       local place = string.sub(claim, skip + 1)
-      local queue, _, id = read_place(place)
+      local queue, id = read_place(place)
       local state = read_state(redis.call('HGET', K.states, id))
       write_state(id, state.deliveries, state.cancelled, state.parked, state.inbox, '', place)
       places[#places + 1] = 0

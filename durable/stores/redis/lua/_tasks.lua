@@ -28,11 +28,11 @@ local function write_state(id, deliveries, cancelled, parked, inbox, owner, plac
   redis.call('HSET', K.states, id, state)
 end
 
--- Returns the queue of a place, its number as text, and the task's id.
+-- Returns the queue of a place and the task's id.
 local function read_place(place)
   local queue, after_queue = split(place, 1)
   local _, after_kind = split(place, after_queue)
-  return queue, string.sub(place, after_kind, after_kind + 15), string.sub(place, after_kind + 16)
+  return queue, string.sub(place, after_kind + 16)
 end
 
 -- Removes the tasks of these ids, whatever state they are in; those that are not there are passed over.

@@ -1,7 +1,7 @@
 -- keys: (those of what it uses)
 -- uses: _text _call _tasks _sessions
 -- arguments: session, how many at most, how many deliveries park a task, net(queue) .. net(kind) of each kind (count, texts)
--- answers: {"1" if there may be more, then of each: {id, data, deliveries, details or false, "1" if cancelled}}; nothing if the session is not alive
+-- answers: {"1" if there may be more, else "0"; a list with {id, data, deliveries, details or false, "1" if cancelled} of each}; nothing if the session is not alive
 -- Claims the oldest ready tasks of these kinds. One that was claimed too often is parked instead.
 local session, limit, deliveries_max = take(), take_number(), take_number()
 if not is_alive(session, time_ms()) then

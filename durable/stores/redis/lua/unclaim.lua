@@ -1,7 +1,7 @@
 -- keys: (those of what it uses)
 -- uses: _text _call _tasks _sessions
 -- arguments: partition, session, ids (count, ids)
--- answers: {topics}
+-- answers: the topics
 -- Hands claims back: the tasks are free at once, at their old place, and this delivery does not count. Claims of others are passed over.
 local partition, session, ids = take(), take(), take_list()
 local queues, seen = {}, {}
