@@ -1,5 +1,6 @@
 """Names of the things we number: plain strings and integers with a type each, and the checks on those that users choose."""
 
+from collections.abc import Sequence
 from typing import NewType
 
 from . import _limits
@@ -70,6 +71,13 @@ def is_pinned(inbox: str) -> bool:
 def checked_name(value: object, what: str) -> str:
     """Return `value` as the name of a workflow, an activity or a message (`what` says which, for the error)."""
     return _checked(value, what)
+
+
+def checked_choice(value: object, known: Sequence[str], what: str) -> str:
+    """Return `value` if it is one of `known`. Raises `ValueError` naming `what` and those that there are."""
+    if value not in known:
+        raise ValueError(f"{what}: expected one of {', '.join(map(repr, known))}, got {value!r}")
+    return str(value)
 
 
 def _without_separator(value: str, what: str) -> str:

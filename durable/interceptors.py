@@ -3,9 +3,9 @@
 
 An interceptor overrides the methods of `Interceptor` that it is interested in. Each takes what is about to happen, a frozen
 input, and `next`, which does it: with the same input, or with one made by `dataclasses.replace`. What may be replaced are
-the arguments, values and headers; the other fields say what it is about, and changing them changes nothing.
+the arguments, values, reasons and headers; the other fields say what it is about, and changing them changes nothing.
 
-Headers are short texts by name. What the outside sets at `start` or `signal` is recorded with the event, reaches the
+Headers are short texts by name. What the outside sets at `start`, `signal` or `update` is recorded with the event, reaches the
 workflow, and what the workflow's side sets for an activity reaches that.
 """
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Literal, ParamSpec, TypeGuard, TypeVar, cast, get_args, overload
 
 from .._duration import Duration, optional_ms
+from .._ids import checked_choice
 from .._runtime.commands import schedule_activity
 from .._runtime.context import current_run
 from .._runtime.options import ActivityCall, ActivityOptions
@@ -160,9 +161,8 @@ def activity_options(
     declared = checked_raises(raises)
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise TypeError(f"retry: expected a RetryPolicy, got {retry!r}")
-    if cancellation is not None and cancellation not in get_args(Cancellation):
-        known = ", ".join(repr(each) for each in get_args(Cancellation))
-        raise ValueError(f"cancellation: expected one of {known}, got {cancellation!r}")
+    if cancellation is not None:
+        checked_choice(cancellation, get_args(Cancellation), "cancellation")
     return ActivityOptions(
         queue=queue,
         timeout_ms=optional_ms(timeout, what="timeout"),

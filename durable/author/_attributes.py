@@ -13,7 +13,7 @@ from .. import _limits
 from .._ids import checked_name
 from .._runtime.commands import record_attributes
 from .._runtime.context import require_run
-from ..errors import DefinitionError, InvalidCallError, PayloadTooLargeError
+from ..errors import DefinitionError, InvalidCallError, InvalidIdError, PayloadTooLargeError
 from ..history import AttributeValue
 
 T = TypeVar("T")
@@ -213,6 +213,15 @@ def stored_attributes(given: object, *, removable: bool = False) -> dict[str, At
     return result
 
 
+def attributes_at_start(given: Mapping[Attribute[Any], Any] | None) -> dict[str, AttributeValue]:
+    """Return the attributes that a run begins with, as they are stored. Raises as `stored_attributes` and `check_attributes_size`."""
+    if given is None:
+        return {}
+    values = {name: value for name, value in stored_attributes(given).items() if value is not None}
+    check_attributes_size(values)
+    return values
+
+
 def check_attributes_size(values: Mapping[str, AttributeValue]) -> None:
     """Raise `PayloadTooLargeError` if a run's attributes are too many, or too large together."""
     if len(values) > _limits.ATTRIBUTES_MAX:
@@ -229,8 +238,6 @@ def checked_attribute_name(name: object) -> str:
     """Return `name` if it can be an attribute's. Raises `InvalidIdError`."""
     checked = checked_name(name, "attribute name")
     if _NAME.fullmatch(checked) is None or len(checked.encode()) > _limits.ATTRIBUTE_NAME_BYTES_MAX:
-        from ..errors import InvalidIdError
-
         raise InvalidIdError(
             f"an attribute name is made of letters, digits, '_', '-' and '.', at most "
             f"{_limits.ATTRIBUTE_NAME_BYTES_MAX} bytes, got {checked[:200]!r}"

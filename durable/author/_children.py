@@ -8,15 +8,15 @@ from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, cast, get_args, overload
 
 from .._duration import Duration, optional_ms
-from .._ids import checked_name, checked_queue, checked_version, checked_workflow_id
+from .._ids import checked_choice, checked_name, checked_queue, checked_version, checked_workflow_id
 from .._runtime.commands import ChildCommand, start_child_command
 from .._runtime.context import require_run
 from .._runtime.options import CallSignature, ChildCall
 from ..codec import untyped_signature
 from ..errors import DefinitionError, InvalidCallError
-from ..history import AttributeValue, Cancellation, ParentClose
+from ..history import Cancellation, ParentClose
 from ._activity import Activity
-from ._attributes import Attribute, check_attributes_size, stored_attributes
+from ._attributes import Attribute, attributes_at_start
 from ._definitions import describe
 from ._external import send_to
 from ._memo import stored_memo
@@ -196,12 +196,12 @@ def child_call(
         raises=raises,
         id=None if id is None else checked_workflow_id(id),
         queue=None if queue is None else checked_queue(queue),
-        parent_close=cast(ParentClose, _one_of(parent_close, get_args(ParentClose), "parent_close")),
-        cancellation=cast(Cancellation, _one_of(cancellation, get_args(Cancellation), "cancellation")),
+        parent_close=cast(ParentClose, checked_choice(parent_close, get_args(ParentClose), "parent_close")),
+        cancellation=cast(Cancellation, checked_choice(cancellation, get_args(Cancellation), "cancellation")),
         timeout_ms=timeout_ms,
         version=version,
         pinned=pinned,
-        attributes=_checked_attributes(attributes),
+        attributes=attributes_at_start(attributes),
         memo=None if memo is None else partial(stored_memo, copy(memo)),
         execution_timeout_ms=optional_ms(execution_timeout, what="execution_timeout"),
     )
@@ -214,20 +214,6 @@ def child_caller(call: ChildCall) -> Callable[..., Awaitable[Any]]:
         return start_child_command(require_run(f"proxy({call.name})"), call, args, kwargs).ended()
 
     return call_child
-
-
-def _checked_attributes(given: Mapping[Attribute[Any], Any] | None) -> dict[str, AttributeValue]:
-    if given is None:
-        return {}
-    values = {name: value for name, value in stored_attributes(given).items() if value is not None}
-    check_attributes_size(values)
-    return values
-
-
-def _one_of(value: str, known: tuple[str, ...], what: str) -> str:
-    if value not in known:
-        raise ValueError(f"{what}: expected one of {', '.join(map(repr, known))}, got {value!r}")
-    return value
 
 
 def _no_workflow(target: object) -> DefinitionError:

@@ -6,8 +6,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
+import msgspec
+
 from .._runtime.context import require_run
+from .._runtime.run import Run
 from ..errors import DefinitionError
+from ..history import from_raw
 from ._definitions import checked_function, describe
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,3 +68,11 @@ def all_handlers_finished() -> bool:
     code goes on, for instance to return what they have counted. Works in workflow code only.
     """
     return not require_run("all_handlers_finished").calls.busy
+
+
+def decoded(run: Run, raw: msgspec.Raw, type_: Any, what: str) -> Any:
+    """Return the value of a message. One that does not fit is not the code's fault: the run is stuck then, not failed."""
+    try:
+        return run.codec.decode(from_raw(raw), type_, what=what)
+    except Exception as error:
+        run.abort(error)

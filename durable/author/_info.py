@@ -35,7 +35,7 @@ class RunInfo:
 
     `version` is that of the workflow at the run's start, or None. `attributes` are those of now, `memo` is what the start gave.
     `parent` is the run that started this one as its child, or None.
-    `headers` are those that interceptors of the client gave its start. `replaying` says whether the current step happened
+    `headers` are those that interceptors gave its start. `replaying` says whether the current step happened
     before: it is for what only observes, and is no part of the run's state; code that decides by it breaks on replay.
     """
 

@@ -14,8 +14,7 @@ from .._runtime.context import require_run
 from .._runtime.handlers import Handler
 from .._runtime.run import Run
 from ..codec import Codec, Payload
-from ..history import from_raw
-from ._handlers import F, Unfinished, abandons, taking_name, taking_value
+from ._handlers import F, Unfinished, abandons, decoded, taking_name, taking_value
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -105,7 +104,7 @@ class Signal(Generic[T]):
         """
         run = require_run("Signal.dynamic")
         call = taking_name(fn, "signal")
-        run.signals.register_dynamic(Handler(call, lambda raw: _decoded(run, raw, Any, "the value of a signal")))
+        run.signals.register_dynamic(Handler(call, lambda raw: decoded(run, raw, Any, "the value of a signal")))
         return fn
 
     def encode(self, codec: Codec, value: Any) -> Payload:
@@ -113,14 +112,7 @@ class Signal(Generic[T]):
         return codec.encode(value, self.type, what=f"the value of signal {self.name!r}")
 
     def _decoded(self, run: Run, raw: msgspec.Raw) -> T:
-        return cast(T, _decoded(run, raw, self.type, f"the value of signal {self.name!r}"))
+        return cast(T, decoded(run, raw, self.type, f"the value of signal {self.name!r}"))
 
     def __repr__(self) -> str:
         return f"Signal({self.name!r}, {getattr(self.type, '__name__', self.type)})"
-
-
-def _decoded(run: Run, raw: msgspec.Raw, type_: Any, what: str) -> Any:
-    try:
-        return run.codec.decode(from_raw(raw), type_, what=what)
-    except Exception as error:  # not the code's fault, whatever it is: the run is stuck, not failed
-        run.abort(error)

@@ -16,7 +16,7 @@ from ..codec import Codec, Payload
 from ..errors import DefinitionError
 from ..history import from_raw
 from ._definitions import checked_raises, describe
-from ._handlers import F, Unfinished, abandons, taking_name, taking_value
+from ._handlers import F, Unfinished, abandons, decoded, taking_name, taking_value
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
@@ -117,7 +117,7 @@ class Update(Generic[T, R_co]):
         call = taking_name(fn, "update")
         handler = UpdateHandler(
             call,
-            lambda raw: _decoded(run, raw, Any, "the value of an update"),
+            lambda raw: decoded(run, raw, Any, "the value of an update"),
             read=lambda raw: run.codec.decode(from_raw(raw), Any, what="the value of an update"),
             encode=lambda result: run.codec.encode(result, Any, what="the result of an update"),
             by_name=True,
@@ -137,19 +137,10 @@ class Update(Generic[T, R_co]):
         return codec.decode(from_raw(raw), self.type, what=f"the value of update {self.name!r}")
 
     def _decoded(self, run: Run, raw: msgspec.Raw) -> Any:
-        return _decoded(run, raw, self.type, f"the value of update {self.name!r}")
+        return decoded(run, raw, self.type, f"the value of update {self.name!r}")
 
     def __repr__(self) -> str:
         def shown(hint: Any) -> str:
             return str(getattr(hint, "__name__", hint))
 
         return f"Update({self.name!r}, {shown(self.type)}, {shown(self.result)})"
-
-
-def _decoded(run: Run, raw: msgspec.Raw, type_: Any, what: str) -> Any:
-    try:
-        return run.codec.decode(from_raw(raw), type_, what=what)
-    except (
-        Exception
-    ) as error:  # it was accepted once: its type was changed, and the run is stuck until that is put right
-        run.abort(error)

@@ -19,7 +19,7 @@ def _moment(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
 
 
 def filter_options(command: F) -> F:
-    """Add the options that `Client.list` knows, but for its limit: `workflow`, `status`, `id_prefix`, the times, `stuck`, `attributes`."""
+    """Add the options that `Client.list` knows, but for `limit` and `before`: `workflow`, `status`, `id_prefix`, the times, `stuck`, `attributes`."""
     for option in reversed(
         (
             click.option("--workflow", metavar="NAME", help="Only runs of this workflow."),

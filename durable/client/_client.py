@@ -182,7 +182,7 @@ class Client:
 
         `started = await client.start_with_update(checkout, confirm, card, id="order-42")(order)`: then `started.result()` is
         the update's, and `started.run` the run's handle. `id` must be given; the options are those of `start` but
-        `request_id`, and `update_id`, `wait` and `timeout` of `Handle.start_update`. With an `update_id`, the whole call may
+        `request_id` and `on_conflict`, and `update_id`, `wait` and `timeout` of `Handle.start_update`. With an `update_id`, the whole call may
         be repeated: the update is carried out once, and no second run is started for it. Raises as these two do, but for
         `RunAlreadyOpenError`; if the update is rejected, the run was started nevertheless.
         """

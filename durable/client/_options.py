@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypedDict, cast, get_args
 
 from .._duration import Duration
+from .._ids import checked_choice
 from ..author import Attribute
 
 OnConflict = Literal["fail", "use_existing", "terminate_existing"]
@@ -46,15 +47,9 @@ class StartOptions(TypedDict, total=False):
 
 def checked_on_conflict(value: object) -> OnConflict:
     """Return `value` if it is a conflict policy. Raises `ValueError` naming those that there are."""
-    return cast(OnConflict, _one_of(value, "on_conflict", get_args(OnConflict)))
+    return cast(OnConflict, checked_choice(value, get_args(OnConflict), "on_conflict"))
 
 
 def checked_reuse(value: object) -> Reuse:
     """Return `value` if it is a reuse policy. Raises `ValueError` naming those that there are."""
-    return cast(Reuse, _one_of(value, "reuse", get_args(Reuse)))
-
-
-def _one_of(value: object, what: str, known: tuple[str, ...]) -> object:
-    if value not in known:
-        raise ValueError(f"{what}: expected one of {', '.join(map(repr, known))}, got {value!r}")
-    return value
+    return cast(Reuse, checked_choice(value, get_args(Reuse), "reuse"))

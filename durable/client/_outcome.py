@@ -101,7 +101,7 @@ def outcome_error(codec: Codec, document: Document, expected: Expected, close: C
         return RunTerminatedError(f"{which} was terminated{_because(close.reason)}", **ids)
     if isinstance(close, RunTimedOut):
         return RunTimedOutError(f"{which} reached {close.limit()}", **ids, kind=close.kind)
-    return RunOutcomeError(f"{which} ended as {close.status}, which this version cannot follow", **ids)
+    return RunOutcomeError(f"{which} ended as {close.status}", **ids)
 
 
 def _because(reason: str) -> str:

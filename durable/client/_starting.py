@@ -11,10 +11,10 @@ from .._duration import Duration, optional_ms
 from .._headers import read_headers
 from .._ids import DEFAULT_QUEUE, checked_name, checked_queue, checked_version, checked_workflow_id
 from .._log import StartRun, start_document
-from ..author import Activity, Attribute, Workflow, check_attributes_size, stored_attributes, stored_memo
+from ..author import Activity, Attribute, Workflow, attributes_at_start, stored_memo
 from ..codec import Codec, Payload, untyped_signature
 from ..errors import DefinitionError, InvalidCallError
-from ..history import AttributeValue, CarriedSignal, to_raw
+from ..history import CarriedSignal, to_raw
 from ..interceptors import SignalInput, StartInput
 from ..stores import Store
 from ._around import Around
@@ -60,7 +60,7 @@ class Start:
         self._on_conflict: OnConflict = checked_on_conflict(on_conflict)
         self._reuse: Reuse = checked_reuse(reuse)
         self._version, self._pinned = _version_of(self._workflow, version)
-        self._attributes = _checked_attributes(attributes)
+        self._attributes = attributes_at_start(attributes)
         self._memo = {} if memo is None else stored_memo(memo, codec)
         self._request_id = None if request_id is None else checked_name(request_id, "request id")
         self._signal = signal
@@ -176,11 +176,3 @@ def _version_of(workflow: Workflow[..., Any] | str, version: str | None) -> tupl
             f"client.start({workflow.name!r}, version={version!r})"
         )
     return workflow.version, workflow.pinned
-
-
-def _checked_attributes(given: Mapping[Attribute[Any], Any] | None) -> dict[str, AttributeValue]:
-    if given is None:
-        return {}
-    values = {name: value for name, value in stored_attributes(given).items() if value is not None}
-    check_attributes_size(values)
-    return values
