@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from .._ids import checked_name
 from .._runtime.context import require_run
 from .._runtime.run import Run
-from ..codec import Payload, Signature, signature_of, untyped_signature
+from ..codec import Codec, Payload, Signature, positional_signature, signature_of, untyped_signature
 from ..errors import DecodeError, DefinitionError, InvalidCallError
 from ..history import from_raw
 from ._definitions import checked_function, describe
@@ -23,24 +23,40 @@ R_co = TypeVar("R_co", covariant=True)
 class Query(Generic[R_co]):
     """A question to a run, answered by a handler inside its workflow; `type` is the answer's type.
 
+    `args` are the types of the arguments that it takes, by position: `Query("page", list[str], args=(int, int))`. Then whoever
+    asks is told of arguments that do not fit before anything is sent. Without it, by what its handler takes: by the worker.
+
     Answering reads only: the handler is a plain `def` that awaits and commands nothing, and the history has no trace of it.
     A closed run answers as well, from a replay.
     """
 
     @overload
-    def __init__(self: Query[Any], name: str) -> None: ...
+    def __init__(self: Query[Any], name: str, *, args: Sequence[Any] | None = None) -> None: ...
     @overload
-    def __init__(self, name: str, type: type[R_co]) -> None: ...
+    def __init__(self, name: str, type: type[R_co], *, args: Sequence[Any] | None = None) -> None: ...
     @overload
-    def __init__(self: Query[Any], name: str, type: Any) -> None: ...
-    def __init__(self, name: str, type: Any = Any) -> None:  # noqa: A002 - the field's name
+    def __init__(self: Query[Any], name: str, type: Any, *, args: Sequence[Any] | None = None) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        type: Any = Any,  # noqa: A002 - the field's name
+        *,
+        args: Sequence[Any] | None = None,
+    ) -> None:
         self.name = checked_name(name, "query name")
         self.type: Any = type
+        self.args = None if args is None else _types(args)
+        self._call = untyped_signature() if self.args is None else positional_signature(self.name, self.args)
 
     def handler(self, fn: F) -> F:
-        """Answer this query by the decorated function, a `def` inside the workflow. Raises `DefinitionError` for others."""
+        """Answer this query by the decorated function, a `def` inside the workflow.
+
+        Raises `DefinitionError` for others, and for one that does not take the arguments of the query, if these are declared.
+        """
         run = require_run(f"Query({self.name!r}).handler")
         function = _plain(checked_function(fn, "query handler"))
+        if self.args is not None:
+            _check_takes(function, self.args, self.name)
         signature = signature_of(function)
 
         def answer(args: msgspec.Raw) -> Payload:
@@ -67,6 +83,14 @@ class Query(Generic[R_co]):
         run.queries.register_dynamic(answer)
         return fn
 
+    def encode_call(self, codec: Codec, args: Sequence[Any]) -> Payload:
+        """Return the arguments `args` as a payload.
+
+        Raises `InvalidCallError` if they are more or fewer than declared, `EncodeError` if one does not fit its declared type
+        or cannot be encoded, `PayloadTooLargeError`.
+        """
+        return self._call.encode_call(codec, args, {}, what=f"query {self.name!r}")
+
     def __repr__(self) -> str:
         return f"Query({self.name!r}, {getattr(self.type, '__name__', self.type)})"
 
@@ -89,6 +113,21 @@ def _called(run: Run, name: str, function: Callable[..., Any], args: tuple[Any, 
     if around is None or around.handle_query is None:
         return function(*args, **kwargs)
     return around.answer(run, name, function, args, kwargs)
+
+
+def _types(args: Sequence[Any]) -> tuple[Any, ...]:
+    if isinstance(args, tuple | list):
+        return tuple(args)
+    raise DefinitionError(f"args: expected the types of the query's arguments, as a tuple, got {args!r}")
+
+
+def _check_takes(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> None:
+    try:
+        inspect.signature(function).bind(*args)
+    except TypeError as error:
+        raise DefinitionError(
+            f"the handler {describe(function)} does not take the {len(args)} arguments of query {name!r}: {error}"
+        ) from None
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:

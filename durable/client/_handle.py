@@ -13,7 +13,6 @@ from .._duration import Duration, seconds
 from .._ids import checked_name, checked_workflow_id
 from .._log import AskQuery, Message, RequestCancel, RetryRun, SendSignal, Terminate, read_run
 from ..author import Query, Signal, Update
-from ..codec import untyped_signature
 from ..errors import InternalError, InvalidCallError, RequestFailedError, RunAlreadyOpenError
 from ..history import RecordedEvent, from_raw, to_raw
 from ..interceptors import CancelInput, QueryInput, SignalInput, TerminateInput
@@ -112,7 +111,8 @@ class Handle(Generic[R_co]):
     async def query(self, query: Query[Any] | str, /, *args: Any, timeout: Duration = ANSWER_S) -> Any:
         """Ask the run's code, open or closed, and return its answer. Leaves no trace in the history.
 
-        Raises `RequestFailedError` if the workflow has no such handler or that raises (then it is the `__cause__`), and
+        Raises `EncodeError` or `InvalidCallError` for arguments that are not as the query declares them (nothing was sent),
+        `RequestFailedError` if the workflow has no such handler or that raises (then it is the `__cause__`), and
         `RequestTimeoutError` if no worker answers in time.
         """
         around, known = self._line.around.query, query_of(query)
@@ -127,7 +127,7 @@ class Handle(Generic[R_co]):
         self, known: Query[Any], timeout: Duration, args: tuple[Any, ...], headers: dict[str, str] | None
     ) -> Any:
         what = f"query {known.name!r}"
-        payload = untyped_signature().encode_call(self._line.codec, args, {}, what=what)
+        payload = known.encode_call(self._line.codec, args)
         reply_id = self._line.clock.new_id()
         document = await self._current_document()
         message = AskQuery(run_id=document.id, name=known.name, args=to_raw(payload), reply=reply_id, headers=headers)

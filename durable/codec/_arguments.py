@@ -112,6 +112,15 @@ def signature_of(fn: Callable[..., Any], skip_self: bool = False) -> Signature:
     return Signature(fn, skip_self=skip_self)
 
 
+def positional_signature(name: str, types: Sequence[Any]) -> Signature:
+    """Return the signature of a function `name` that takes one argument of each of `types`, by position only."""
+    rows = [(inspect.Parameter(f"arg{n}", inspect.Parameter.POSITIONAL_ONLY), hint) for n, hint in enumerate(types, 1)]
+    signature = Signature(_anything)
+    signature.name = name
+    signature._compiled = _Compiled(FunctionHints({p.name: (p, hint) for p, hint in rows}, Any), name, skip_self=False)
+    return signature
+
+
 class UntypedSignature:
     """Stands for a function that is known by its name only: any arguments, under `Any`; the result as declared by the caller."""
 

@@ -1,5 +1,6 @@
 """Row 1 and 2: values that cannot be encoded or are too large, and payloads that do not fit."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,15 @@ from durable import Query, RetryPolicy, Signal, activity, local, proxy, workflow
 from durable._limits import PAYLOAD_BYTES_MAX
 from durable.errors import (
     ActivityError,
+    ChildWorkflowError,
+    DefinitionError,
     EncodeError,
     InvalidCallError,
     PayloadTooLargeError,
+    RequestFailedError,
     RunFailedError,
 )
+from durable.testing import assert_replays
 from tests.engine.env import Engines, engines
 
 
@@ -260,3 +265,98 @@ async def test_arguments_of_a_query_that_do_not_fit_are_told_to_the_caller() -> 
             assert caught.value.__cause__ is not None or isinstance(caught.value, InvalidCallError)
         await handle.signal(number, 4)
         assert await env.drive(handle.result()) == 4
+
+
+page = Query("page", list[int], args=(int, int))
+
+
+@workflow
+async def pages(largest: int) -> int:
+    @page.handler
+    def on_page(first: int, count: int = 1) -> list[int]:
+        return list(range(first, first + count))
+
+    @Query("text").handler
+    def on_text(text: str) -> str:
+        return text * 2
+
+    return await number.receive()
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "says"),
+    [
+        (("one", 1), EncodeError, "argument 'arg1' of query 'page': expected int, got str"),
+        ((1, 1.5), EncodeError, "argument 'arg2' of query 'page': expected int, got float"),
+        ((1,), InvalidCallError, "page() cannot be called like this: missing a required argument: 'arg2'"),
+        ((1, 2, 3), InvalidCallError, "page() cannot be called like this: too many positional arguments"),
+    ],
+)
+async def test_arguments_of_a_query_that_declares_them_are_refused_at_the_call(
+    args: tuple[Any, ...], error: type[Exception], says: str
+) -> None:
+    """With the type that is expected; nothing is sent, and no worker is needed to say so."""
+    async with engines() as env:
+        handle = await env.client.start(pages, id="p")(9)
+        before = await env.store.inspect.counts()
+        with pytest.raises(error, match=re.escape(says)):
+            await handle.query(page, *args)
+        assert await env.store.inspect.counts() == before
+        await env.begin([pages])
+        assert await env.drive(handle.query(page, 3, 2)) == [3, 4]
+
+
+async def test_a_handler_takes_what_its_query_declares() -> None:
+    """Found out where it is registered, before anybody asks."""
+
+    @workflow
+    async def wrong() -> None:
+        @page.handler
+        def on_page(first: int) -> list[int]:
+            return [first]
+
+    with pytest.raises(DefinitionError, match="a tuple, got <class 'int'>"):
+        Query("page", list[int], args=int)  # type: ignore[arg-type]
+    async with engines() as env:
+        await env.begin([wrong])
+        handle = await env.client.start(wrong, id="w")()
+        with pytest.raises(RunFailedError, match="does not take the 2 arguments of query 'page'"):
+            await env.drive(handle.result())
+
+
+async def test_a_query_over_the_limit_is_refused_on_either_way() -> None:
+    """The question at the call; the answer where it was made, and whoever asked is told. The run goes on."""
+    async with engines() as env:
+        await env.begin([pages])
+        handle = await env.client.start(pages, id="p")(9)
+        before = await env.store.inspect.counts()
+        with pytest.raises(PayloadTooLargeError, match=r"arguments of query 'text'.* most of it argument"):
+            await handle.query("text", "x" * PAYLOAD_BYTES_MAX)
+        assert await env.store.inspect.counts() == before
+        with pytest.raises(RequestFailedError, match="the answer of query 'text'") as failed:
+            await env.drive(handle.query("text", "x" * (PAYLOAD_BYTES_MAX - 100)))
+        assert isinstance(failed.value.__cause__, PayloadTooLargeError)
+        assert f"{PAYLOAD_BYTES_MAX:,}" in str(failed.value)
+        await handle.signal(number, 4)
+        assert await env.drive(handle.result()) == 4
+
+
+@pytest.mark.parametrize(("what", "says"), [("odd", "object"), ("large", f"{PAYLOAD_BYTES_MAX:,}")])
+async def test_a_result_of_a_child_fails_that_child(what: str, says: str) -> None:
+    """The parent learns of it as of any failure of its child."""
+
+    @workflow
+    async def parent() -> str:
+        try:
+            await gives(what)
+        except ChildWorkflowError as error:
+            return str(error.__cause__)
+        return ""
+
+    async with engines() as env:
+        await env.begin([parent, gives], cache_runs=0)
+        handle = await env.client.start(parent, id="p")()
+        told = await env.drive(handle.result())
+        assert "result of workflow gives" in told
+        assert says in told
+        assert_replays(parent, await handle.history())

@@ -23,6 +23,7 @@ class Receipt:
 approved = Signal("approved", bool)
 nudge = Signal("nudge")
 state = Query("state", dict[str, int])
+page = Query("page", list[str], args=(int, int))
 confirm = Update("confirm", Order, Receipt)
 reset = Update("reset")
 
@@ -104,6 +105,7 @@ async def check_messages(handle: Handle[Receipt]) -> None:
     await handle.signal(approved, "yes")  # type: ignore[misc]
     await handle.signal(approved)  # type: ignore[arg-type]
     assert_type(await handle.query(state), dict[str, int])
+    assert_type(await handle.query(page, 0, 10), list[str])
     assert_type(await handle.query("state"), Any)
 
 
