@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from durable import _limits
 from tests.redis_cluster import RedisCluster
-from tests.redis_server import RedisServer, server_binary
+from tests.redis_server import RedisServer, server_binary, servers
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 # In CI a run must depend on the code alone: the same examples each time, and no deadline, since machines differ.
@@ -29,10 +29,15 @@ _namespaces = count(1)
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[RedisServer]:
     """Yield a server that all tests of this process share."""
-    binary = server_binary()
-    if binary is None:
-        pytest.skip("no redis-server or valkey-server on PATH: install one, or set DURABLE_TEST_REDIS_SERVER")
-    server = RedisServer(binary)
+    server = RedisServer(server_binary())
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session", params=list(servers()) or [None])
+def each_redis_process(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """Yield each server that is here, one after the other."""
+    server = RedisServer(servers()[request.param] if request.param else server_binary())
     yield server
     server.close()
 
@@ -53,10 +58,7 @@ def redis_url(redis_process: RedisServer) -> str:
 @pytest.fixture(scope="session")
 def redis_nodes() -> Iterator[RedisCluster]:
     """Yield a cluster that all tests of this process share."""
-    binary = server_binary()
-    if binary is None:
-        pytest.skip("no redis-server or valkey-server on PATH: install one, or set DURABLE_TEST_REDIS_SERVER")
-    cluster = RedisCluster(binary)
+    cluster = RedisCluster(server_binary())
     yield cluster
     cluster.close()
 

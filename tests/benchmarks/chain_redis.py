@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--url", default="")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    server = None if args.url else RedisServer(server_binary() or "redis-server")
+    server = None if args.url else RedisServer(server_binary())
     url = args.url or (server.url if server else "")
     client = redis.Redis.from_url(url)
     rounds = []

@@ -11,6 +11,12 @@ from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer
 
 
+@pytest.fixture(scope="session")
+def redis_process(each_redis_process: RedisServer) -> RedisServer:
+    """Return each server that is here, one after the other."""
+    return each_redis_process
+
+
 class TestRedisStore(StoreSuite):
     """A server that holds nothing at the start of each test."""
 

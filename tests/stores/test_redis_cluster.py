@@ -52,7 +52,7 @@ def mortal(redis_cluster: RedisCluster) -> Iterator[RedisCluster]:
 def own_port(redis_process: RedisServer) -> Iterator[int]:
     """Yield the port of a server of no cluster."""
     port = free_port()
-    server = RedisServer(server_binary() or "", "--port", str(port), "--bind", "127.0.0.1")
+    server = RedisServer(server_binary(), "--port", str(port), "--bind", "127.0.0.1")
     yield port
     server.close()
 
@@ -111,8 +111,8 @@ async def test_a_user_restricted_to_the_namespace_can_work(redis_cluster: RedisC
     """Beside what a single server asks for, it may ask for the map of slots."""
     for port in redis_cluster.servers:
         redis_cluster.ask(
-            port, "ACL", "SETUSER", "worker", "on", ">secret", "~{orders:*", "&{orders:*", "+@all", "-@dangerous", "+info",
-            "+cluster",
+            port, "ACL", "SETUSER", "worker", "on", ">secret", "~{orders:*", "resetchannels", "&{orders:*", "+@all",
+            "-@dangerous", "+info", "+cluster",
         )  # fmt: skip
     url = redis_cluster.url.replace("://", "://worker:secret@")
     async with open_store(f"{url}?namespace=orders") as store:

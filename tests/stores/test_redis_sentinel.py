@@ -20,7 +20,7 @@ TTL_MS = 120_000
 @pytest.fixture
 def watched(redis_process: RedisServer) -> Iterator[Watched]:
     """Yield a primary and its replica, watched by three sentinels."""
-    servers = Watched(server_binary() or "")
+    servers = Watched(server_binary())
     yield servers
     servers.close()
 

@@ -33,13 +33,19 @@ from durable.testing.conformance._base import (
     queued,
     task,
 )
-from tests.redis_server import RedisServer, server_binary
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_process(each_redis_process: RedisServer) -> RedisServer:
+    """Return each server that is here, one after the other."""
+    return each_redis_process
 
 
 @pytest.fixture
 def own_server(redis_process: RedisServer) -> Iterator[RedisServer]:
     """Yield a server that the test may kill; it has an append-only file."""
-    server = RedisServer(server_binary() or "", "--appendonly", "yes", "--appendfsync", "always")
+    server = RedisServer(redis_process.binary, "--appendonly", "yes", "--appendfsync", "always")
     yield server
     server.close()
 
@@ -148,6 +154,7 @@ async def test_a_user_restricted_to_the_namespace_can_do_everything(own_server: 
             "worker",
             enabled=True,
             passwords=["+secret"],
+            reset_channels=True,
             keys=["{orders:*"],
             channels=["{orders:*"],
             categories=["+@all", "-@dangerous"],
