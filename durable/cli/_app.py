@@ -12,7 +12,7 @@ Exit codes, for scripts:
 - 130: interrupted
 
 What was asked for goes to standard output, everything else to standard error. With `--json` standard output holds
-exactly one JSON document.
+exactly one JSON document (of `bench` and `export`: one on each line).
 """
 
 import os
@@ -32,6 +32,7 @@ from ._settings import DEFAULT_STORE, Settings
 # Command -> its module and its line in the list. Only the command that is asked for is loaded, so `--help` is quick; a test
 # holds the lines to what the commands say of themselves. The module's attribute is the command's name and "_command".
 COMMANDS = {
+    "bench": ("_bench", "Measure how quick a store is."),
     "cancel": ("_messages", "Ask the run ID to stop: its code may clean up."),
     "complete": ("_complete", "End the activity that TOKEN names with a result."),
     "demo": ("_demo", "Watch a shop survive the death of its worker."),
