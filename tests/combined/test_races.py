@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from durable import Client, Handle
-from durable.author import Signal, Update, activity, sleep, workflow
+from durable.author import Signal, Update, activity, continue_as_new, sleep, workflow
 from durable.errors import RequestFailedError, RunCancelledError, RunClosedError, RunTimedOutError
-from durable.history import RunForked
+from durable.history import RunForked, UpdateAccepted
 from durable.testing import assert_replays
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
@@ -42,6 +42,20 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     return opens
 
 
+STEP_S = 0.01
+"""A disk takes real time: the clock of the test must not run ahead of it, to where answers are out of date."""
+
+
+async def until(env: Engines, condition: Callable[[], Any]) -> None:
+    """Wait until `condition()` is true, while hardly any time passes."""
+    await env.until(condition, step_s=STEP_S)
+
+
+async def drive(env: Engines, work: Any) -> Any:
+    """Return what `work` returns; hardly any time passes meanwhile."""
+    return await env.drive(work, step_s=STEP_S)
+
+
 class Holding:
     """A store that holds the next call of one method back, until it is let go; then it does what `fate` says (`FaultyStore`)."""
 
@@ -67,8 +81,8 @@ class Holding:
         self._go_on = asyncio.get_running_loop().create_future()
 
     async def until_held(self) -> None:
-        """Wait until the call has come, without any time passing."""
-        await self._env.until(self.reached.is_set, step_s=0)
+        """Wait until the call has come."""
+        await until(self._env, self.reached.is_set)
 
     def let_go(self) -> None:
         """Make the call."""
@@ -79,6 +93,15 @@ class Holding:
     def fail(self, method: str, fate: str) -> None:
         """Let the next call of `method` fail "before" or "after" it is applied."""
         self._method, self._fate, self._go_on = method, fate, None
+
+
+async def until_inbox(env: Engines, count: int) -> None:
+    """Wait until that many messages are in the inbox."""
+
+    async def has_them() -> bool:
+        return (await env.store.inspect.counts())["inbox"] == count
+
+    await until(env, has_them)
 
 
 async def nothing_is_left(env: Engines) -> bool:
@@ -92,7 +115,7 @@ async def has_ended(env: Engines) -> bool:
 
 async def ended(env: Engines, handle: Handle[Any], code: Any) -> list[str]:
     """The run is closed once, its history replays, and nothing waits for it any more; return the types of its events."""
-    assert await env.until(lambda: nothing_is_left(env))
+    await until(env, lambda: nothing_is_left(env))
     history = await handle.history()
     tags = [type(item.event).__name__ for item in history]
     closes = ("RunCompleted", "RunFailed", "RunCancelled", "RunTerminated", "RunTimedOut")
@@ -137,7 +160,7 @@ async def at_its_end(env: Engines, holding: Holding, code: Any, commits: int) ->
     """Bring a run to where its closing commit is on its way, and held."""
     await env.begin([code], [work], store=holding.store, cache_runs=env.cache)  # type: ignore[attr-defined]
     handle: Handle[str] = await env.client.start(code, id="r")()
-    await env.until(lambda: env.tags("r"))
+    await until(env, lambda: env.tags("r"))
     holding.hold("commit")
     await handle.signal(go)
     for _ in range(commits):
@@ -159,10 +182,10 @@ async def test_a_cancel_before_the_closing_commit_is_seen_by_the_run(opened: Ope
         await handle.cancel("late")
         holding.let_go()
         if code is by_signal:
-            assert await env.drive(handle.result()) == "done"
+            assert await drive(env, handle.result()) == "done"
         else:
             with pytest.raises(RunCancelledError):
-                await env.drive(handle.result())
+                await drive(env, handle.result())
         assert "CancelRequested" in await ended(env, handle, code)
 
 
@@ -173,7 +196,7 @@ async def test_a_cancel_after_the_closing_commit_is_told(opened: Open, code: Any
         holding = Holding(env)
         handle = await at_its_end(env, holding, code, commits)
         holding.let_go()
-        assert await env.drive(handle.result()) == "done"
+        assert await drive(env, handle.result()) == "done"
         with pytest.raises(RunClosedError):
             await handle.cancel("late")
         assert "CancelRequested" not in await ended(env, handle, code)
@@ -186,19 +209,19 @@ async def test_a_cancel_while_the_outcome_of_the_closing_commit_is_unknown(opene
         holding = Holding(env)
         await env.begin([by_signal], store=holding.store, cache_runs=env.cache)  # type: ignore[attr-defined]
         handle = await env.client.start(by_signal, id="r")()
-        await env.until(lambda: env.tags("r"))
+        await until(env, lambda: env.tags("r"))
         holding.fail("commit", "after" if applied else "before")
         sent_before = holding.store.calls.count("commit")
         await handle.signal(go)
-        await env.until(lambda: holding.store.calls.count("commit") > sent_before, step_s=0)
+        await until(env, lambda: holding.store.calls.count("commit") > sent_before)
         if applied:
-            await env.until(lambda: has_ended(env), step_s=0)
+            await until(env, lambda: has_ended(env))
             with pytest.raises(RunClosedError):
                 await handle.cancel("late")
         else:
             await handle.cancel("late")
-        assert await env.drive(handle.result()) == "done"
-        await env.until(lambda: holding.store.calls.count("commit") > sent_before + 1)
+        assert await drive(env, handle.result()) == "done"
+        await until(env, lambda: holding.store.calls.count("commit") > sent_before + 1)
         assert ("CancelRequested" in await ended(env, handle, by_signal)) is not applied
 
 
@@ -226,13 +249,13 @@ async def limited() -> None:
 async def begun_limited(env: Engines, holding: Holding) -> Handle[None]:
     await env.begin([limited], store=holding.store, cache_runs=env.cache)  # type: ignore[attr-defined]
     handle = await env.client.start(limited, id="r", run_timeout=60)()
-    await env.until(lambda: env.tags("r"))
+    await until(env, lambda: env.tags("r"))
     return handle
 
 
 async def timed_out(env: Engines, handle: Handle[None]) -> list[str]:
     with pytest.raises(RunTimedOutError):
-        await env.drive(handle.result())
+        await drive(env, handle.result())
     return await ended(env, handle, limited)
 
 
@@ -251,13 +274,14 @@ async def test_an_update_whose_commit_or_the_timeouts_is_on_its_way(opened: Open
         if first == "update":
             await holding.until_held()
             env.clock.advance(60)
-        await env.settle()
+            await env.settle()
+        await until_inbox(env, 1)
         holding.let_go()
         if update is add:
-            assert await env.drive(sent) == 7
+            assert await drive(env, sent) == 7
         else:
             with pytest.raises(RequestFailedError, match="ended as timed_out before the update 'slow'") as failed:
-                await env.drive(sent)
+                await drive(env, sent)
             assert isinstance(failed.value.__cause__, RunTimedOutError)
         tags = await timed_out(env, handle)
         assert tags.count("UpdateAccepted") == 1
@@ -275,7 +299,7 @@ async def test_an_update_after_the_timeouts_commit_is_told(opened: Open) -> None
         holding.let_go()
         tags = await timed_out(env, handle)
         with pytest.raises(RunClosedError):
-            await env.drive(handle.update(add, 7))
+            await drive(env, handle.update(add, 7))
         assert tags == await ended(env, handle, limited)
 
 
@@ -297,7 +321,7 @@ async def forked(env: Engines, fork: Handle[int], taken: int) -> int:
     """The fork has the start and `taken` numbers of its source. Send it 100 for each that it lacks, and return its result."""
     for _ in range(NUMBERS - taken):
         await fork.signal(number, 100)
-    result = await env.drive(fork.result())
+    result = await drive(env, fork.result())
     tags = await ended(env, fork, sums)
     assert tags.index(RunForked.__name__) == 1 + taken
     return int(result)
@@ -318,12 +342,12 @@ async def send(env: Engines, source: Handle[int], n: int) -> None:
     async def recorded() -> bool:
         return (await env.tags("source")).count("SignalReceived") == n
 
-    await env.until(recorded)
+    await until(env, recorded)
 
 
 async def source_ends(env: Engines, source: Handle[int], result: int) -> None:
     """The source has taken no notice of all that."""
-    assert await env.drive(source.result()) == result
+    assert await drive(env, source.result()) == result
     assert RunForked.__name__ not in await ended(env, source, sums)
 
 
@@ -340,7 +364,7 @@ async def test_a_fork_that_reads_before_or_after_a_commit_of_its_source(
         await holding.until_held()
         await send(env, source, 2)
         holding.let_go()
-        fork = await env.drive(asked)
+        fork = await drive(env, asked)
         assert await forked(env, fork, taken) == result
         await send(env, source, 3)
         await source_ends(env, source, 6)
@@ -356,7 +380,7 @@ async def test_a_fork_is_built_while_its_source_ends(opened: Open) -> None:
         fork = await source.fork(id="fork")
         await holding.until_held()
         await send(env, source, 3)
-        assert await env.drive(source.result()) == 6
+        assert await drive(env, source.result()) == 6
         holding.let_go()
         assert await forked(env, fork, 2) == 103
         await source_ends(env, source, 6)
@@ -379,3 +403,78 @@ async def test_a_fork_while_a_commit_of_its_source_is_on_its_way(opened: Open, a
         assert await forked(env, fork, 2) == 103
         await source_ends(env, source, 6)
         assert (await env.tags("source")).count("SignalReceived") == (3 if applied else 4)
+
+
+# --- start with update against continue-as-new
+
+
+@workflow
+async def rounds(so_far: int) -> int:
+    total = so_far
+
+    @add.handler
+    def on_add(n: int) -> int:
+        nonlocal total
+        total += n
+        return total
+
+    @number.handler
+    def on_number(n: int) -> None:
+        nonlocal total
+        total += n
+
+    await go.receive()
+    if total < 100:
+        continue_as_new(total)
+    return total
+
+
+@pytest.mark.parametrize("when", ["before", "while", "after"])
+async def test_a_start_with_an_update_meets_a_run_that_continues_as_new(opened: Open, when: str) -> None:
+    """There is one chain, and one run of it carries the update out: a repeat of the call finds that one, and starts nothing."""
+    async with opened() as env:
+        holding = Holding(env)
+        first = await env.client.start(rounds, id="c")(10)
+        start = env.client.start_with_update(rounds, add, 7, id="c", update_id="u-1", timeout="1 hour")
+        if when == "before":  # the change of runs is behind it in the inbox
+            sent = asyncio.ensure_future(start(0))
+            await until_inbox(env, 2)  # after the start
+            await first.signal(go)
+            await env.begin([rounds], cache_runs=env.cache)  # type: ignore[attr-defined]
+        else:
+            await env.begin([rounds], store=holding.store, cache_runs=env.cache)  # type: ignore[attr-defined]
+            await until(env, lambda: env.tags("c"))
+            holding.hold("commit")
+            await first.signal(go)
+            await holding.until_held()
+            if when == "while":  # that commit is refused; the signal came first all the same, and the update goes along
+                sent = asyncio.ensure_future(start(0))
+                await until_inbox(env, 2)  # after the signal, which is read and not yet recorded
+                holding.let_go()
+            else:
+                holding.let_go()
+
+                async def changed() -> bool:
+                    return (await first.describe()).status == "continued_as_new"
+
+                await until(env, changed)
+                sent = asyncio.ensure_future(start(0))
+        update = await drive(env, sent)
+        assert await drive(env, update.result()) == 17
+        again = await drive(env, start(0))
+        assert (again.run.run_id, await drive(env, again.result())) == (update.run.run_id, 17)
+        latest = env.client.handle("c")
+        await latest.signal(number, 100)
+        await latest.signal(go)
+        assert await drive(env, first.result()) == 117
+        runs = await env.client.list(id_prefix="c")
+        assert [run.status for run in runs] == ["completed", "continued_as_new"]
+        which = runs[1] if when == "before" else runs[0]
+        assert update.run.run_id == which.run_id
+        accepted = 0
+        for run in runs:
+            history = await env.client.handle("c", run.run_id).history()
+            accepted += sum(isinstance(item.event, UpdateAccepted) for item in history)
+            assert_replays(rounds, history)
+        assert accepted == 1
+        await until(env, lambda: nothing_is_left(env))
