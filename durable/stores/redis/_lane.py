@@ -1,15 +1,20 @@
 """One connection on which many callers' commands go out in the order in which they ask, without waiting for one another's answers."""
 
 import asyncio
+import builtins
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ConnectionError, RedisError, ResponseError  # noqa: A004 - the names of redis-py
+from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, ResponseError, TimeoutError  # noqa: A004 - the names of redis-py
 
 Argument = bytes | str | int
+
+# What a server answers to one command, and the connection lives on. redis-py takes LOADING for the end of the connection; but
+# commands that follow on it may be carried out, once all is loaded.
+REFUSALS = (ResponseError, BusyLoadingError)
 
 _pack: Any = cast("Any", hiredis).pack_command  # its stub takes a tuple of one element only
 
@@ -29,7 +34,10 @@ class _Batch(NamedTuple):
 
 
 class Lane:
-    """A connection that is made when it is first used, and made anew after it broke. Nothing is ever sent twice."""
+    """A connection that is made when it is first used, and made anew after it broke. Nothing is ever sent twice.
+
+    It may take `timeout_s` to make it. How long an answer may take, it knows itself.
+    """
 
     def __init__(self, connect: Callable[[], Awaitable[AbstractConnection]], timeout_s: float) -> None:
         self._connect, self._timeout_s = connect, timeout_s
@@ -93,13 +101,16 @@ class Lane:
         if self._sent:
             return False
         try:
-            return bool(await connection.can_read_destructive())  # nothing was asked: all there is to read is the end
+            return bool(await connection.can_read())  # nothing was asked: all there is to read is the end
         except (RedisError, OSError):
             return True
 
     async def _connected(self) -> AbstractConnection:
-        async with asyncio.timeout(self._timeout_s):
-            return await self._connect()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._connect()
+        except builtins.TimeoutError:
+            raise TimeoutError(f"the server did not answer within {self._timeout_s:g} s") from None
 
     async def _read(self, connection: AbstractConnection) -> None:
         """Read the answers to what was sent, until all are there."""
@@ -108,8 +119,9 @@ class Lane:
                 batch = self._sent[0]
                 for _ in batch.commands:
                     try:
-                        batch.found.append(await connection.read_response(timeout=self._timeout_s))
-                    except ResponseError as error:
+                        # No `timeout=`: when that is over, redis-py answers None, and the answer comes to the next one who asks.
+                        batch.found.append(await connection.read_response(disconnect_on_error=False))
+                    except REFUSALS as error:
                         batch.found.append(error)
                 self._sent.popleft()
                 if not batch.answer.done():

@@ -5,13 +5,13 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import Connection as BlockingConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from ...errors import StoreUnavailableError
+from . import _clients
 from ._calls import Call, Plain, by_hash, by_source, writing
-from ._clients import TIMEOUT_S
 from ._errors import is_demoted, is_missing_script
-from ._lane import Argument, Lane, pack
+from ._lane import REFUSALS, Argument, Lane, pack
 
 _REPLICA_WAIT_MS = 5_000  # how long WAIT waits; the outcome is unknown if too few replicas have it by then
 ASKING: tuple[Argument, ...] = ("ASKING",)
@@ -21,7 +21,7 @@ class Node:
     """A server, asked by the loop. `connect` makes a connection to it, or to the one that took its place."""
 
     def __init__(self, connect: Callable[[], Awaitable[AbstractConnection]], shown: str, wait_replicas: int) -> None:
-        self._lane = Lane(connect, TIMEOUT_S)
+        self._lane = Lane(connect, _clients.TIMEOUT_S)
         self._shown, self._wait_replicas = shown, wait_replicas
 
     async def run(self, calls: Sequence[Call | Plain], *, asking: bool = False) -> list[Any]:
@@ -106,8 +106,8 @@ class BlockingNode:
         try:
             for _ in range(count):
                 try:
-                    answers.append(connection.read_response())
-                except ResponseError as error:
+                    answers.append(connection.read_response(disconnect_on_error=False))
+                except REFUSALS as error:
                     answers.append(error)
                 self._awaited -= 1
         except BaseException:

@@ -15,6 +15,7 @@ from ._node import BlockingNode, Node
 from ._options import Options
 
 _CONNECT_S = 5.0  # a server that is not there takes no longer to be missed
+RENEW_S = 2.0  # for an answer to a renewal: a half-open connection must not cost the session, which lasts 5 s
 
 
 class Finder(Protocol):
@@ -56,7 +57,7 @@ class Single:
 
     def __init__(self, options: Options, finder: Finder) -> None:
         self._options, self._finder = options, finder
-        self._clients = Clients(options, connect_s=_CONNECT_S)
+        self._clients = Clients(options, connect_s=_CONNECT_S, blocking_s=RENEW_S)
         self._node = Node(self._connected, options.shown, options.wait_replicas)
         self._blocking = BlockingNode(lambda: self._clients.connected_blocking(finder.find_blocking()))
         self._lock = threading.Lock()
