@@ -11,7 +11,7 @@ from tests.redis_server import RedisServer, server_binary
 @pytest.fixture
 def own_server(redis_process: RedisServer) -> Iterator[RedisServer]:
     """Yield a server that the test may kill; it has an append-only file."""
-    server = RedisServer(server_binary() or "", "--appendonly", "yes", "--appendfsync", "always")
+    server = RedisServer(server_binary(), "--appendonly", "yes", "--appendfsync", "always")
     yield server
     server.close()
 
