@@ -34,7 +34,7 @@ class Clients:
     `connect_s` bounds how long a connection may take, `blocking_s` how long the thread that renews waits for an answer.
     """
 
-    def __init__(self, options: Options, *, connect_s: float, blocking_s: float) -> None:
+    def __init__(self, options: Options, *, connect_s: float = TIMEOUT_S, blocking_s: float = TIMEOUT_S) -> None:
         self._options, self._connect_s, self._blocking_s = options, connect_s, blocking_s
         self._clients: dict[Address, redis.asyncio.Redis] = {}
         self._blocking: dict[Address, redis.Redis] = {}
