@@ -15,17 +15,12 @@ nox.options.error_on_missing_interpreters = False
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 PARALLEL = ("-n", "2")
-ASIDE = [
-    "benchmarks",
-    "crash",
-    "docs",
-    "properties",
-    "samples",
-    "wheel",
-]  # each has a session of its own, or is run by hand
+ASIDE = ["crash", "docs", "properties", "samples", "wheel"]  # each has a session of its own
 
 # What has no use for an execution cache, draws its size itself, or has runs so long that to replay each step takes minutes: run once.
 CACHELESS = [
+    "benchmarks",
+    "budgets",
     "cli",
     "codec",
     "planted",
@@ -34,6 +29,7 @@ CACHELESS = [
     "simulation",
     "stores",
     "test_architecture.py",
+    "testing/test_benchmark.py",
     "testing/test_executions*",
     "testing/test_plugin.py",
     "testing/test_replay.py",
@@ -117,6 +113,13 @@ def crash(session: nox.Session) -> None:
     """Kill and stop real worker processes, and count the effects outside."""
     install(session, "test")
     run_tests(session, *(session.posargs or ["tests/crash"]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure: everything (an hour), or `-- --quick` (minutes), or `-- W2 W3 --store sqlite-full`. See tests/benchmarks/README.md."""
+    install(session, "test")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
 @nox.session

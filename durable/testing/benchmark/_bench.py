@@ -77,16 +77,18 @@ class Bench:
         self.costs.append(Look.now(self.place.server()).costs_since(before))
 
     async def execute_many(
-        self, workflow: Workflow[..., Any], *args: Any, runs: int, at_once: int, result: Any
+        self, workflow: Workflow[..., Any], *args: Any, runs: int, at_once: int, result: Any, prefix: str = "run"
     ) -> None:
-        """Execute so many runs, `at_once` at a time. Raises `AssertionError` if one ends with another `result`."""
+        """Execute so many runs, `at_once` at a time; their ids begin with `prefix`. Raises `AssertionError` if one ends with another `result`."""
         numbers = iter(range(runs))
 
         async def one_after_the_other() -> None:
             for number in numbers:
-                got = await self.client.execute(workflow, id=f"run-{number}")(*args)
+                got = await self.client.execute(workflow, id=f"{prefix}-{number}")(*args)
                 if got != result:
-                    raise AssertionError(f"run-{number} of {workflow.name!r} ended with {got!r}, expected {result!r}")
+                    raise AssertionError(
+                        f"{prefix}-{number} of {workflow.name!r} ended with {got!r}, expected {result!r}"
+                    )
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(runs, at_once)):

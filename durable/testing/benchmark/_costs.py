@@ -1,7 +1,7 @@
 """What a benchmark costs beside time: CPU seconds, bytes on the disk, memory."""
 
-import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +41,7 @@ class Look:
     @classmethod
     def now(cls, server: Server) -> "Look":
         """Look at this process."""
-        used = os.times()
-        return cls(used.user + used.system, _written(), server)
+        return cls(time.process_time(), _written(), server)
 
     def costs_since(self, before: "Look") -> Costs:
         """Return what was used since `before`. A server's file counts, if there is one, else what this process wrote."""
