@@ -37,10 +37,11 @@ async def report_waiting(store: Store, queue: str, known: Set[str], reported: se
     for kind, count in (await unknown_tasks(store, queue, known)).items():
         if kind not in reported:
             reported.add(kind)
+            offers = ", ".join(sorted(known | (await offered(store, queue)).activities)) or "none"
             logger.warning(
-                "%d tasks of queue %s wait for activity %s, which no running worker knows; "
+                "%d tasks of queue %s wait for activity %s, which no running worker knows (they know: %s); "
                 "they wait until one does: is it missing in `activities`, or was it renamed?",
-                count, queue, kind,
+                count, queue, kind, offers,
             )  # fmt: skip
     for info in await store.inspect.tasks(queue=queue, parked=True, limit=_TASKS_MAX):
         if info.task.id not in reported:

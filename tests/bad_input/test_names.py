@@ -1,13 +1,21 @@
 """Row 3: names that nobody knows, names that two have, and functions that cannot be what they are to be."""
 
+import asyncio
 import functools
 from typing import Any
 
 import pytest
 
-from durable import Query, Signal, Worker, activity, local, proxy, workflow
+from durable import Query, Signal, Update, Worker, activity, local, proxy, workflow
 from durable.author import collect_activities
-from durable.errors import DefinitionError, InvalidCallError, InvalidIdError
+from durable.errors import (
+    DefinitionError,
+    InvalidCallError,
+    InvalidIdError,
+    RequestFailedError,
+    RequestTimeoutError,
+    UpdateRejectedError,
+)
 from tests.engine.env import engines
 
 
@@ -209,6 +217,46 @@ async def test_a_task_for_an_activity_that_no_worker_knows_waits() -> None:
         assert (task.task.kind, task.claimed_by, task.parked) == ("rare", None, None)
         await env.begin([asks], [rare])
         assert await env.drive(handle.result()) == 6
+
+
+async def test_unknown_names_of_messages_are_answered_with_the_known_ones() -> None:
+    """A query at once; an update once its time is up, or the run has ended. A signal is nobody's mistake until the run ends: it is kept."""
+    asked, nudge = Query("asked", int), Signal("nudge", int)
+    add, remove = Update("add", int, int), Update("remove", int, int)
+
+    @workflow
+    async def takes() -> int:
+        @asked.handler
+        def tell() -> int:
+            return 1
+
+        @add.handler
+        def on_add(n: int) -> int:
+            return n
+
+        @remove.handler
+        def on_remove(n: int) -> int:
+            return -n
+
+        return await nudge.receive()
+
+    async with engines() as env:
+        await env.begin([takes])
+        handle = await env.client.start(takes, id="t")()
+        with pytest.raises(RequestFailedError, match="workflow 'takes' has no query 'aksed'; it has: asked"):
+            await env.drive(handle.query("aksed"))
+        with pytest.raises(RequestTimeoutError, match="no handler for it yet; it has: add, remove"):
+            await env.drive(handle.update("ad", 1, timeout=3))
+        await handle.signal("nugde", 1)
+        await env.settle()
+        assert await env.status("t") == "running"
+        pending = asyncio.ensure_future(handle.update("adds", 1, timeout="1 hour"))
+        await env.settle()
+        await handle.signal(nudge, 5)
+        assert await env.drive(handle.result()) == 5
+        with pytest.raises(UpdateRejectedError, match="never had a handler for update 'adds'; it had: add, remove"):
+            await env.drive(pending)
+        assert "SignalReceived" in await env.tags("t")
 
 
 async def test_workflow_functions_outside_of_a_workflow_say_so() -> None:

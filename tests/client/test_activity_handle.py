@@ -1,7 +1,11 @@
 """Activities that are completed from outside, by whoever has their token."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +300,61 @@ async def test_a_call_outside_of_a_worker_gives_what_the_function_returns() -> N
     assert repr(await plainly()) == "complete_later()"
     with pytest.raises(InvalidCallError, match="activity_info works only in an activity"):
         activity_info()
+
+
+@asynccontextmanager
+async def token_holder(url: str) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """Run another process that is told what to do with which token; give what tells it, and returns how it went."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).with_name("token_holder.py")), url, stdin=PIPE, stdout=PIPE
+    )
+    stdin, stdout = process.stdin, process.stdout
+    assert stdin is not None
+    assert stdout is not None
+
+    async def tell(*call: Any) -> str:
+        stdin.write(json.dumps(call).encode() + b"\n")
+        return (await stdout.readline()).decode().strip()
+
+    try:
+        yield tell
+    finally:
+        stdin.close()
+        assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+async def test_another_process_needs_the_token_only(store: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """It knows neither the workflow nor the activity: it completes, fails, keeps alive, and is told of a cancellation."""
+    global tokens
+    tokens = asyncio.Queue()
+    url = request.getfixturevalue("redis_url") if store == "redis" else f"sqlite:///{tmp_path}/store.db"
+    async with (
+        Client.connect(url) as client,
+        Worker(client, workflows=[purchase, patient], activities=[approve]),
+        token_holder(url) as tell,
+    ):
+        completed = await client.start(purchase, id="completed")(1)
+        assert await tell("complete", await tokens.get(), "another process") == "done"
+        assert await completed.result(timeout=10) == "approved by another process"
+
+        failed = await client.start(purchase, id="failed")(1)
+        assert await tell("fail", await tokens.get(), "no, says another process") == "done"
+        second = await tokens.get()
+        assert await tell("heartbeat", second, {"page": 3}) == "done"
+        assert await tell("fail", second, "no again") == "done"
+        third = await tokens.get()
+        assert await tell("complete", second, "late") == "AttemptOverError"
+        assert await tell("complete", third, "at last") == "done"
+        assert await failed.result(timeout=10) == "approved by at last"
+
+        cancelled = await client.start(patient, id="cancelled")(1)
+        token = await tokens.get()
+        assert await tell("heartbeat", token) == "done"
+        await cancelled.cancel()
+        await until_event(client, "cancelled", "ActivityCancelRequested")
+        assert await tell("heartbeat", token) == "AttemptCancelledError"
+        assert await tell("cancel", token) == "done"
+        assert await cancelled.result(timeout=10) == "stopped"
+        assert await tell("complete", "nonsense", 1) == "InvalidTokenError"
+        assert (await client.store.inspect.counts())["tasks"] == 0

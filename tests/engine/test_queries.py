@@ -1,11 +1,18 @@
 """Queries: on a run in memory, one that is replayed for them, and one that is closed; they only read."""
 
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from durable._runtime import guard
 from durable.author import Query, Signal, activity, workflow
 from durable.errors import DefinitionError, RequestFailedError, RequestTimeoutError
+from durable.testing import assert_replays
 from tests.engine.env import engines
 from tests.engine.harness import SteppedRun
 
@@ -88,6 +95,48 @@ async def test_a_query_that_would_await_is_an_error() -> None:
     assert "the query 'later' is read-only: it cannot start" in failure["message"]
     assert run.history == before
     assert run.answer("seen") == []
+
+
+READS: dict[str, tuple[Callable[[], object], str]] = {
+    "a file": (
+        lambda: Path("/etc/hostname").read_text(),
+        r"open\('/etc/hostname'\).* read and write files in an activity",
+    ),
+    "a socket": (lambda: socket.create_connection(("localhost", 1)), "socket.* talk to the network in an activity"),
+    "a process": (lambda: subprocess.run(["true"], check=True), "subprocess.Popen.* start processes in an activity"),
+    "a database": (lambda: sqlite3.connect(":memory:"), "sqlite3.connect.* use a database in an activity"),
+}
+
+
+@pytest.mark.parametrize("what", READS)
+@pytest.mark.parametrize("cache_runs", [None, 0])
+async def test_a_query_that_does_io_is_refused(what: str, cache_runs: int | None) -> None:
+    """It would hold up the worker's loop, and all other runs. Whoever asks is told what; the run does not notice."""
+    function, says = READS[what]
+
+    @workflow
+    async def curious() -> int:
+        @Query("look").handler
+        def look() -> Any:
+            return str(function())
+
+        @seen.handler
+        def tell() -> list[int]:
+            return [1]
+
+        return await number.receive()
+
+    guard.install()
+    async with engines(partitions=1) as env:
+        await env.begin([curious], cache_runs=cache_runs)
+        handle = await env.client.start(curious, id="c")()
+        with pytest.raises(RequestFailedError, match=rf"query 'look' of 'c' failed: .*called {says}"):
+            await env.drive(handle.query("look"))
+        assert await env.drive(handle.query(seen)) == [1]
+        assert await env.stuck("c") is None
+        await handle.signal(number, 4)
+        assert await env.drive(handle.result()) == 4
+        assert_replays(curious, await handle.history())
 
 
 async def test_an_async_query_handler_is_refused() -> None:

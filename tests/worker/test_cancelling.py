@@ -141,6 +141,25 @@ async def test_a_worker_elsewhere_learns_it_by_renewing_its_claim(kind: str) -> 
             assert slow.seen == ["cleaned up, True"]
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.6, 0.999])
+@in_virtual_time
+async def test_a_worker_elsewhere_learns_it_within_a_second(after_s: float) -> None:
+    """With the settings that a worker has by default and no heartbeat, wherever between two renewals the request comes."""
+    slow = Slow(careful=False)
+    run_it = waiting(slow.work, queue="far")
+    async with connected("memory:") as client:
+        clock = client.store.clock
+        async with working(client, workflows=[run_it]), working(client, activities=[slow], queue="far"):
+            handle = await client.start(run_it)()
+            await slow.began.wait()
+            await clock.sleep(10 + after_s)
+            asked_s = clock.monotonic()
+            await handle.cancel()
+            await slow.ended.wait()
+            assert clock.monotonic() - asked_s <= 1.001
+            assert await handle.result() == "cancelled"
+
+
 async def test_a_thread_is_told_by_its_next_heartbeat() -> None:
     """And by `activity_info().cancelled`."""
     began, told = threading.Event(), threading.Event()
