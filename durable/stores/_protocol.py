@@ -153,6 +153,16 @@ class Store(Protocol):
         """Return the last record of `stream` and its number, or None for an empty stream."""
         ...
 
+    async def read_closed(
+        self, partition: int, *, before_ms: int, after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[Document]:
+        """Return up to `limit` closed documents whose `closed_ms` is less than `before_ms`, the one closed first first.
+
+        Ties are ordered by id. Only those after the (closed_ms, id) of `after`: so the last one of a page leads to the next.
+        A closed document without `closed_ms` is not among them.
+        """
+        ...
+
     async def take_reply(self, partition: int, id: str) -> bytes | None:  # noqa: A002
         """Return the reply `id` and forget it; None if it is not there (yet)."""
         ...

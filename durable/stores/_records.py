@@ -91,12 +91,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """An entry as read: `seq` grows within its inbox, in the order in which entries became visible."""
+    """An entry as read: `seq` grows within its inbox, in the order in which entries became visible.
+
+    `at_ms` is when it was appended, by the store's clock; 0 if the store does not know.
+    """
 
     seq: int
     id: str
     name: str
     data: bytes
+    at_ms: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)  # not frozen: several are made for each activity, and freezing makes that four times as slow
@@ -187,6 +191,9 @@ class Commit:
     `tasks_cancelled` marks tasks: their holder is to be told to stop. Nothing is taken back: the holder learns it by its next
     renewal, and may complete the task as before; a task that nobody holds stays in its queue, and is claimed as cancelled.
     Ids that are not there are passed over. A task that is set again is a new one, without the mark.
+
+    `forgotten` are ids of closed documents, of any inbox of the partition: each goes with its attributes and the stream that
+    has its id, so that nothing is left of it. Applied last of all. One that is open by then, or not there, is passed over.
     """
 
     lease: Lease
@@ -203,6 +210,7 @@ class Commit:
     outgoing: list[Outgoing] = field(default_factory=list[Outgoing])
     relayed: list[str] = field(default_factory=list[str])  # ids of outgoing entries
     replies: list[Reply] = field(default_factory=list[Reply])
+    forgotten: list[str] = field(default_factory=list[str])  # ids of closed documents
     follows: str | None = (
         None  # the id of the last commit applied under the lease, "" if this is the first; None: unchecked
     )
@@ -266,7 +274,7 @@ def tasks_topic(queue: str) -> str:
 
 
 def document_topic(id: str) -> str:  # noqa: A002
-    """Touched when the document `id` is updated."""
+    """Touched when the document `id` is updated or forgotten."""
     return f"document/{id}"
 
 

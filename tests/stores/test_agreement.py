@@ -52,7 +52,7 @@ sessions = st.sampled_from(["s-1", "s-2", "s-3"])
 task_ids = st.sampled_from([f"t-{partition}-{number}" for partition in range(PARTITIONS) for number in range(4)])
 queues = st.sampled_from(["work", "mail"])
 kinds = st.sampled_from(["x", "y"])
-streams = st.sampled_from(["h-1", "h-2"])
+streams = st.sampled_from(["h-1", "h-2", "d-0"])
 keys = st.sampled_from(["k-1", "k-2", "k-3"])
 ttls = st.sampled_from([1_000, 5_000])
 attribute_names = st.sampled_from(["a", "b"])
@@ -122,6 +122,7 @@ parts = st.fixed_dictionaries(
         "outgoing": few(outgoing),
         "relayed": few(keys),
         "replies": few(replies),
+        "forgotten": few(document_ids),
     },
 )
 
@@ -236,6 +237,16 @@ class StoresAgree(RuleBasedStateMachine):
     )
     def send(self, file: bool, partition: int, entry: Entry, id: str | None, closed_too: bool) -> None:
         self.same(lambda store: store.send(partition, entry, id=id, closed_too=closed_too), file)
+
+    @rule(
+        file=st.booleans(),
+        partition=partitions,
+        before_ms=st.integers(0, 10),
+        after=st.tuples(st.integers(0, 9), st.just("") | document_ids),
+        limit=st.integers(1, 3),
+    )
+    def read_closed(self, file: bool, partition: int, before_ms: int, after: tuple[int, str], limit: int) -> None:
+        self.same(lambda store: store.read_closed(partition, before_ms=before_ms, after=after, limit=limit), file)
 
     @rule(file=st.booleans(), partition=partitions, id=keys)
     def take_reply(self, file: bool, partition: int, id: str) -> None:

@@ -31,7 +31,8 @@ def apply(state: State, commit: Commit, now_ms: int, touched: set[str]) -> Excep
     _write(state, here, commit, documents, now_ms, touched)
     for document, entry in created:
         here.put(document)
-        state.append_entry(lease.partition, document.inbox, entry, touched)
+        state.append_entry(lease.partition, document.inbox, entry, touched, now_ms)
+    touched.update(document_topic(id_) for id_ in commit.forgotten if here.forget(id_))
     return None
 
 

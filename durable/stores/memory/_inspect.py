@@ -78,7 +78,7 @@ class MemoryInspect:
                 row = self._state.tasks.get(id_)
                 if row is not None and row.parked is not None:
                     self._state.remove_task(id_)
-                    self._state.append_entry(row.partition, row.task.inbox, entry, touched)
+                    self._state.append_entry(row.partition, row.task.inbox, entry, touched, self._clock.now_ms())
                     discarded += 1
         self._state.topics.touch(touched)
         return discarded

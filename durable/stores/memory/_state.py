@@ -1,7 +1,7 @@
 """What a memory store holds. Every function and method here is called with `State.lock` held."""
 
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
@@ -79,6 +79,7 @@ class Partition:
         default_factory=dict[str, list[str]]
     )  # ids by name, in the order of their creation
     open_id: dict[str, str] = field(default_factory=dict[str, str])  # by name
+    closed: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])  # (closed_ms, id), sorted
     streams: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
     inboxes: dict[str, dict[int, InboxEntry]] = field(default_factory=dict[str, dict[int, InboxEntry]])
     entry_ids: set[str] = field(default_factory=set[str])
@@ -108,6 +109,32 @@ class Partition:
             self.open_id[document.name] = document.id
         elif before is not None and before.open:
             del self.open_id[document.name]
+        if before is not None:
+            self._unlist(before)
+        if not document.open and document.closed_ms is not None:
+            insort(self.closed, (document.closed_ms, document.id))
+
+    def forget(self, id: str) -> bool:  # noqa: A002
+        """Remove a closed document and the stream of its id; False if it is open or not there."""
+        document = self.documents.get(id)
+        if document is None or document.open:
+            return False
+        del self.documents[id]
+        self._unlist(document)
+        ids = self.ids_of[document.name]
+        ids.remove(id)
+        if not ids:
+            del self.ids_of[document.name]
+        self.streams.pop(id, None)
+        return True
+
+    def _unlist(self, document: Document) -> None:
+        if not document.open and document.closed_ms is not None:
+            del self.closed[bisect_left(self.closed, (document.closed_ms, document.id))]
+
+    def closed_before(self, before_ms: int, after: tuple[int, str], limit: int) -> list[Document]:
+        start, end = bisect_right(self.closed, after), bisect_left(self.closed, (before_ms, ""))
+        return [self.documents[id_] for _, id_ in self.closed[start : max(start, min(end, start + limit))]]
 
     def consume(self, inbox: str, seq: int) -> None:
         entry = self.inboxes.get(inbox, {}).pop(seq, None)
@@ -142,7 +169,7 @@ class State:
         row = self.sessions.get(session) if session is not None else None
         return row is not None and row.expires_ms > now_ms
 
-    def append_entry(self, partition: int, inbox: str, entry: Entry, touched: set[str]) -> None:
+    def append_entry(self, partition: int, inbox: str, entry: Entry, touched: set[str], now_ms: int) -> None:
         """Append `entry` unless its id is unread already."""
         here = self.partitions[partition]
         touched.add(inbox_topic(partition, inbox))
@@ -150,7 +177,7 @@ class State:
             return
         seq = self.next_seq()
         here.entry_ids.add(entry.id)
-        here.inboxes.setdefault(inbox, {})[seq] = InboxEntry(seq, entry.id, entry.name, entry.data)
+        here.inboxes.setdefault(inbox, {})[seq] = InboxEntry(seq, entry.id, entry.name, entry.data, now_ms)
         here.unread.setdefault((inbox, entry.name), set()).add(seq)
 
     # --- tasks

@@ -95,7 +95,7 @@ class MemoryStore:
             document = created_after(document, last)
             here.put(document)
             for entry in entries:
-                state.append_entry(partition, document.inbox, entry, touched)
+                state.append_entry(partition, document.inbox, entry, touched, self.now_ms())
         state.topics.touch(touched)
         return document
 
@@ -113,7 +113,7 @@ class MemoryStore:
                 )
             if not document.open and not closed_too:
                 raise RunClosedError(f"the document {document.id!r} named {entry.name!r} is closed")
-            state.append_entry(partition, document.inbox, entry, touched)
+            state.append_entry(partition, document.inbox, entry, touched, self.now_ms())
         state.topics.touch(touched)
         return document
 
@@ -137,6 +137,14 @@ class MemoryStore:
         with self._state.lock:
             records = here.streams.get(stream)
             return (len(records), records[-1]) if records else None
+
+    async def read_closed(
+        self, partition: int, *, before_ms: int, after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[Document]:
+        """See `Store`."""
+        here = self._partition(partition)
+        with self._state.lock:
+            return here.closed_before(before_ms, after, limit)
 
     async def take_reply(self, partition: int, id: str) -> bytes | None:  # noqa: A002
         """See `Store`."""
@@ -280,7 +288,7 @@ class MemoryStore:
             if row is None:
                 raise ClaimLostError(f"the task {claimed.task.id!r} is not claimed by {session!r}")
             self._state.remove_task(claimed.task.id)
-            self._state.append_entry(row.partition, row.task.inbox, entry, touched)
+            self._state.append_entry(row.partition, row.task.inbox, entry, touched, self.now_ms())
         self._state.topics.touch(touched)
 
     async def unclaim(self, session: str, tasks: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from .._rules import lost_commit, lost_entry
 from ._changes import Changes
 from ._created import New, add_new, look_at_created, new_documents
 from ._facts import Facts, Key
+from ._forget import forget
 from ._statements import Value, query_rows
 from ._writer import Tx, comes_last
 
@@ -19,12 +20,33 @@ from ._writer import Tx, comes_last
 @comes_last
 def commit(tx: Tx, calls: Sequence[Sequence[Commit]]) -> list[list[Exception | None] | BaseException]:
     """See `Store.commit`."""
-    facts = _look(tx, [each for commits in calls for each in commits])
+    answers = (answer for some in _pieces(calls) for answer in _apply_all(tx, some))
+    return [[next(answers) for _ in commits] for commits in calls]
+
+
+def _pieces(calls: Sequence[Sequence[Commit]]) -> Iterator[list[Commit]]:
+    """Cut all commits into those that are looked at together: what one forgets, the next ones must not find."""
+    piece: list[Commit] = []
+    for each in (each for commits in calls for each in commits):
+        piece.append(each)
+        if each.forgotten:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def _apply_all(tx: Tx, commits: Sequence[Commit]) -> list[StoreError | None]:
+    tx.write_entries()  # those that the commits before have created
+    facts = _look(tx, commits)
     changes = Changes(tx.now_ms)
-    answers: list[list[Exception | None] | BaseException] = [
-        [_apply(facts, changes, each) for each in commits] for commits in calls
-    ]
+    before = commits[-1].lease.partition, commits[-1].lease.inbox
+    answers = [_apply(facts, changes, each) for each in commits[:-1]]
+    is_repeat = facts.last_commit.get(before) == commits[-1].id
+    answers.append(_apply(facts, changes, commits[-1]))
     changes.write(tx)
+    if commits[-1].forgotten and answers[-1] is None and not is_repeat:
+        forget(tx, commits[-1].lease.partition, commits[-1].forgotten)
     return answers
 
 

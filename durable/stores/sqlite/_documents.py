@@ -145,6 +145,17 @@ def send(tx: Tx, calls: Sequence[Sending]) -> list[Document | BaseException]:
     return answers
 
 
+_CLOSED = f"""
+    SELECT {D_COLUMNS} FROM documents d
+    WHERE d.partition = ? AND d.closed_ms < ? AND (d.closed_ms, d.id) > (?, ?) AND NOT d.open
+    ORDER BY d.closed_ms, d.id LIMIT ?"""
+
+
+def closed(cursor: sqlite3.Cursor, wanted: tuple[int, int, int, str, int]) -> list[Document]:
+    """See `Store.read_closed`; `wanted` is (partition, before_ms, *after, limit)."""
+    return [document_of(row) for row in cursor.execute(_CLOSED, wanted).fetchall()]
+
+
 def latest_of(cursor: sqlite3.Cursor, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Document]:
     """Return the latest document of each of these (partition, name)."""
     return _found(cursor, _LATEST, names)

@@ -9,7 +9,7 @@ from ...errors import StoreFormatError, StoreUrlError
 from .._rules import PARTITIONS_DEFAULT
 from ._connection import APPLICATION_ID, Options, patiently
 
-VERSION = 2
+VERSION = 3
 
 
 def steps() -> list[str]:

@@ -114,6 +114,13 @@ class SqliteStore:
         self._check(partition)
         return await self._reader.submit(_streams.read_last, (partition, stream))
 
+    async def read_closed(
+        self, partition: int, *, before_ms: int, after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[Document]:
+        """See `Store`."""
+        self._check(partition)
+        return await self._reader.submit(_documents.closed, (partition, before_ms, *after, limit))
+
     async def take_reply(self, partition: int, id: str) -> bytes | None:  # noqa: A002
         """See `Store`."""
         self._check(partition)

@@ -16,7 +16,7 @@ _PAGE = """
 _PAGE_BY_ROW = "SELECT data FROM records WHERE partition = ? AND stream = ? AND seq > ? ORDER BY seq LIMIT ?"
 _INBOX = """
     SELECT * FROM (
-        SELECT ? AS number, seq, id, name, data FROM inbox WHERE partition = ? AND inbox = ? AND seq > ? ORDER BY seq LIMIT ?
+        SELECT ? AS number, seq, id, name, data, at_ms FROM inbox WHERE partition = ? AND inbox = ? AND seq > ? ORDER BY seq LIMIT ?
     )"""
 _UNION_MAX = 100  # SQLite joins 500 at most
 
@@ -55,11 +55,11 @@ def read_inboxes(cursor: sqlite3.Cursor, wanted: tuple[Sequence[tuple[Lease, int
         flat: list[Value] = []
         for number, (lease, after) in enumerate(some, start):
             flat += (number, lease.partition, lease.inbox, after, limit)
-        rows: list[tuple[int, int, str, str, bytes]] = cursor.execute(
+        rows: list[tuple[int, int, str, str, bytes, int]] = cursor.execute(
             " UNION ALL ".join([_INBOX] * len(some)), flat
         ).fetchall()
-        for number, seq, id_, name, data in rows:
-            found[number].append(InboxEntry(seq, id_, name, data))
+        for number, *fields in rows:
+            found[number].append(InboxEntry(*fields))
     return found
 
 

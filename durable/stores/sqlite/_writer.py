@@ -62,11 +62,10 @@ class Tx:
         flat: list[Value] = []
         for partition, inbox, entry in self.entries:
             seq += 1
-            flat += (seq, partition, inbox, entry.id, entry.name, entry.data)
+            flat += (seq, partition, inbox, entry.id, entry.name, entry.data, self.now_ms)
         self.entries.clear()
-        write_rows(
-            self.cursor, "INSERT OR IGNORE INTO inbox (seq, partition, inbox, id, name, data) VALUES {values}", 6, flat
-        )
+        sql = "INSERT OR IGNORE INTO inbox (seq, partition, inbox, id, name, data, at_ms) VALUES {values}"
+        write_rows(self.cursor, sql, 7, flat)
 
 
 Work = Callable[[Tx, Sequence[A]], Sequence[R | BaseException]]

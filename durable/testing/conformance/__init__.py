@@ -17,6 +17,7 @@ from ._commits import CommitTests
 from ._created import CreatedTests
 from ._documents import DocumentTests
 from ._dues import DueTests
+from ._forgetting import ForgettingTests
 from ._going_back import GoingBackTests
 from ._inspect import InspectTests
 from ._sessions import SessionTests
@@ -35,6 +36,7 @@ class StoreSuite(
     SessionTests,
     TaskTests,
     DueTests,
+    ForgettingTests,
     WatchTests,
     InspectTests,
 ):

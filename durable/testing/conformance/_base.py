@@ -61,6 +61,7 @@ class Parts(TypedDict, total=False):
     outgoing: list[Outgoing]
     relayed: list[str]
     replies: list[Reply]
+    forgotten: list[str]
     follows: str | None
     newest: tuple[int, str] | None
 

@@ -197,6 +197,15 @@ class FaultyStore:
         """See `Store`."""
         return await self._call("read_last", lambda: self._real.read_last(partition, stream))
 
+    async def read_closed(
+        self, partition: int, *, before_ms: int, after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[Document]:
+        """See `Store`."""
+        real = self._real
+        return await self._call(
+            "read_closed", lambda: real.read_closed(partition, before_ms=before_ms, after=after, limit=limit)
+        )
+
     async def take_reply(self, partition: int, id: str) -> bytes | None:  # noqa: A002
         """See `Store`."""
         return await self._call("take_reply", lambda: self._real.take_reply(partition, id))
