@@ -11,6 +11,8 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import errors as errors
+    from ._retention import ArchivedRun as ArchivedRun
+    from ._retention import FolderArchive as FolderArchive
     from .author import ActivityInfo as ActivityInfo
     from .author import Attribute as Attribute
     from .author import ChildHandle as ChildHandle
@@ -44,25 +46,33 @@ if TYPE_CHECKING:
     from .client import ActivityHandle as ActivityHandle
     from .client import Client as Client
     from .client import Handle as Handle
+    from .client import Health as Health
+    from .client import Pruned as Pruned
     from .client import RunDescription as RunDescription
     from .client import UpdateHandle as UpdateHandle
     from .codec import JsonCodec as JsonCodec
     from .codec import PickleCodec as PickleCodec
     from .interceptors import Interceptor as Interceptor
     from .retry import RetryPolicy as RetryPolicy
+    from .stores import Finding as Finding
     from .worker import Worker as Worker
 
 __all__ = [
     "ActivityHandle",
     "ActivityInfo",
+    "ArchivedRun",
     "Attribute",
     "ChildHandle",
     "Client",
+    "Finding",
+    "FolderArchive",
     "Handle",
+    "Health",
     "Interceptor",
     "JsonCodec",
     "ParentInfo",
     "PickleCodec",
+    "Pruned",
     "Query",
     "RetryPolicy",
     "RunDescription",
@@ -97,16 +107,18 @@ __all__ = [
 ]
 
 _MODULES = {
+    "_retention": ("ArchivedRun", "FolderArchive"),
     "author": (
         "ActivityInfo", "Attribute", "ChildHandle", "ParentInfo", "Query", "RunInfo", "Signal", "Update", "activity", "activity_info",
         "all_handlers_finished", "complete_later", "continue_as_new", "deprecate_patch",
         "external", "heartbeat", "info", "local", "logger", "now", "patched", "proxy", "random", "side_effect", "sleep", "start_child",
         "upsert_attributes", "uuid4", "wait_condition", "workflow",
     ),
-    "client": ("ActivityHandle", "Client", "Handle", "RunDescription", "UpdateHandle"),
+    "client": ("ActivityHandle", "Client", "Handle", "Health", "Pruned", "RunDescription", "UpdateHandle"),
     "codec": ("JsonCodec", "PickleCodec"),
     "interceptors": ("Interceptor",),
     "retry": ("RetryPolicy",),
+    "stores": ("Finding",),
     "worker": ("Worker",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

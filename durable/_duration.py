@@ -11,6 +11,7 @@ _UNITS_S = {
     "h": 3600, "hour": 3600, "d": 86_400, "day": 86_400, "w": 604_800, "week": 604_800,
 }  # fmt: skip
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*(?:,|and\b)?", re.IGNORECASE)
+FOREVER_MS = 1 << 62  # longer than any time that is asked for
 _SECONDS_MAX = 3_000_000_000  # about 95 years: past it, a date in milliseconds is more likely than a wish
 
 
@@ -46,6 +47,11 @@ def optional_ms(value: Duration | None, *, what: str) -> int | None:
     if limit == 0:
         raise ValueError(f"{what}: expected more than 0 s, or None for no limit, got {value!r}")
     return limit
+
+
+def retention_ms(value: Duration | None) -> int | None:
+    """Return how long closed runs are kept, in ms; None for None. "forever" is `FOREVER_MS`. Raises as `optional_ms` does."""
+    return FOREVER_MS if value == "forever" else optional_ms(value, what="retention")
 
 
 def _parsed(text: str, what: str) -> float:

@@ -19,6 +19,7 @@ LAYERS = [
     {"codec", "telemetry", "stores"},
     {"history"},
     {"_log"},
+    {"_retention"},
     {"_runtime"},
     {"author"},
     {"_engine"},

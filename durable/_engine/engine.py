@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from .. import _limits, telemetry
-from .._log import ActivityEnded, sessions_serving
+from .._log import ActivityEnded
 from .._runtime import guard
 from .._runtime.options import WorkflowSpec
 from ..codec import Codec
 from ..errors import ClaimLostError, StoreError
 from ..stores import ClaimedTask, Lease, Store, inbox_topic
-from . import balance
 from ._local import LocalTasks
 from ._watchdog import Watchdog
 from .cache import ExecutionCache
 from .commits import Committer, Prepared
 from .completion import Completion
 from .decision import Delivery
+from .handover import Handover
 from .intake import Intake
 from .lost import find_lost, report_lost
 from .outbox import Outbox
@@ -57,6 +57,7 @@ class Engine:
         local: LocalTasks,
         cache_runs: int = _limits.CACHE_RUNS_MAX,
         lease_ttl_ms: int = _limits.LEASE_TTL_MS,
+        publish: Callable[[], None] | None = None,
     ) -> None:
         self._store, self._session, self._queue = store, session, queue
         self._inbox = queue if inbox is None else inbox
@@ -72,6 +73,7 @@ class Engine:
         self._stopping = False
         self._commits = 0
         self._watchdog = Watchdog()
+        self._handover = Handover(store, session, queue, self._inbox, publish)
         committer = Committer(store, local, session, self._inbox)
         self._committer = committer
         self._cache = ExecutionCache(cache_runs)
@@ -91,6 +93,7 @@ class Engine:
             self._submit,
             self._spawn,
             self._is_owned,
+            self._handover.lacks,
         )
 
     # --- what the worker calls
@@ -98,6 +101,15 @@ class Engine:
     def leases(self) -> Sequence[Lease]:
         """Return the leases that it holds, to be renewed. Thread-safe."""
         return self._leases
+
+    @property
+    def needs(self) -> dict[int, list[str]]:
+        """The workflows that this worker lacks, by partition: for its session to say (`Offer.needs`)."""
+        return self._handover.needs
+
+    def rebalance(self) -> None:
+        """Look now who should own which partition: the session says something else."""
+        self._rebalance.set()
 
     def lost(self, leases: Sequence[Lease]) -> None:
         """The keeper found that other sessions hold `leases` by now."""
@@ -319,15 +331,15 @@ class Engine:
 
     async def _balance(self) -> None:
         store, partitions = self._store, self._store.partitions
-        members = await sessions_serving(store, self._queue, self._inbox)
-        if self._session not in members:
+        offers = await self._handover.offers()
+        members = list(offers)
+        if self._session not in offers:
             return  # expired: the keeper makes it anew, or the worker is about to end
         for item, what in await find_lost(store, list(self._owned.values())):
             if self._is_owned(item):
                 self._went_back(item, what)
-        share = balance.fair_share(members, self._session, partitions)
-        surplus = balance.to_release(list(self._owned), share)
-        for partition in surplus:
+        share = await self._handover.share(offers)
+        for partition in share.to_release(self._owned):
             if (owned := self._owned.get(partition)) is not None:  # else it was lost while we gave up the one before
                 await self._leave(owned)
         if self._stopping:
@@ -338,9 +350,7 @@ class Engine:
         # What the store holds for us, unknown to us, nobody could ever take: own it, and give it up in good order. (The answer
         # to a call was lost, or the store fell back to when it was ours.)
         wanted = [p for p, holder in sorted(holders.items()) if holder == self._session and p not in self._owned]
-        wanted += [
-            p for p in balance.to_acquire(list(self._owned), others, share, partitions, offset) if p not in wanted
-        ]
+        wanted += [p for p in share.to_acquire(self._owned, others, partitions, offset) if p not in wanted]
         if wanted:
             await self._acquire(wanted)
 

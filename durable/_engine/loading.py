@@ -18,6 +18,10 @@ from .execution import Execution, rebuild
 class UnknownWorkflowError(DefinitionError):
     """No workflow of this name is registered with this worker. The run waits, and goes on where it is known."""
 
+    def __init__(self, message: str, workflow: str) -> None:
+        super().__init__(message)
+        self.workflow = workflow
+
 
 async def read_history(store: Store, partition: int, run_id: str) -> list[RecordedEvent]:
     """Return the whole history of `run_id`. Raises `DamagedRecordError` or `FutureVersionError` naming the event."""
@@ -39,7 +43,8 @@ def new_execution(
         known = ", ".join(sorted(specs)) or "none"
         raise UnknownWorkflowError(
             f"no workflow {workflow!r} is registered with the workers of this queue (they know: {known}); "
-            "start a worker that has it, and the run goes on"
+            "start a worker that has it, and the run goes on",
+            workflow,
         )
     return Execution(workflow_id, run_id, spec, codec)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -25,7 +25,7 @@ from .commits import Committer, Prepared, Stepped
 from .decision import Decision, Delivery
 from .execution import Execution
 from .fork import fork
-from .loading import closed_execution, load_execution, started_execution
+from .loading import UnknownWorkflowError, closed_execution, load_execution, started_execution
 from .local import OpenStep
 from .lost import check_begun
 from .owned import Mailbox, Owned
@@ -53,13 +53,14 @@ class Stepper:
         submit: Callable[[list[Prepared]], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         is_owned: Callable[[Owned], bool],
+        lacks: Callable[[int, UnknownWorkflowError], Awaitable[str | None]],
     ) -> None:
         self._store, self._specs, self._codec, self._local = store, specs, codec, local
         self._committer, self._cache, self._watchdog = committer, cache, watchdog
         self._submit, self._spawn, self._is_owned = submit, spawn, is_owned
         self._live: WeakSet[Execution] = WeakSet()
         self._loads = asyncio.Semaphore(LOADS_MAX)
-        self.stuck = Stuck(store, committer, submit)
+        self.stuck = Stuck(store, committer, submit, lacks)
 
     def dispose(self) -> None:
         """The engine ends: drop the code of all runs, whatever was under way with them. Else the garbage collector would, loudly."""

@@ -6,7 +6,7 @@ What does not need their code still works: they can be terminated, run into thei
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from .. import _limits, telemetry
 from .._log import (
@@ -48,6 +48,7 @@ from . import effects
 from .commits import Committer, Prepared, Stepped
 from .decision import Decision, Delivery
 from .execution import Execution
+from .loading import UnknownWorkflowError
 from .owned import FOREVER_MS, Mailbox, Owned
 from .steps import closed_reply
 
@@ -59,8 +60,15 @@ NOTE_CHARS_MAX = 4_000  # a nondeterminism report with both sides fits; a traceb
 class Stuck:
     """Reports stuck runs and ends those that are to end."""
 
-    def __init__(self, store: Store, committer: Committer, submit: Callable[[list[Prepared]], None]) -> None:
-        self._store, self._committer, self._submit = store, committer, submit
+    def __init__(
+        self,
+        store: Store,
+        committer: Committer,
+        submit: Callable[[list[Prepared]], None],
+        lacks: Callable[[int, UnknownWorkflowError], Awaitable[str | None]],
+    ) -> None:
+        """`lacks` is told of a run whose workflow is not known here; it returns why no other worker can take it, or None if one does."""
+        self._store, self._committer, self._submit, self._lacks = store, committer, submit, lacks
         self._codec = default_codec()
 
     async def report(
@@ -76,6 +84,12 @@ class Stuck:
         # A closed run has nothing to go on with: who asked it is told, and its record stays as it is.
         run_id = "" if _is_closed(execution, document) else _run_id(deliveries, execution, document)
         note = f"{type(error).__name__}: {error}"[:NOTE_CHARS_MAX]
+        if isinstance(error, UnknownWorkflowError) and run_id:
+            lacking = await self._other_worker(owned, error)
+            if lacking is None:
+                self._leave(owned, mailbox, deliveries)
+                return
+            note = f"{type(error).__name__}: {lacking}"[:NOTE_CHARS_MAX]
         if isinstance(error, StoreError):
             note = ""  # the store's trouble is not the run's: it is logged, and no record is written
             _log.warning("workflow id %r could not be loaded, trying again: %s", mailbox.name, error)
@@ -101,6 +115,21 @@ class Stuck:
             waits = not ours or self._store.clock.upkeep_s(backoff / 1000) is not None
             owned.delay(mailbox, self._store.now_ms() + backoff if waits else FOREVER_MS)
         self._write(owned, mailbox, asked, note, run_id)
+
+    async def _other_worker(self, owned: Owned, error: UnknownWorkflowError) -> str | None:
+        """Return why no other worker goes on with the run; None if one takes the partition over."""
+        try:
+            return await self._lacks(owned.lease.partition, error)
+        except StoreError as problem:
+            _log.warning("whether another worker has workflow %r cannot be told now: %s", error.workflow, problem)
+            return str(error)
+
+    def _leave(self, owned: Owned, mailbox: Mailbox, deliveries: list[Delivery]) -> None:
+        """Keep what the run is to be given for the next owner of its partition. Should that not come, it is tried again."""
+        mailbox.deliveries[:0] = deliveries
+        mailbox.failures += 1
+        owned.delay(mailbox, self._store.now_ms() + _limits.STUCK_RETRY_MS_MIN * 2 ** min(mailbox.failures, 6))
+        owned.settle(mailbox)
 
     def _write(self, owned: Owned, mailbox: Mailbox, asked: list[Delivery], note: str, run_id: str) -> None:
         new_note = bool(run_id) and bool(note) and mailbox.noted != note

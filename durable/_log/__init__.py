@@ -1,6 +1,6 @@
 """Messages, tasks, dues and run records, and the one translation between these and what a store keeps."""
 
-from ._chain import CONTINUED, follow
+from ._chain import CONTINUED, follow, latest_of_chain
 from ._children import ChildRef, child_document
 from ._dues import (
     ACTIVITY_DUES,
@@ -46,7 +46,7 @@ from ._messages import (
     update_reply_id,
     write_reply,
 )
-from ._offers import Offer, Offered, offered, session_groups, sessions_serving
+from ._offers import Offer, Offered, offered, offers_serving, session_groups, session_offers
 from ._outgoing import OutgoingEnded, OutgoingMessage, WatchChild, outgoing_key, read_outgoing, write_outgoing
 from ._partitions import partition_of
 from ._recorded import has_recorded
@@ -102,9 +102,11 @@ __all__ = [
     "ended_entry_id",
     "follow",
     "has_recorded",
+    "latest_of_chain",
     "message_entry",
     "new_run_document",
     "offered",
+    "offers_serving",
     "outgoing_key",
     "partition_of",
     "read_acceptance",
@@ -117,7 +119,7 @@ __all__ = [
     "read_token",
     "run_timeout_key",
     "session_groups",
-    "sessions_serving",
+    "session_offers",
     "start_body",
     "start_document",
     "start_entry",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import DamagedRecordError
+from ..errors import DamagedRecordError, RunNotFoundError
 from ..history import RecordedEvent, RunContinuedAsNew
 from ..stores import Document, Store
 from ._runs import read_run
@@ -14,7 +14,8 @@ async def follow(store: Store, partition: int, document: Document) -> Document:
     """Return the document of the current run of the chain: the one that `document`'s run went on as, if it continued as new.
 
     That may go on as new again right after. What meets a run that is closed as continued, by its run id, is for that one. Raises
-    `DamagedRecordError` if a history does not say how its run went on, and what the store raises.
+    `DamagedRecordError` if a history does not say how its run went on, `RunNotFoundError` if the run that it went on as is not in
+    the store any more, and what the store raises.
     """
     if document.state != CONTINUED:
         return document
@@ -32,6 +33,20 @@ async def _next(store: Store, partition: int, document: Document) -> Document:
     if not isinstance(event, RunContinuedAsNew):
         raise DamagedRecordError(f"run {document.id!r} continued as new, and its history does not end with that")
     found = await store.document(partition, id=event.new_run_id)
-    if found is None:
-        raise DamagedRecordError(f"run {document.id!r} continued as {event.new_run_id!r}, of which there is no record")
+    if found is None:  # the next run of a chain may be kept for a shorter time: it may be of another workflow
+        raise RunNotFoundError(
+            f"run {document.id!r} continued as {event.new_run_id!r}, which is not in the store any more"
+        )
     return found
+
+
+async def latest_of_chain(store: Store, partition: int, workflow_id: str, run_id: str) -> Document | None:
+    """Return the document of the latest run of the workflow id, if `run_id`, which may be gone, is known to be of its chain.
+
+    That is so for the first run of the chain and for the one before the latest.
+    """
+    latest = await store.document(partition, name=workflow_id)
+    if latest is None:
+        return None
+    record = read_run(latest)
+    return latest if run_id in (record.first_run_id, record.body.continued_from) else None

@@ -12,7 +12,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker says of itself in its session.
 
     `workflows` are those that follow the code as it is, `inboxes` whose runs it steps: that of its queue, if there are such
-    workflows, and one for each pinned version.
+    workflows, and one for each pinned version. `needs` are the workflows of runs that it met and does not know, by inbox and
+    partition: a worker that has them all takes such a partition over.
     """
 
     pid: int
@@ -20,6 +21,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     workflows: list[str]
     activities: list[str]
     inboxes: list[str] = []
+    needs: dict[str, dict[int, list[str]]] = {}
 
 
 class Offered(NamedTuple):
@@ -53,15 +55,18 @@ async def offered(store: Store, queue: str) -> Offered:
     return Offered(frozenset(workflows), frozenset(activities), frozenset(inboxes))
 
 
-async def sessions_serving(store: Store, queue: str, inbox: str) -> list[str]:
-    """Return the ids of the live sessions that step the runs of `inbox`, which is of `queue`, in order."""
-    sessions = await store.sessions(session_groups(queue)[0])
-    return [session.id for session in sessions if inbox in _inboxes(session, queue)]
+async def offers_serving(store: Store, queue: str, inbox: str) -> dict[str, Offer | None]:
+    """Return the offers of the live sessions that step the runs of `inbox`, which is of `queue`, by id, in order.
+
+    That of a worker of another version, which cannot be read, is None.
+    """
+    offers = await session_offers(store, session_groups(queue)[0])
+    return {id_: offer for id_, offer in offers.items() if inbox in ([queue] if offer is None else offer.inboxes)}
 
 
-def _inboxes(session: SessionInfo, queue: str) -> list[str]:
-    offer = _read(session)
-    return [queue] if offer is None else offer.inboxes
+async def session_offers(store: Store, group: str) -> dict[str, Offer | None]:
+    """Return what the live sessions of a group offer, by id, in order; None where that cannot be read."""
+    return {session.id: _read(session) for session in await store.sessions(group)}
 
 
 def _read(session: SessionInfo) -> Offer | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine, Sequence
 from copy import copy
-from typing import Any, Generic, ParamSpec, TypeGuard, TypeVar, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeGuard, TypeVar, cast, overload
 
-from .._duration import Duration, optional_ms
+from .._duration import Duration, optional_ms, retention_ms
 from .._ids import checked_version
 from .._runtime import guard
 from .._runtime.around import Around
@@ -29,6 +29,7 @@ class Workflow(Generic[P, R_co]):
 
     `name` is what histories call it; `timeout_ms` limits a run (None: no limit); `raises` are declared errors, which
     `handle.result()` raises as the cause. `version` is "" for none; `pinned`: its runs stay with workers of that version.
+    `retention_ms` is how long its closed runs are kept (None: as the worker says).
     """
 
     around: Around | None = None  # the interceptors of the worker that runs it; see `within`
@@ -41,6 +42,7 @@ class Workflow(Generic[P, R_co]):
         raises: tuple[type[BaseException], ...],
         version: str = "",
         pinned: bool = False,
+        retention_ms: int | None = None,
     ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
@@ -49,6 +51,7 @@ class Workflow(Generic[P, R_co]):
         self.raises = raises
         self.version = version
         self.pinned = pinned
+        self.retention_ms = retention_ms
         # Made here, where the names of an enclosing function can be seen; its hints are resolved at the first use.
         self.signature: Signature = signature_of(fn)
 
@@ -106,6 +109,7 @@ def workflow(
     raises: Sequence[type[BaseException]] = (),
     version: str | None = None,
     pinned: bool = False,
+    retention: Duration | Literal["forever"] | None = None,
 ) -> WorkflowDecorator: ...
 def workflow(
     fn: Callable[..., Any] | None = None,
@@ -116,6 +120,7 @@ def workflow(
     raises: Sequence[type[BaseException]] = (),
     version: str | None = None,
     pinned: bool = False,
+    retention: Duration | Literal["forever"] | None = None,
 ) -> Any:
     """Make an `async def` a workflow: ordinary code, whose awaits are recorded, and which goes on after a crash.
 
@@ -126,6 +131,9 @@ def workflow(
     with: only workers that have this version of the workflow step it, side by side with those that have another. A
     worker may serve several versions of one name.
 
+    `retention` is how long a closed run is kept before the workers remove it ("forever": never); by default, as
+    `Worker(retention=...)` says. It is that of the code which serves the workflow when the time has come.
+
     Raises `DefinitionError` for what cannot be a workflow, and for `pinned` without a version; `InvalidIdError` for a
     version that is no text, is empty, too long, or holds "@".
     """
@@ -133,12 +141,13 @@ def workflow(
     if pinned and not known_version:
         raise DefinitionError('a pinned workflow needs a version: @workflow(version="2", pinned=True)')
     timeout_ms = optional_ms(timeout, what="timeout")
+    kept_ms = retention_ms(retention)
 
     def make(function: Callable[..., Any]) -> Workflow[..., Any]:
         checked = checked_workflow_function(function)
         guard.check_code(checked)
         named = definition_name(checked, name, "workflow")
-        return Workflow(checked, named, timeout_ms, tuple(raises), known_version, bool(pinned))
+        return Workflow(checked, named, timeout_ms, tuple(raises), known_version, bool(pinned), kept_ms)
 
     return make(fn) if fn is not None else WorkflowDecorator(make)
 

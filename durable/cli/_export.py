@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import click
 
@@ -74,24 +73,18 @@ async def _write_all(
     client: "Client", runs: "Sequence[RunDescription]", folder: Path | None, show: Callable[[int, int], None]
 ) -> tuple[int, int]:
     """Write each run's history; return how many there were, and how many runs had none yet."""
+    from .._retention import history_file, json_line
+
     found = empty = 0
     for number, run in enumerate(runs, 1):
         history = await client.handle(run.workflow_id, run.run_id).history()
-        text = b"".join(_line(event.record) for event in history)
+        text = b"".join(json_line(event.record) for event in history)
         if not history:
             empty += 1
         elif folder is None:
             click.echo(text, nl=False)
         else:
-            (folder / f"{quote(run.workflow_id, safe=' ')[:150]}.{run.run_id}.jsonl").write_bytes(text)
+            (folder / history_file(run.workflow_id, run.run_id)).write_bytes(text)
         found += bool(history)
         show(number, len(runs))
     return found, empty
-
-
-def _line(record: bytes) -> bytes:
-    if b"\n" in record:  # a codec of the user's own may write JSON over several lines
-        import orjson
-
-        record = orjson.dumps(orjson.loads(record))
-    return record + b"\n"

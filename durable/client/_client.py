@@ -5,12 +5,15 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from .._clock import Clock
+from .._duration import Duration
 from .._ids import checked_name, checked_queue, checked_workflow_id
 from .._log import Status, read_run
+from .._retention import Archive
 from ..author import Activity, Attribute, AttributeCondition, Signal, Update, Workflow
 from ..codec import Codec, default_codec
 from ..errors import DefinitionError, InvalidCallError
@@ -21,11 +24,13 @@ from ._around import Around
 from ._description import RunDescription, described
 from ._filters import filter_of
 from ._handle import Handle
+from ._health import Health, health
 from ._line import Line
 from ._options import StartOptions
 from ._outcome import expected_of
 from ._parked import Parked
 from ._patience import insist
+from ._prune import Pruned, prune
 from ._sending import first_signal
 from ._start_with_update import StartWithUpdate, StartWithUpdateOptions
 from ._starting import Start
@@ -309,6 +314,42 @@ class Client:
         Reads the record of each open run, and no history. A patch that no open run has recorded is not in it.
         """
         return await patch_uses(self._store)
+
+    async def health(self) -> Health:
+        """Look whether all is well: the store, who owns which partition and how far behind, workers, and what needs attention.
+
+        Reads only, as of now: what has no owner this moment may have one in the next. This is what `durable doctor` shows.
+        """
+        return await health(self._store)
+
+    async def prune(
+        self,
+        *,
+        older_than: Duration,
+        workflow: Workflow[..., Any] | str | None = None,
+        status: Status | Sequence[Status] | None = None,
+        archive: Archive | str | PathLike[str] | None = None,
+        dry_run: bool = False,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Pruned:
+        """Remove runs that were closed longer than `older_than` ago: records, attributes and histories. Return how many.
+
+        Of `workflow` and with `status` only, if given. `archive` is called with each run before it goes, or writes it to a
+        folder, as for `Worker(archive=...)`. `dry_run` only counts. It works with and without workers, in small commits;
+        `on_progress` is called with the number of runs so far. An open run is never removed, nor a child whose parent still
+        needs it. Handles of a run that is gone raise `RunNotFoundError`, and its workflow id is as if it had not been used by it.
+
+        Raises `ValueError` for an unknown status or "running", and `StoreError`; what is removed by then stays so.
+        """
+        return await prune(
+            self._store,
+            older_than=older_than,
+            workflow=workflow,
+            status=status,
+            archive=archive,
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
 
     async def __aenter__(self) -> Client:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar, overload
@@ -13,7 +14,7 @@ from .._duration import Duration, seconds
 from .._ids import checked_name, checked_workflow_id
 from .._log import AskQuery, Message, RequestCancel, RetryRun, SendSignal, Terminate, read_run
 from ..author import Query, Signal, Update
-from ..errors import InternalError, InvalidCallError, RequestFailedError, RunAlreadyOpenError
+from ..errors import InternalError, InvalidCallError, RequestFailedError, RunAlreadyOpenError, RunNotFoundError
 from ..history import RecordedEvent, from_raw, to_raw
 from ..interceptors import CancelInput, QueryInput, SignalInput, TerminateInput
 from ..stores import Document
@@ -37,7 +38,8 @@ class Handle(Generic[R_co]):
     `run_id` is None until it is known: a handle by workflow id alone means the open run for messages, and becomes one of
     the latest run as soon as that is looked at. If the run continues as new, the handle follows: what is sent, asked or waited for
     is for the current run of the chain, while `run_id`, `describe` and
-    `history` stay with the one run. Every method raises `RunNotFoundError` if there is no such run, and
+    `history` stay with the one run. That holds after the one run was removed as too old, if it was the first of its chain or
+    the one before the latest. Every method raises `RunNotFoundError` if there is no such run (any more), and
     `StoreUnavailableError` if the store stays out of reach; what is sent is durable on return.
     """
 
@@ -67,7 +69,7 @@ class Handle(Generic[R_co]):
         that is not of the expected type.
         """
         timeout_s = None if timeout is None else seconds(timeout, what="timeout")
-        document = await self._document()
+        document = await self._chain_document()
         value: R_co = await wait_for_outcome(self._line, document, self._expected, timeout_s)
         return value
 
@@ -258,7 +260,7 @@ class Handle(Generic[R_co]):
         if timeout is not None and not wait:
             raise InvalidCallError("cancel: timeout says how long to wait for the end: pass wait=True with it")
         timeout_s = None if timeout is None else seconds(timeout, what="timeout")
-        document = await self._document() if wait else None
+        document = await self._chain_document() if wait else None
         around, send = self._line.around.cancel, partial(self._send_cancel, self._request(request_id))
         if around is None:
             await send(reason)
@@ -362,11 +364,22 @@ class Handle(Generic[R_co]):
         self._run_id = document.id
         return document
 
+    async def _chain_document(self) -> Document:
+        """Return the run's document or, if it is gone, that of the latest run of its chain."""
+        try:
+            return await self._document()
+        except RunNotFoundError:
+            latest = None if self._run_id is None else await self._line.latest_of_chain(self._run_id)
+            if latest is None:
+                raise
+            return latest
+
     async def _current_document(self) -> Document:
         """Return the document of the run that this one has gone on as: itself, unless it continued as new."""
-        document = await self._document()
-        if self._current is not None:
-            document = await self._line.document(self._current)
+        document = await self._chain_document()
+        if self._current not in (None, document.id):
+            with suppress(RunNotFoundError):
+                document = await self._line.document(self._current)
         document = await self._line.follow(document)
         self._current = document.id
         return document

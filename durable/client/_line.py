@@ -10,7 +10,16 @@ from msgspec.structs import replace
 
 from .._clock import Clock
 from .._ids import WorkflowId
-from .._log import Message, QueryReply, follow, has_recorded, message_entry, partition_of, read_reply
+from .._log import (
+    Message,
+    QueryReply,
+    follow,
+    has_recorded,
+    latest_of_chain,
+    message_entry,
+    partition_of,
+    read_reply,
+)
 from ..codec import Codec
 from ..errors import RunClosedError, RunNotFoundError
 from ..stores import Document, Store, reply_topic
@@ -64,7 +73,10 @@ class Line:
                     partial(self.store.send, self.partition, entry, id=run_id, closed_too=closed_too)
                 )
             except RunNotFoundError:
-                raise self.not_found(run_id) from None
+                latest = None if run_id is None else await self.latest_of_chain(run_id)
+                if latest is None or latest.id == run_id:
+                    raise self.not_found(run_id) from None
+                run_id = latest.id  # the run is forgotten, and its chain has gone on
             except RunClosedError:
                 closed = await self.document(run_id)
                 current = await self.follow(closed)
@@ -82,6 +94,10 @@ class Line:
     async def follow(self, document: Document) -> Document:
         """Return the current run of the chain that `document` belongs to. See `durable._log.follow`."""
         return await self.insist(lambda: follow(self.store, self.partition, document))
+
+    async def latest_of_chain(self, run_id: str) -> Document | None:
+        """See `durable._log.latest_of_chain`."""
+        return await self.insist(lambda: latest_of_chain(self.store, self.partition, self.workflow_id, run_id))
 
     async def reply(self, reply_id: str, timeout_s: float) -> QueryReply | None:
         """Return the answer that is written under `reply_id`, or None if none comes within `timeout_s`."""

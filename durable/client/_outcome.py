@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .._log import read_run
 from ..author import Workflow
 from ..codec import Codec, Failure, Payload, exception_of, untyped_signature
-from ..errors import RunCancelledError, RunFailedError, RunOutcomeError, RunTerminatedError, RunTimedOutError
+from ..errors import (
+    RunCancelledError,
+    RunFailedError,
+    RunNotFoundError,
+    RunOutcomeError,
+    RunTerminatedError,
+    RunTimedOutError,
+)
 from ..history import (
     Close,
     RecordedEvent,
@@ -56,12 +64,23 @@ async def wait_until_closed(line: Line, document: Document, timeout_s: float | N
         close = await _wait_for_close(line, document, None if ends_s is None else max(0.0, ends_s - clock.monotonic()))
         if not isinstance(close, RunContinuedAsNew):
             break
-        document = await line.document(close.new_run_id)
+        document = await _next_of(line, document, close.new_run_id)
     if close is None:
         raise TimeoutError(
             f"the run {document.id!r} of {document.name!r} has not ended within {timeout_s:g} s; it goes on"
         )
     return document, close
+
+
+async def _next_of(line: Line, document: Document, run_id: str) -> Document:
+    """Return the document of the run that `document`'s went on as or, if that is gone, of the latest run of their chain."""
+    try:
+        return await line.document(run_id)
+    except RunNotFoundError:
+        latest = await line.latest_of_chain(read_run(document).first_run_id)
+        if latest is None:
+            raise
+        return latest
 
 
 async def wait_for_outcome(line: Line, document: Document, expected: Expected, timeout_s: float | None) -> Any:

@@ -55,6 +55,7 @@ from ._protocol import (
     tasks_topic,
 )
 from ._rules import PARTITIONS_DEFAULT
+from ._upkeep import Finding, Level, Space, checks_of, compact
 
 __all__ = [
     "Append",
@@ -67,18 +68,23 @@ __all__ = [
     "DocumentUpdate",
     "Due",
     "Entry",
+    "Finding",
     "InboxEntry",
     "Inspect",
     "Lease",
+    "Level",
     "Opening",
     "Outgoing",
     "Renewal",
     "Reply",
     "SessionInfo",
+    "Space",
     "Store",
     "Task",
     "TaskInfo",
     "Watch",
+    "checks_of",
+    "compact",
     "document_topic",
     "inbox_topic",
     "open_store",

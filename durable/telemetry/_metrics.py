@@ -5,6 +5,7 @@
 | `durable.runs.started` | runs | `workflow` |
 | `durable.runs.closed` | runs | `workflow`, `status` |
 | `durable.runs.stuck` | times a run became stuck, or stuck for another reason | `reason`: the class of the error |
+| `durable.runs.forgotten` | closed runs that were removed, since they were old enough | `workflow` |
 | `durable.replays` | replays of a run that was not in the cache | |
 | `durable.replayed.events` | events | |
 | `durable.commits` | commits | `outcome`: applied, refused |
@@ -24,6 +25,9 @@ _runs_started = _meter.create_counter(
 )
 _runs_closed = _meter.create_counter("durable.runs.closed", unit="{run}", description="runs that ended")
 _runs_stuck = _meter.create_counter("durable.runs.stuck", unit="{run}", description="runs that could not be stepped")
+_runs_forgotten = _meter.create_counter(
+    "durable.runs.forgotten", unit="{run}", description="closed runs that were removed"
+)
 _replays = _meter.create_counter("durable.replays", unit="{replay}", description="runs loaded from their history")
 _replayed = _meter.create_counter("durable.replayed.events", unit="{event}", description="events replayed")
 _commits = _meter.create_counter("durable.commits", unit="{commit}", description="commits of partitions")
@@ -44,6 +48,11 @@ def run_started(workflow: str) -> None:
 def run_closed(workflow: str, status: str) -> None:
     """The commit that closes a run is applied."""
     _runs_closed.add(1, {"workflow": workflow, "status": status})
+
+
+def run_forgotten(workflow: str) -> None:
+    """A closed run of `workflow` is removed from the store."""
+    _runs_forgotten.add(1, {"workflow": workflow})
 
 
 def run_stuck(reason: str) -> None:

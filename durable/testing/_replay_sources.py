@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,10 +49,10 @@ def histories_in(path: str | os.PathLike[str]) -> Iterator[list[RecordedEvent]]:
 
 
 def history_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
-    """Yield the files that are named, and the `*.jsonl` files of the folders that are, with what is below them, sorted."""
+    """Yield the files that are named, and the `*.jsonl` and `*.jsonl.gz` files of the folders that are, with what is below them, sorted."""
     for path in map(Path, paths):
         if path.is_dir():
-            yield from sorted(path.rglob("*.jsonl"))
+            yield from sorted([*path.rglob("*.jsonl"), *path.rglob("*.jsonl.gz")])
         else:
             yield path
 
@@ -79,7 +80,7 @@ def started(history: Sequence[RecordedEvent]) -> RunStarted:
 
 
 def _read_file(path: Path) -> Iterator[RecordedEvent]:
-    with path.open("rb") as file:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         lines = ((f"{path}:{number}", line.strip()) for number, line in enumerate(file, 1))
         yield from _numbered((place, line) for place, line in lines if line)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .._log import ActivityEnded
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 class Engines:
     """Each owns partitions of its inbox, and shares them with the workers that serve the same one. The cached runs are split evenly."""
 
-    def __init__(self, store: Store, codec: Codec, settings: Settings, session: str, local: LocalTasks) -> None:
+    def __init__(
+        self,
+        store: Store,
+        codec: Codec,
+        settings: Settings,
+        session: str,
+        local: LocalTasks,
+        publish: Callable[[], None],
+    ) -> None:
         self._engines: dict[str, Engine] = {}
         if not settings.workflows:
             return
@@ -36,6 +44,7 @@ class Engines:
                 local=local,
                 cache_runs=max(share, min(1, settings.cache_runs)),
                 lease_ttl_ms=settings.lease_ttl_ms,
+                publish=publish,
             )
 
     def named(self) -> list[tuple[str, Engine]]:
@@ -45,6 +54,15 @@ class Engines:
     def leases(self) -> Sequence[Lease]:
         """Return the leases that they hold, to be renewed. Thread-safe."""
         return [lease for engine in self._engines.values() for lease in engine.leases()]
+
+    def needs(self) -> dict[str, dict[int, list[str]]]:
+        """Return the workflows that the engines lack, by inbox and partition."""
+        return {inbox: needs for inbox, engine in self._engines.items() if (needs := engine.needs)}
+
+    def rebalance(self) -> None:
+        """See `Engine.rebalance`."""
+        for engine in self._engines.values():
+            engine.rebalance()
 
     def lost(self, leases: Sequence[Lease]) -> None:
         """See `Engine.lost`."""

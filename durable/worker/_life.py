@@ -17,6 +17,7 @@ from ..stores import Lease, Renewal, Store, TaskInfo
 from ._background import Background
 from ._engines import Engines
 from ._keeper import Keeper
+from ._retention import Retention
 from ._runner import Runner
 from ._settings import Settings
 from ._slots import Slots
@@ -42,7 +43,8 @@ class Life:
         self._runner = Runner(
             store, codec, self.session, settings.queue, settings.activities, slots, settings.interceptors
         )
-        self._engines = Engines(store, codec, settings, self.session, self._runner)
+        self._engines = Engines(store, codec, settings, self.session, self._runner, self._publish)
+        self._publishing = False
         self._runner.accept = self._engines.accept
         self._keeper = Keeper(store, self.session, settings.lease_ttl_ms, self, use_thread=settings.renew_in_thread)
         self._runner.is_sure = self._keeper.is_sure
@@ -60,6 +62,8 @@ class Life:
         start("time limits", runner.watch_time())
         for name, engine in self._engines.named():
             start(name, engine.run())
+        retention = Retention(self._store, self.session, settings, self._engines.leases)
+        start("retention", retention.run())
         shares = bool(settings.workflows)
         for mode in ("async", "thread", "process"):
             start(f"claims-{mode}", runner.claim(mode, shares=shares))
@@ -78,11 +82,27 @@ class Life:
             workflows=sorted(settings.workflows.get(settings.queue, ())),
             activities=sorted(settings.activities),
             inboxes=sorted(settings.workflows),
+            needs=self._engines.needs(),
         )
         group = session_groups(settings.queue)[0 if settings.workflows else 1]
         asked_s = self._clock.monotonic()
         await self._store.begin_session(self.session, group, msgspec.json.encode(offer), settings.lease_ttl_ms)
         self._keeper.began(asked_s)
+
+    def _publish(self) -> None:
+        """An engine met a workflow that it lacks: let the session say so."""
+        if not self._publishing and not self._told.is_set():
+            self._publishing = True
+            self._background.start("needs", self._published())
+
+    async def _published(self) -> None:
+        try:
+            await self._begin_session()
+        except StoreError as error:
+            logger.warning("other workers could not be told which workflows are missing here, trying again: %s", error)
+        finally:
+            self._publishing = False
+        self._engines.rebalance()
 
     def _look_for_unknown(self, tasks: Sequence[TaskInfo]) -> None:
         """The store may hold claims for this session that nobody here knows of: it fell back to when they were ours."""

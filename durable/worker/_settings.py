@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._ids import QueueName
+from .._retention import Archive
 from ..author import Activity, Workflow
 from ..interceptors import Interceptor
 
@@ -24,3 +25,5 @@ class Settings:
     grace_s: float
     renew_in_thread: bool
     interceptors: tuple[Interceptor, ...] = ()
+    retention_ms: int | None = None  # None: closed runs are kept, unless their workflow says otherwise
+    archive: Archive | None = None

@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from .. import _limits
-from .._duration import Duration, milliseconds, seconds
+from .._duration import Duration, milliseconds, retention_ms, seconds
 from .._ids import DEFAULT_QUEUE, checked_queue
+from .._retention import Archive, archive_of
 from ..author import Workflow
 from ..codec import Codec
 from ..errors import DefinitionError, InvalidCallError
@@ -57,6 +58,11 @@ class Worker:
     `grace` to end. `renew_in_thread=False` is for tests in virtual time: then a blocked event loop costs the leases. `interceptors` are
     around what its code does, the first one outermost (default: those of the client).
 
+    Closed runs are removed once they are older than `retention` (default: kept for ever), or than their `@workflow(retention=...)`
+    says: in the background, some at a time, those of the workflows that this worker knows. Before that, `archive` is called with
+    each (an `ArchivedRun`), or writes it to a folder, named by its path or URL: at least once. If it fails, the run is kept,
+    and it is tried again.
+
     Use it in `async with`, which runs it in the background and stops it gracefully at the end, or call `run`. Once only.
 
     Raises `DefinitionError` for what is no workflow or activity and for two of one name, `ValueError` for a limit out of range.
@@ -77,6 +83,8 @@ class Worker:
         grace: Duration = 30.0,
         renew_in_thread: bool = True,
         interceptors: Sequence[Interceptor] | None = None,
+        retention: Duration | None = None,
+        archive: Archive | str | os.PathLike[str] | None = None,
     ) -> None:
         total = _positive(max_concurrent_activities, "max_concurrent_activities")
         ttl_ms = milliseconds(lease_ttl, what="lease_ttl")
@@ -101,6 +109,8 @@ class Worker:
             grace_s=seconds(grace, what="grace"),
             renew_in_thread=renew_in_thread,
             interceptors=around,
+            retention_ms=retention_ms(retention),
+            archive=archive_of(archive),
         )
         if not self._settings.workflows and not self._settings.activities:
             raise DefinitionError("a worker needs workflows=[...], activities=[...], or both")

@@ -22,8 +22,9 @@ from .._protocol import (
     Watch,
 )
 from .._rules import check_commits, check_new, check_partition, counted_field
+from .._upkeep import Finding, Space
 from .._watch import Topics
-from . import _documents, _inspect, _leases, _replies, _streams, _tasks
+from . import _documents, _inspect, _leases, _replies, _streams, _tasks, _upkeep
 from ._commit import commit
 from ._connection import Options
 from ._reader import Reader
@@ -37,7 +38,7 @@ class SqliteStore:
         self._options, self._clock = options, clock
         self._topics = Topics(on_first=lambda: self._writer.poke())
         self._writer, self._reader = Writer(options, clock, self._topics), Reader(options, clock)
-        self._inspect = SqliteInspect(self._writer, self._reader, clock)
+        self._inspect = SqliteInspect(self._writer, self._reader, clock, options)
 
     async def open(self) -> None:
         """Open the file, making it if need be. Raises as `open_store` does; nothing is left open then."""
@@ -208,8 +209,8 @@ class SqliteStore:
 class SqliteInspect:
     """See `Inspect`."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
-        self._writer, self._reader, self._clock = writer, reader, clock
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, options: Options) -> None:
+        self._writer, self._reader, self._clock, self._options = writer, reader, clock, options
 
     async def documents(self, filter: DocumentFilter, *, limit: int) -> list[tuple[int, Document]]:  # noqa: A002
         """See `Inspect`."""
@@ -244,3 +245,11 @@ class SqliteInspect:
     async def counts(self) -> dict[str, int]:
         """See `Inspect`."""
         return await self._reader.submit(_inspect.counts, self._clock.now_ms())
+
+    async def checks(self) -> list[Finding]:
+        """See `durable.stores.checks_of`: the file's schema, soundness and size, and the disk."""
+        return await asyncio.to_thread(_upkeep.checks, self._options, self._clock)
+
+    async def compact(self) -> Space:
+        """See `durable.stores.compact`."""
+        return await asyncio.to_thread(_upkeep.compact, self._options, self._clock)

@@ -58,8 +58,8 @@ def read_inboxes(cursor: sqlite3.Cursor, wanted: tuple[Sequence[tuple[Lease, int
         rows: list[tuple[int, int, str, str, bytes, int]] = cursor.execute(
             " UNION ALL ".join([_INBOX] * len(some)), flat
         ).fetchall()
-        for number, *fields in rows:
-            found[number].append(InboxEntry(*fields))
+        for number, seq, id_, name, data, at_ms in rows:
+            found[number].append(InboxEntry(seq, id_, name, data, at_ms))
     return found
 
 
