@@ -165,7 +165,7 @@ class _Partition:
             return True
         batch, events = self._batch, self._events
         self._batch, self._events = [], 0
-        if not dry_run and not await self._commit([document.id for document in batch]):
+        if not dry_run and not await self._commit([(document.id, document.closed_ms or 0) for document in batch]):
             return False
         self._done.runs += len(batch)
         self._done.events += events
@@ -177,13 +177,13 @@ class _Partition:
             self._on_progress(self._done.runs)
         return True
 
-    async def _commit(self, ids: list[str]) -> bool:
+    async def _commit(self, runs: list[tuple[str, int]]) -> bool:
         if self.lease is None and not await self._lease():
             return False
         assert self.lease is not None
         clock = self._store.clock
         began_s = clock.monotonic()
-        (refusal,) = await self._store.commit([Commit(self.lease, self._by.commit_id(), forgotten=ids)])
+        (refusal,) = await self._store.commit([Commit(self.lease, self._by.commit_id(), forgotten=runs)])
         if refusal is not None:  # the session has expired, and another one sweeps here by now
             _log.info("partition %d is swept by another one: %s", self._number, refusal)
             self.lease, self._done.busy = None, True

@@ -192,8 +192,9 @@ class Commit:
     renewal, and may complete the task as before; a task that nobody holds stays in its queue, and is claimed as cancelled.
     Ids that are not there are passed over. A task that is set again is a new one, without the mark.
 
-    `forgotten` are ids of closed documents, of any inbox of the partition: each goes with its attributes and the stream that
-    has its id, so that nothing is left of it. Applied last of all. One that is open by then, or not there, is passed over.
+    `forgotten` are closed documents, each by its id and its `closed_ms`, of any inbox of the partition: each goes with its
+    attributes and the stream that has its id, so that nothing is left of it. Applied last of all. One that is open by then,
+    was closed at another time, or is not there, is passed over.
     """
 
     lease: Lease
@@ -210,7 +211,7 @@ class Commit:
     outgoing: list[Outgoing] = field(default_factory=list[Outgoing])
     relayed: list[str] = field(default_factory=list[str])  # ids of outgoing entries
     replies: list[Reply] = field(default_factory=list[Reply])
-    forgotten: list[str] = field(default_factory=list[str])  # ids of closed documents
+    forgotten: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])  # (id, closed_ms)
     follows: str | None = (
         None  # the id of the last commit applied under the lease, "" if this is the first; None: unchecked
     )

@@ -122,7 +122,7 @@ parts = st.fixed_dictionaries(
         "outgoing": few(outgoing),
         "relayed": few(keys),
         "replies": few(replies),
-        "forgotten": few(document_ids),
+        "forgotten": few(st.tuples(document_ids, st.integers(0, 9))),
     },
 )
 

@@ -32,7 +32,7 @@ def apply(state: State, commit: Commit, now_ms: int, touched: set[str]) -> Excep
     for document, entry in created:
         here.put(document)
         state.append_entry(lease.partition, document.inbox, entry, touched, now_ms)
-    touched.update(document_topic(id_) for id_ in commit.forgotten if here.forget(id_))
+    touched.update(document_topic(id_) for id_, closed_ms in commit.forgotten if here.forget(id_, closed_ms))
     return None
 
 

@@ -114,10 +114,10 @@ class Partition:
         if not document.open and document.closed_ms is not None:
             insort(self.closed, (document.closed_ms, document.id))
 
-    def forget(self, id: str) -> bool:  # noqa: A002
-        """Remove a closed document and the stream of its id; False if it is open or not there."""
+    def forget(self, id: str, closed_ms: int) -> bool:  # noqa: A002
+        """Remove a document that was closed then, and the stream of its id; False if there is none."""
         document = self.documents.get(id)
-        if document is None or document.open:
+        if document is None or document.open or document.closed_ms != closed_ms:
             return False
         del self.documents[id]
         self._unlist(document)

@@ -61,7 +61,7 @@ class Parts(TypedDict, total=False):
     outgoing: list[Outgoing]
     relayed: list[str]
     replies: list[Reply]
-    forgotten: list[str]
+    forgotten: list[tuple[str, int]]
     follows: str | None
     newest: tuple[int, str] | None
 

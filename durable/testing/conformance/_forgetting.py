@@ -64,7 +64,7 @@ class ForgettingTests(Base):
         counted = await store.inspect.counts()
         await _closed(store, lease, ("d-1", "a", 10), ("d-2", "b", 20))
         watch = store.watch([document_topic("d-1")])
-        await applied(store, lease, forgotten=["d-1"])
+        await applied(store, lease, forgotten=[("d-1", 10)])
         assert await watch.wait(5.0)
         watch.close()
         assert await store.document(P, id="d-1") is None
@@ -75,7 +75,7 @@ class ForgettingTests(Base):
         assert [each.id for _, each in await store.inspect.documents(red, limit=9)] == ["d-2"]
         assert _ids(await store.read_closed(P, before_ms=100)) == ["d-2"]
         assert await store.read(P, "d-2") == [b"0", b"1"]
-        await applied(store, lease, forgotten=["d-2"])
+        await applied(store, lease, forgotten=[("d-2", 20)])
         assert await store.inspect.counts() == counted
         assert counted["documents"] == before["documents"] == 0
 
@@ -85,9 +85,22 @@ class ForgettingTests(Base):
         await _closed(store, lease, ("d-1", "a", 10), ("d-2", "b", 20))
         await store.create(P, document("d-3", "c", request="c"), [])
         opens = [DocumentUpdate("d-1", "a", opens=True)]
-        await applied(store, lease, documents=opens, forgotten=["d-1", "d-3", "nothing", "d-2", "d-2"])
+        await applied(
+            store, lease, documents=opens, forgotten=[("d-1", 10), ("d-3", 0), ("nothing", 1), ("d-2", 20), ("d-2", 20)]
+        )
         assert [each.id for _, each in await store.inspect.documents(DocumentFilter(), limit=9)] == ["d-3", "d-1"]
         assert await store.read(P, "d-1") == [b"0", b"1"]
+
+    async def test_what_was_closed_again_since_is_not_forgotten(self, store: Store) -> None:
+        """`Commit.forgotten`: one that was closed at another time than named is passed over: it has records that nobody has seen."""
+        lease = await lease_for(store)
+        await _closed(store, lease, ("d-1", "a", 10), ("d-2", "b", None))
+        await applied(store, lease, documents=[DocumentUpdate("d-1", "a", opens=True)])
+        await applied(store, lease, documents=[DocumentUpdate("d-1", "a", closes=True, closed_ms=12)])
+        await applied(store, lease, forgotten=[("d-1", 10), ("d-2", 0)])
+        assert len(await store.inspect.documents(DocumentFilter(), limit=9)) == 2
+        await applied(store, lease, forgotten=[("d-1", 12)])
+        assert len(await store.inspect.documents(DocumentFilter(), limit=9)) == 1
 
     async def test_forgetting_comes_last(self, store: Store) -> None:
         """`Commit.forgotten` is applied last of all: what the same commit closes and appends is forgotten with it."""
@@ -101,7 +114,7 @@ class ForgettingTests(Base):
             documents=[close],
             appends=[Append("d-01", 0, [b"1"])],
             created=[successor],
-            forgotten=["d-01"],
+            forgotten=[("d-01", 5)],
         )
         assert await store.document(P, id="d-01") is None
         assert await store.read(P, "d-01") == []
@@ -113,8 +126,8 @@ class ForgettingTests(Base):
         old = await lease_for(store)
         await _closed(store, old, ("d-1", "a", 10))
         (lease,) = await store.acquire("s-1", old.inbox, [P])
-        assert isinstance(await commit(store, old, forgotten=["d-1"]), StaleLeaseError)
-        wrong = await commit(store, lease, appends=[Append("other", 7, [b"x"])], forgotten=["d-1"])
+        assert isinstance(await commit(store, old, forgotten=[("d-1", 10)]), StaleLeaseError)
+        wrong = await commit(store, lease, appends=[Append("other", 7, [b"x"])], forgotten=[("d-1", 10)])
         assert isinstance(wrong, WrongSequenceError)
         assert await store.document(P, id="d-1") is not None
         assert await store.read(P, "d-1") == [b"0", b"1"]
@@ -123,7 +136,7 @@ class ForgettingTests(Base):
         """A repeat of the last commit answers as the first time and applies nothing: what was made since stays."""
         lease = await lease_for(store)
         await _closed(store, lease, ("d-1", "a", 10))
-        sent = commit_of(lease, forgotten=["d-1"])
+        sent = commit_of(lease, forgotten=[("d-1", 10)])
         assert await store.commit([sent]) == [None]
         (other,) = await store.acquire("s-1", "elsewhere", [P])
         await store.create(P, document("d-1", "a", request="again"), [])
@@ -137,9 +150,9 @@ class ForgettingTests(Base):
         await _closed(store, lease, ("d-1", "a", 10))
         (elsewhere,) = await store.acquire("s-1", "elsewhere", [P])
         (far,) = await store.acquire("s-1", lease.inbox, [P - 1])
-        await applied(store, far, forgotten=["d-1"])
+        await applied(store, far, forgotten=[("d-1", 10)])
         assert await store.document(P, id="d-1") is not None
-        await applied(store, elsewhere, forgotten=["d-1"])
+        await applied(store, elsewhere, forgotten=[("d-1", 10)])
         assert await store.document(P, id="d-1") is None
 
     async def test_later_commits_of_one_call_see_what_an_earlier_one_forgot(self, store: Store) -> None:
@@ -149,7 +162,7 @@ class ForgettingTests(Base):
         update = DocumentUpdate("d-1", "a", note="gone")
         commits = [
             commit_of(lease, appends=[Append("d-1", 2, [b"2"])], created=[(document("d-5", "x"), entry("e-5", "x"))]),
-            commit_of(lease, forgotten=["d-1"]),
+            commit_of(lease, forgotten=[("d-1", 10)]),
             commit_of(lease, appends=[Append("d-1", 3, [b"3"])]),
             commit_of(lease, documents=[update, DocumentUpdate("d-5", "x", closes=True)]),
             commit_of(lease, appends=[Append("d-1", 0, [b"new"])], created=[(document("d-1", "a"), entry("e", "a"))]),
@@ -166,7 +179,7 @@ class ForgettingTests(Base):
         """`send` finds no document, and a repeat of the request that made it makes a new one."""
         lease = await lease_for(store)
         await _closed(store, lease, ("d-1", "a", 10))
-        await applied(store, lease, forgotten=["d-1"])
+        await applied(store, lease, forgotten=[("d-1", 10)])
         try:
             await store.send(P, Entry("e-9", "a", b""), closed_too=True)
         except RunNotFoundError:
