@@ -48,7 +48,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "The process that asks, and the process that runs.",
         ("Client", "Handle", "UpdateHandle", "client.StartOptions", "client._start_with_update.StartWithUpdateOptions",
          "RunDescription", "client.ForkInfo", "client.Parked", "client.ParkedTask",
-         "client.VersionUse", "client.PatchUse", "Worker", "JsonCodec", "PickleCodec"),
+         "client.VersionUse", "client.PatchUse", "Pruned", "Health", "client.PartitionHealth", "client.WorkerHealth", "Finding",
+         "Worker", "ArchivedRun", "FolderArchive", "JsonCodec", "PickleCodec"),
     ),
     "interceptors.md": (
         "Interceptors",

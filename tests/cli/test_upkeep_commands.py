@@ -4,13 +4,13 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from durable import Client, Signal, Worker, activity, workflow
 from durable.cli import main
 from durable.testing import replay_files
+from tests.worker.harness import until_async
 
 Say = Callable[..., tuple[int, str, str]]
 go = Signal("go")
@@ -128,9 +128,11 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(url: str, say: Say) -> Non
             for each in (unknown, old, calls_nowhere):
                 await client.start(each, id=each.name)()
             async with Worker(client, workflows=[calls_nowhere]):
-                async with asyncio.timeout(20):
-                    while not (await client.store.inspect.tasks() and await client.list(stuck=True)):
-                        await asyncio.sleep(0.01)
+
+                async def both() -> bool:
+                    return bool(await client.store.inspect.tasks() and await client.list(stuck=True))
+
+                await until_async(both)
 
     asyncio.run(make())
     code, out, _ = say("doctor", "--json")
@@ -161,12 +163,11 @@ async def test_the_doctor_sees_workers_and_lags(url: str) -> None:
             assert await client.handle("late").result() == 1
             await client.start(unknown, id="open")()
 
-            async def all_owned() -> Any:
-                return [each.owner for each in (await client.health()).partitions]
+            async def all_owned() -> bool:
+                owners = [each.owner for each in (await client.health()).partitions]
+                return bool(owners) and None not in owners
 
-            async with asyncio.timeout(20):
-                while not (owners := await all_owned()) or None in owners:
-                    await asyncio.sleep(0.01)
+            await until_async(all_owned)
             health = await client.health()
             assert health.ok, health.findings
             (worker,) = health.workers

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from durable import ArchivedRun, Client, FolderArchive, Signal, Worker, workflow
+from durable._duration import seconds
+from durable.author import Workflow
 from durable.stores import open_store
 from durable.testing import replay_files
 from durable.testing._clock import ManualClock
@@ -36,7 +38,7 @@ async def waits() -> None:
     await go.receive()
 
 
-EVERY = [usual, short, kept, waits]
+EVERY: list[Workflow[..., Any]] = [usual, short, kept, waits]
 
 
 async def names(client: Client) -> list[str]:
@@ -57,8 +59,6 @@ class Rounds:
 
     async def after(self, duration: str) -> None:
         """Let time pass, in steps that cost no lease, and make a round."""
-        from durable._duration import seconds
-
         left_s = seconds(duration)
         if left_s:
             self.clock.advance(left_s)
