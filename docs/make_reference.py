@@ -75,6 +75,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "Client.prune": ("a_prune",),
+    "Client.health": ("a_look_at_health",),
     "workflow": ("a_workflow",),
     "proxy": ("a_proxy",),
     "local": ("a_local_activity",),

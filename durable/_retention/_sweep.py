@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from .. import telemetry
 from .._log import read_run
-from ..errors import DurableError, StoreError
+from ..errors import DurableError, StoreError, StoreUnavailableError
 from ..stores import Commit, Document, Lease, Store
 from ._archive import Archive, archived_run
 from ._needed import Needed
@@ -28,6 +28,7 @@ RUNS_MAX = 50  # of a commit: a script of Redis, or the one writer of SQLite, is
 EVENTS_MAX = 2_000  # the same: the next run begins another commit once there are so many
 PAGE = 200  # runs looked at at once
 FAILURES_MAX = 3  # in a row: then it is not the run but the archive, and this pass ends
+TRIES, RETRY_S = 5, 0.5  # of a commit whose outcome is unknown; then the pass ends, and the next one does the rest
 PAUSE_S = (
     0.02  # at least, between two commits; and as long as the commit took, so that half of the time is left to others
 )
@@ -62,13 +63,15 @@ class Sweep:
         wanted: Callable[[Document], bool],
         after: tuple[int, str] = (0, ""),
         on_progress: Callable[[int], None] | None = None,
+        into: Pass | None = None,
     ) -> Pass:
         """Forget the runs of `partition` that were closed before `before_ms`, are `wanted`, and that nobody needs.
 
-        Begins after the (closed_ms, id) of `after`. What cannot be read or archived stays, and is logged. Raises `StoreError`;
-        what is forgotten by then stays so, and a repeat does the rest.
+        Begins after the (closed_ms, id) of `after`. `into` is a pass that was cut off, and goes on from the front. What cannot
+        be read or archived stays, and is logged. Raises `StoreError`; what is forgotten by then stays so, and a repeat does the rest.
         """
-        done = Pass(resume=after)
+        done = into or Pass()
+        done.needed, done.failed, done.busy, done.resume = 0, 0, False, after
         one = _Partition(self, self._store, partition, done, on_progress)
         try:
             await one.sweep(before_ms, wanted, self._archive, dry_run=self._dry_run)
@@ -183,7 +186,7 @@ class _Partition:
         assert self.lease is not None
         clock = self._store.clock
         began_s = clock.monotonic()
-        (refusal,) = await self._store.commit([Commit(self.lease, self._by.commit_id(), forgotten=runs)])
+        (refusal,) = await self._insist(Commit(self.lease, self._by.commit_id(), forgotten=runs))
         if refusal is not None:  # the session has expired, and another one sweeps here by now
             _log.info("partition %d is swept by another one: %s", self._number, refusal)
             self.lease, self._done.busy = None, True
@@ -191,3 +194,12 @@ class _Partition:
         if clock.upkeep_s(PAUSE_S) is not None:
             await clock.sleep(max(PAUSE_S, clock.monotonic() - began_s))
         return True
+
+    async def _insist(self, commit: Commit) -> list[Exception | None]:
+        """Send `commit`, and again with the same id while its outcome is unknown: so what it removed is counted, and once."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._store.commit([commit])
+            except StoreUnavailableError:
+                await self._store.clock.sleep(RETRY_S)
+        return await self._store.commit([commit])

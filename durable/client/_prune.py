@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from .. import _limits
@@ -46,6 +46,7 @@ class Pruned:
         self.events += done.events
         self.needed += done.needed
         self.failed += done.failed
+        self.busy += done.busy
         for name, runs in done.by_workflow.items():
             self.by_workflow[name] = self.by_workflow.get(name, 0) + runs
 
@@ -81,28 +82,23 @@ async def prune(
     keeping = asyncio.get_running_loop().create_task(_keep(store, session))
     try:
         for partition in range(store.partitions):
-            before = pruned.runs
+            before, done = pruned.runs, Pass()
 
             def show(runs: int, before: int = before) -> None:
                 if on_progress is not None:
                     on_progress(before + runs)
 
-            after, tries = (0, ""), 0
-            while True:
-                # A repeat after an unknown outcome does the rest.
-                done = await insist(
-                    clock,
-                    lambda p=partition, a=after: sweep.partition(  # type: ignore[misc]
-                        p, before_ms=before_ms, wanted=wanted, after=a, on_progress=show
-                    ),
-                )
-                tries += 1
-                if not done.busy or tries == _BUSY_TRIES:
-                    pruned.add(done)
-                    pruned.busy += done.busy
+            def again(
+                partition: int = partition, done: Pass = done, show: Callable[[int], None] = show
+            ) -> Awaitable[Pass]:
+                return sweep.partition(partition, before_ms=before_ms, wanted=wanted, on_progress=show, into=done)
+
+            for _ in range(_BUSY_TRIES):
+                await insist(clock, again)  # a repeat does what is left
+                if not done.busy:
                     break
-                pruned.runs, pruned.events = pruned.runs + done.runs, pruned.events + done.events
                 await clock.sleep(_PAUSE_S)
+            pruned.add(done)
     finally:
         keeping.cancel()
         await insist(clock, lambda: store.end_session(session))

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from durable._retention import SWEEP_INBOX, ArchivedRun, FolderArchive, Sweep, archived_run
 from durable.author import Signal, Workflow, activity, continue_as_new, proxy, sleep, start_child, workflow
+from durable.client import Client
 from durable.errors import RequestTimeoutError, RunNotFoundError
-from durable.stores import Commit, Lease
+from durable.stores import Commit, Lease, Store
 from durable.testing import assert_replays, replay_files
 from tests.engine.env import Engines, engines
+from tests.engine.faults import FaultyStore
 
 go = Signal("go", str)
 DAY_MS = 86_400_000
@@ -214,6 +216,7 @@ async def test_runs_of_a_chain_go_at_their_own_age(env: Engines) -> None:
     for _ in range(8):
         await env.advance("12 hours")
     assert len(await env.client.list()) == 4
+    await env.advance("2 hours")
     assert (await prune(env, "1 hour")).by_workflow == {"counts_down": 3}
     with pytest.raises(RunNotFoundError):
         await first.describe()
@@ -357,3 +360,52 @@ async def test_a_request_to_a_run_that_goes_meanwhile_is_not_answered(env: Engin
         await env.drive(asking)
     await env.advance(1)
     assert (await env.store.inspect.counts())["inbox"] == 0
+
+
+@pytest.mark.parametrize("fate", ["before", "after"])
+@pytest.mark.parametrize("what", ["commit", "read", "acquire", "release"])
+async def test_a_connection_that_is_cut_costs_nothing(what: str, fate: str) -> None:
+    """Whichever call it is: each run is archived at least once and removed, and counted once."""
+    async with engines() as env:
+        await env.begin(ALL, [double])
+        for n in range(8):
+            await run(env, plain, n, id=f"p-{n}")
+        await env.advance("2 hours")
+        cut: list[str] = []
+
+        def plan(name: str, _number: int) -> str:
+            if name != what or len(cut) >= 3:
+                return ""
+            cut.append(name)
+            return fate
+
+        archived: list[str] = []
+        client = Client(cast(Store, FaultyStore(env.store, plan)))
+        pruned = await env.drive(
+            client.prune(older_than="1 hour", archive=lambda old: archived.append(old.workflow_id))
+        )
+        assert cut
+        assert (pruned.runs, pruned.events, pruned.failed) == (8, 32, 0)
+        assert set(archived) == {f"p-{n}" for n in range(8)}
+        assert await env.client.list() == []
+
+
+async def test_a_sweeper_that_dies_after_it_has_archived_leaves_the_run_to_the_next_one() -> None:
+    """At least once: the file is written again, and the run goes then."""
+    async with engines() as env:
+        await env.begin(ALL, [double])
+        await run(env, plain, 1, id="p")
+        await env.advance("2 hours")
+        archived: list[str] = []
+        dead = asyncio.Event()
+        client = Client(
+            cast(Store, FaultyStore(env.store, lambda name, _: "die" if name == "commit" else "", dead.set))
+        )
+        dying = asyncio.ensure_future(client.prune(older_than=1, archive=lambda old: archived.append(old.workflow_id)))
+        await env.drive(dead.wait())
+        dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+        assert archived == ["p"]
+        assert len(await env.client.list()) == 1
+        assert (await prune(env, archive=lambda old: archived.append(old.workflow_id))).runs == 1
+        assert archived == ["p", "p"]
