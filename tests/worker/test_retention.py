@@ -78,7 +78,10 @@ async def serve(url: str, clock: ManualClock, **options: Any) -> tuple[Client, W
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_runs_go_when_their_workflow_or_their_worker_says(kind: str, tmp_path: Path) -> None:
-    """Each by its own age; what is kept for ever, or open, stays, and so does what is a moment too young."""
+    """Each by its own age; what is kept for ever, or open, stays, and so does what is too young.
+
+    The margins are wide: while SQLite works, the clock of the rounds goes on.
+    """
     clock = ManualClock()
     url = "memory:" if kind == "memory" else f"sqlite:///{tmp_path}/s.db?synchronous=normal"
     client, worker = await serve(url, clock, retention="1 day")
@@ -88,13 +91,13 @@ async def test_runs_go_when_their_workflow_or_their_worker_says(kind: str, tmp_p
         for each in (usual, short, kept):
             for n in range(3):
                 await client.execute(each, id=f"{each.name}-{n}")(n)
-        await rounds.after("59 min")
+        await rounds.after("20 min")
         assert len(await names(client)) == 10
-        await rounds.after("2 min")
+        await rounds.after("45 min")
         assert await names(client) == ["kept-0", "kept-1", "kept-2", "open", "usual-0", "usual-1", "usual-2"]
-        await rounds.after("22 h")
+        await rounds.after("12 h")
         assert len(await names(client)) == 7
-        await rounds.after("2 h")
+        await rounds.after("12 h")
         assert await names(client) == ["kept-0", "kept-1", "kept-2", "open"]
         await rounds.after("900 days")
         assert await names(client) == ["kept-0", "kept-1", "kept-2", "open"]
