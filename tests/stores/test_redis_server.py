@@ -14,8 +14,8 @@ from durable.errors import (
     StoreUnavailableError,
     StoreUrlError,
 )
-from durable.stores import Store, open_store
-from durable.stores._protocol import Append, DocumentFilter, Due, Outgoing, Reply
+from durable.stores import Store, checks_of, open_store
+from durable.stores._protocol import Append, DocumentFilter, DocumentUpdate, Due, Outgoing, Reply
 from durable.stores.redis._keys import FIXED, NAMED
 from durable.testing.conformance._base import (
     INBOX,
@@ -192,6 +192,13 @@ async def _do_everything(store: Store) -> None:
     )
     assert await store.take_reply(P, "y") == b""
     await applied(store, lease, dues_removed=["k"], relayed=["o"])
+    for id_, closed_ms in ("d-02", 1), ("d-03", 2):
+        await store.create(P, document(id_, id_, request=id_), [])
+        close = DocumentUpdate(id_, id_, closes=True, closed_ms=closed_ms, attributes={"colour": "red"})
+        await applied(store, lease, documents=[close], appends=[Append(id_, 0, [b"1"])])
+    assert [each.id for each in await store.read_closed(P, before_ms=9)] == ["d-02", "d-03"]
+    await applied(store, lease, forgotten=[("d-02", 1), ("d-03", 3)])
+    assert [each.id for each in await store.read_closed(P, before_ms=9)] == ["d-03"]
     assert store.renew("s-1", TTL_MS, [lease], []).leases == ()
     assert await store.sessions("group") != []
     assert await store.holders(INBOX) == {P: "s-1"}
@@ -210,8 +217,72 @@ async def test_no_key_is_left_that_is_not_on_the_list(redis_server: RedisServer)
     parts = {key.removeprefix("{orders:1}:"): type_ for key, type_ in left.items()}
     assert {name: type_ for name, type_ in parts.items() if ":" not in name}.items() <= FIXED.items()
     assert {name.partition(":")[0]: type_ for name, type_ in parts.items() if ":" in name}.items() <= NAMED.items()
-    stays = {"numbers", "documents", "bodies", "open", "latest", "by_id", "names", "leases"}
-    assert set(parts) == stays | {"inbox:orders", "history:history"}
+    stays = {"numbers", "documents", "bodies", "open", "latest", "by_id", "names", "closed", "leases"}
+    assert set(parts) == stays | {"attributes", "inbox:orders", "history:history", "history:d-03"}
+
+
+# --- what the doctor asks
+
+
+async def test_the_doctor_is_told_how_the_server_is(own_server: RedisServer) -> None:
+    """Every setting is looked at anew: it may have been changed since the store was opened."""
+    async with open_store(own_server.url) as store:
+        assert {each.check: each.level for each in await checks_of(store)} == {
+            "server": "ok",
+            "eviction": "ok",
+            "durability": "ok",
+            "memory": "ok",
+        }
+        with own_server.client() as client:
+            client.config_set("appendonly", "no")
+            client.config_set("maxmemory", int(client.info()["used_memory"] * 1.05))
+            client.config_set("maxmemory-policy", "allkeys-lru")
+            client.replicaof("127.0.0.1", "1")
+        found = {each.check: each for each in await checks_of(store)}
+    assert {check: each.level for check, each in found.items()} == {
+        "server": "problem",
+        "eviction": "problem",
+        "durability": "warning",
+        "memory": "warning",
+    }
+    assert "read-only replica of 127.0.0.1:1" in found["server"].what
+    assert all(each.advice for each in found.values())
+
+
+async def test_the_doctor_is_told_if_it_may_not_look(own_server: RedisServer) -> None:
+    """A user without INFO gets a note, not an error; an eviction that the URL allows is but a warning."""
+    with own_server.client() as client:
+        client.acl_setuser(
+            "worker",
+            enabled=True,
+            passwords=["+secret"],
+            keys=["*"],
+            channels=["*"],
+            categories=["+@all", "-@dangerous"],
+        )
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    async with open_store(own_server.url.replace("unix://", "unix://worker:secret@")) as store:
+        (only,) = await checks_of(store)
+    assert (only.level, only.check) == ("note", "server")
+    assert "INFO" in only.what
+    async with open_store(f"{own_server.url}?allow_eviction=yes") as store:
+        assert [each.level for each in await checks_of(store) if each.check == "eviction"] == ["warning"]
+
+
+async def test_the_latest_of_a_name_is_the_one_before_when_it_is_forgotten(store: Store) -> None:
+    """`latest` goes back to the one created before, not to the one of the greatest id; entries say when they came."""
+    lease = await lease_for(store)
+    for id_, closed_ms in ("d-3", 3), ("d-1", 1), ("d-2", 2):
+        await store.create(P, document(id_, "a", request=id_), [])
+        await applied(store, lease, documents=[DocumentUpdate(id_, "a", closes=True, closed_ms=closed_ms)])
+    for id_, closed_ms, latest in ("d-2", 2, "d-1"), ("d-1", 1, "d-3"):
+        await applied(store, lease, forgotten=[(id_, closed_ms)])
+        found = await store.document(P, name="a")
+        assert found is not None
+        assert found.id == latest
+    await store.create(P, document(), [entry()])
+    (came,) = await inbox_of(store)
+    assert abs(came.at_ms - store.now_ms()) < 60_000
 
 
 # --- while it works
@@ -304,6 +375,8 @@ async def test_a_foreign_key_under_a_name_of_ours_stops_a_commit_before_it_write
 ) -> None:
     """`WRONGTYPE`: the types of all streams are looked at first."""
     lease = await lease_for(store)
+    await store.create(P, document("theirs", "old", request="r-0"), [])
+    await applied(store, lease, documents=[DocumentUpdate("theirs", "old", closes=True, closed_ms=1)])
     await store.create(P, document(), [entry()])
     before = await contents(store)
     namespace = redis_url.partition("namespace=")[2]
@@ -314,6 +387,7 @@ async def test_a_foreign_key_under_a_name_of_ours_stops_a_commit_before_it_write
     assert isinstance(answer, StoreFormatError)
     new = (document("d-02", "other", inbox="theirs", request="r-2"), entry("e-2", "other"))
     assert isinstance(await commit(store, lease, created=[new], tasks=[task()]), StoreFormatError)
+    assert isinstance(await commit(store, lease, forgotten=[("theirs", 1)], tasks=[task()]), StoreFormatError)
     assert await contents(store) == before
 
 

@@ -19,4 +19,4 @@ async def open_redis(url: str, *, clock: Clock, partitions: int | None) -> Redis
     except BaseException:
         await connection.close()
         raise
-    return RedisStore(namespace, options.shown)
+    return RedisStore(namespace, options)

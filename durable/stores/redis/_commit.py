@@ -67,6 +67,7 @@ def _topics(commit: Commit) -> list[str]:
     topics += [inbox_topic(commit.lease.partition, document.inbox) for document, _ in commit.created]
     topics += [tasks_topic(task.queue) for task in commit.tasks if task.claimed_by is None]
     topics += [reply_topic(reply.id) for reply in commit.replies]
+    topics += [document_topic(id_) for id_, _ in commit.forgotten]
     return list(dict.fromkeys(topics)) if len(topics) > 1 else topics
 
 
@@ -91,6 +92,7 @@ def _keys(keys: Keys, commit: Commit) -> list[bytes]:
     found = list(keys.of_inbox(commit.lease.inbox))
     found += [keys.history(append.stream) for append in commit.appends]
     found += [keys.inbox(document.inbox) for document, _ in commit.created]
+    found += [keys.history(id_) for id_, _ in commit.forgotten]
     return found
 
 
@@ -124,6 +126,9 @@ def _add_lists(args: list[Argument], commit: Commit) -> None:
     args.append(len(commit.replies))
     for reply in commit.replies:
         args += (reply.id, reply.ttl_ms, reply.data)
+    args.append(len(commit.forgotten))
+    for id_, closed_ms in commit.forgotten:
+        args += (id_, str(closed_ms))
 
 
 def _stale(commit: Commit) -> StaleLeaseError:

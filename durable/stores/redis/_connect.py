@@ -6,6 +6,7 @@ from typing import Any
 from ..._clock import Clock
 from ...errors import StoreFormatError, StoreReadOnlyError, StoreUnavailableError, StoreUrlError
 from ._calls import Plain
+from ._checks import SAFE_POLICY, is_replica, version_of
 from ._connection import Connection
 from ._errors import code_of, not_connected
 from ._keys import FIXED, Keys, Shared
@@ -16,7 +17,6 @@ _log = logging.getLogger("durable.store")
 
 PARTITIONS_DEFAULT = 16  # a cluster of some nodes gets several each, and sixteen workers can share them
 FORMAT = 1  # of the keys; another one is of another version of this package
-VERSION_MIN = {"redis": (6, 2), "valkey": (7, 2)}
 
 
 async def opened(connection: Connection, options: Options, clock: Clock) -> Namespace:
@@ -57,18 +57,15 @@ def _hint(options: Options) -> str:
 
 
 def _check_version(info: dict[str, Any], at: str) -> None:
-    name = "valkey" if "valkey_version" in info else "redis"
-    text = str(info.get(f"{name}_version", ""))
-    version = tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())
-    if version and version < VERSION_MIN[name]:
-        need = ".".join(map(str, VERSION_MIN[name]))
+    name, text, need = version_of(info)
+    if need is not None:
         raise StoreUnavailableError(
             f"{at}: the server is {name} {text}; {need} or newer is needed. Nothing was written"
         )
 
 
 def _check_role(info: dict[str, Any], at: str, options: Options) -> None:
-    if info.get("role") == "slave" and info.get("slave_read_only", 1):
+    if is_replica(info):
         raise StoreReadOnlyError(
             f"{at}: this server is a read-only replica of {info.get('master_host')}:{info.get('master_port')}: "
             "use the address of the primary, or Sentinel"
@@ -82,7 +79,7 @@ def _check_eviction(info: dict[str, Any], at: str, options: Options) -> None:
     if policy is None:
         if info:
             _log.warning("%s: the server does not tell its maxmemory-policy; it must be noeviction", at)
-    elif policy != "noeviction":
+    elif policy != SAFE_POLICY:
         text = f"{at}: the server's maxmemory-policy is {policy}, by which it may delete histories when memory is short"
         if not options.allow_eviction:
             raise StoreUrlError(

@@ -146,3 +146,14 @@ async def find(namespace: Namespace, partition: int, by: str, value: str) -> Doc
     """See `Store.document`."""
     answer = await namespace.ask("document", namespace.of(partition), (by, value), writes=False)
     return read_document(answer) if answer else None
+
+
+async def read_closed(
+    namespace: Namespace, partition: int, before_ms: int, after: tuple[int, str], limit: int
+) -> list[Document]:
+    """See `Store.read_closed`."""
+    keys = namespace.of(partition)
+    if limit <= 0:
+        return []
+    args = (before_ms, *after, limit)
+    return [read_document(each) for each in await namespace.ask("read_closed", keys, args, writes=False)]

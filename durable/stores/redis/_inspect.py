@@ -6,11 +6,14 @@ from typing import Any, Literal, NamedTuple
 
 from .._protocol import Document, DocumentFilter, Entry, Task, TaskInfo, inbox_topic
 from .._rules import PARKED, counted_field, matches
+from .._upkeep import Finding
 from ._calls import Plain
+from ._checks import checks
 from ._documents import read_document
 from ._keys import Keys
 from ._lane import Argument
 from ._namespace import Namespace
+from ._options import Options
 from ._tasks import by_partition, net, read_task
 
 _PAGE = 500  # documents read by one script
@@ -19,8 +22,12 @@ _PAGE = 500  # documents read by one script
 class RedisInspect:
     """See `Inspect`."""
 
-    def __init__(self, opened: Callable[[], Namespace]) -> None:
-        self._opened = opened
+    def __init__(self, opened: Callable[[], Namespace], options: Options) -> None:
+        self._opened, self._options = opened, options
+
+    async def checks(self) -> list[Finding]:
+        """Return what the servers say of themselves; see `checks_of`."""
+        return await checks(self._opened().connection, self._options)
 
     async def documents(self, filter: DocumentFilter, *, limit: int) -> list[tuple[int, Document]]:  # noqa: A002
         """See `Inspect`."""

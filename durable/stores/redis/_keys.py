@@ -15,6 +15,7 @@ FIXED: Mapping[str, str] = {
     "latest": "hash",
     "by_id": "zset",
     "names": "zset",
+    "closed": "zset",
     "leases": "hash",
     "live": "zset",
     "expired": "zset",

@@ -22,16 +22,17 @@ from . import _commit, _documents, _leases, _streams, _tasks
 from ._clients import closed_error
 from ._inspect import RedisInspect
 from ._namespace import Namespace
+from ._options import Options
 
 
 class RedisStore:
     """A handle on a namespace. What it acknowledged is on the server, to the degree that its persistence says."""
 
-    def __init__(self, namespace: Namespace, shown: str) -> None:
-        self._namespace, self._shown = namespace, shown
+    def __init__(self, namespace: Namespace, options: Options) -> None:
+        self._namespace, self._shown = namespace, options.shown
         self._closed = False
         self._inbox = ""  # where the last document that was sent to takes its entries: most take them at one place
-        self._inspect = RedisInspect(self._open)
+        self._inspect = RedisInspect(self._open, options)
 
     def _open(self) -> Namespace:
         if self._closed:
@@ -100,6 +101,12 @@ class RedisStore:
     async def read_last(self, partition: int, stream: str) -> tuple[int, bytes] | None:
         """See `Store`."""
         return await _streams.read_last(await self._settled(), partition, stream)
+
+    async def read_closed(
+        self, partition: int, *, before_ms: int, after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[Document]:
+        """See `Store`."""
+        return await _documents.read_closed(await self._settled(), partition, before_ms, after, limit)
 
     async def take_reply(self, partition: int, id: str) -> bytes | None:  # noqa: A002
         """See `Store`."""

@@ -7,9 +7,9 @@ from ._calls import Plain
 from ._namespace import Namespace
 
 
-def number_of(id: bytes) -> int:  # noqa: A002
-    """Return the number in the id of an entry of a stream."""
-    return int(id.partition(b"-")[0])
+def _entry(id: bytes, parts: Sequence[bytes]) -> InboxEntry:  # noqa: A002
+    number, _, at_ms = id.partition(b"-")
+    return InboxEntry(int(number), parts[1].decode(), parts[3].decode(), parts[5], int(at_ms))
 
 
 async def read(namespace: Namespace, partition: int, stream: str, after: int, limit: int) -> list[bytes]:
@@ -39,10 +39,7 @@ async def read_inboxes(namespace: Namespace, reads: Sequence[tuple[Lease, int]],
         keys = namespace.of(lease.partition)
         first = f"{max(after, 0) + 1}-0"
         calls.append(Plain(keys, ("XRANGE", keys.inbox(lease.inbox), first, "+", "COUNT", limit)))
-    return [
-        [InboxEntry(number_of(id_), each[1].decode(), each[3].decode(), each[5]) for id_, each in page]
-        for page in await namespace.run(calls)
-    ]
+    return [[_entry(id_, parts) for id_, parts in page] for page in await namespace.run(calls)]
 
 
 async def read_dues(namespace: Namespace, lease: Lease, until_ms: int, limit: int) -> list[Due]:

@@ -96,6 +96,57 @@ local function merge_attributes(id, changes)
   end
 end
 
+-- Puts a document into `closed`, or takes it out.
+local function list_closed(id, head)
+  if head[OPEN] == 0 and head[CLOSED] ~= '' then
+    redis.call('ZADD', K.closed, head[CLOSED], id)
+  else
+    redis.call('ZREM', K.closed, id)
+  end
+end
+
+-- Returns the id of the document of the name that was created last, or nil. Each was given a later time than the one before.
+local function find_latest(name)
+  local prefix = net(name)
+  local latest, latest_created = nil, nil
+  for _, member in ipairs(redis.call('ZRANGEBYLEX', K.names, '[' .. prefix, '(' .. prefix .. '\255')) do
+    local id = string.sub(member, #prefix + 1)
+    local created_ms = tonumber(head_of(id)[CREATED])
+    if not latest or created_ms > latest_created then
+      latest, latest_created = id, created_ms
+    end
+  end
+  return latest
+end
+
+-- Removes a document that was closed at that time, and the list of its records; one that is open, or was closed at another time, stays.
+local function forget(id, closed, key)
+  local head = head_of(id)
+  if not head or head[OPEN] == 1 or head[CLOSED] ~= closed then
+    return
+  end
+  local name = head[NAME]
+  for _, of_ids in ipairs({K.documents, K.bodies, K.attributes}) do
+    redis.call('HDEL', of_ids, id)
+  end
+  redis.call('ZREM', K.by_id, id)
+  redis.call('ZREM', K.names, net(name) .. id)
+  redis.call('ZREM', K.closed, id)
+  if redis.call('HGET', K.latest, name) == id then
+    local latest = find_latest(name)
+    if latest then
+      redis.call('HSET', K.latest, name, latest)
+    else
+      redis.call('HDEL', K.latest, name)
+    end
+  end
+  local records = redis.call('LLEN', key)
+  if records > 0 then
+    redis.call('HINCRBY', K.numbers, 'records', -records)
+    redis.call('UNLINK', key)
+  end
+end
+
 -- Writes all that was looked at.
 local function write_documents()
   for _, id in ipairs(changed_order) do
@@ -104,6 +155,7 @@ local function write_documents()
       redis.call('HDEL', K.open, name)
     end
     redis.call('HSET', K.documents, id, cmsgpack.pack(after[id]))
+    list_closed(id, after[id])
     if bodies[id] then
       redis.call('HSET', K.bodies, id, bodies[id])
     end

@@ -1,6 +1,7 @@
--- keys: documents bodies attributes open latest by_id names
+-- keys: documents bodies attributes open latest by_id names closed
 -- Documents. `documents` has the head of each, a list; `bodies` and `attributes` the rest of it, which no script looks into but
 -- for the names of attributes. `open` has the id of the open document of a name, `latest` that of the last one created.
+-- `closed` has the ids of closed documents by the time of their end, as far as they have one.
 local NAME, INBOX, REQUEST, KIND, STATE, CREATED, OPEN, NOTE, CLOSED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 local function head_of(id)

@@ -1,5 +1,5 @@
 -- keys: numbers entries waiting
--- Entries of inboxes. `entries` has the number of each unread entry by its id; `waiting` how many are unread by inbox and name.
+-- Entries of inboxes, each in a stream under its number and the time in ms at which it came. `entries` has the number of each unread entry by its id; `waiting` how many are unread by inbox and name.
 
 -- Appends an entry to the stream `key` of `inbox`; returns false if its id is unread in this partition: then nothing is written.
 local function append_entry(key, inbox, id, name, data)
@@ -9,21 +9,21 @@ local function append_entry(key, inbox, id, name, data)
     return false
   end
   local seq = redis.call('HINCRBY', K.numbers, 'seq', 1)
-  redis.call('XADD', key, whole(seq) .. '-0', 'i', id, 'n', name, 'd', data)
+  redis.call('XADD', key, whole(seq) .. '-' .. whole(time_ms()), 'i', id, 'n', name, 'd', data)
   redis.call('HSET', K.entries, id, whole(seq))
   redis.call('HINCRBY', K.waiting, net(inbox) .. name, 1)
   return true
 end
 
--- Returns the entries of the stream `key` that have one of these numbers, as {seq, id, name}, each once.
+-- Returns the entries of the stream `key` that have one of these numbers, as {id in the stream, id, name}, each once.
 local function find_entries(key, seqs)
   local found, seen = {}, {}
   for _, seq in ipairs(seqs) do
     if not seen[seq] then
       seen[seq] = true
-      local entry = redis.call('XRANGE', key, seq .. '-0', seq .. '-0')[1]
+      local entry = redis.call('XRANGE', key, seq, seq)[1] -- without a time: of any time
       if entry then
-        found[#found + 1] = {seq, entry[2][2], entry[2][4]}
+        found[#found + 1] = {entry[1], entry[2][2], entry[2][4]}
       end
     end
   end
@@ -37,7 +37,7 @@ local function remove_entries(key, inbox, found)
   end
   local stream_ids, ids, counts = {}, {}, {}
   for index, entry in ipairs(found) do
-    stream_ids[index], ids[index] = entry[1] .. '-0', entry[2]
+    stream_ids[index], ids[index] = entry[1], entry[2]
     counts[entry[3]] = (counts[entry[3]] or 0) + 1
   end
   each_chunk('XDEL', key, stream_ids)

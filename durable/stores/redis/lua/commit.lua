@@ -1,10 +1,12 @@
 -- keys: leases replies reply_expiry (and those of what it uses) then of the lease's inbox: the stream, dues, due_data, outgoing, outgoing_data;
--- then the list of records of each append; then the stream of the inbox of each document that is created
+-- then the list of records of each append; then the stream of the inbox of each document that is created;
+-- then the list of records of each document that is forgotten
 -- uses: _text _call _entries _tasks _documents _commit_documents
 -- arguments: inbox, session, epoch, id of the commit, "=" and the id of the one that it follows or "", the newest entry that it consumes
 -- (number and id) or twice ""; then of each kind a count and so many of: appends (expected, count, records),
 -- consumed (seq), documents (see `look_at_update`), created (see `take_new`; id, name, data of its entry), tasks_removed (id), dues_removed (key),
--- relayed (id), tasks (see `put_tasks`), tasks_cancelled (id), dues (key, time, data), outgoing (id, data), replies (id, ttl in ms, data), topics
+-- relayed (id), tasks (see `put_tasks`), tasks_cancelled (id), dues (key, time, data), outgoing (id, data), replies (id, ttl in ms, data),
+-- forgotten (id, closed_ms), topics
 -- answers: {"applied"}; {"stale"}, {"lost commit", the last one}, {"lost entry"}, {"position", which append, where its stream is}, {"unread", name, count}, {"taken", name} or {"id", id}: refused
 -- One commit of the owner of an inbox, applied whole or not at all: everything is looked at before anything is written. The last commit
 -- under a lease is remembered by its id, and a repeat of it is answered "applied" without being applied again.
@@ -54,11 +56,16 @@ for _ = 1, take_number() do
     return refusal
   end
 end
-for index = 1, take_number() do
+local new = take_number()
+for index = 1, new do
   local refusal = look_at_created(KEYS[K.rest + 5 + #appends + index])
   if refusal then
     return refusal
   end
+end
+local first_forgotten = K.rest + 5 + #appends + new
+for index = first_forgotten + 1, #KEYS do
+  redis.call('LLEN', KEYS[index]) -- raises if it is a key of another type
 end
 
 -- --- write
@@ -109,6 +116,10 @@ if replies > 0 then
     redis.call('ZADD', K.reply_expiry, now + take_number(), id)
     redis.call('HSET', K.replies, id, take())
   end
+end
+for index = 1, take_number() do
+  local id = take()
+  forget(id, take(), KEYS[first_forgotten + index])
 end
 for _, topic in ipairs(take_list()) do
   publish(topic)
