@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .._upkeep import Finding
+from .._upkeep import Finding, Level
 from ._connection import Connection
 from ._errors import code_of, mapped
 from ._options import Options
@@ -62,7 +62,7 @@ def _eviction(info: dict[str, Any], at: str, options: Options) -> Finding:
     text = f"{at}maxmemory-policy is {policy}"
     if policy == SAFE_POLICY:
         return Finding("ok", "eviction", text)
-    level = "warning" if options.allow_eviction else "problem"
+    level: Level = "warning" if options.allow_eviction else "problem"
     return Finding(
         level, "eviction", f"{text}: it may delete histories when memory is short", f"set it to {SAFE_POLICY}"
     )
