@@ -121,7 +121,7 @@ BUGS = [
         STORE,
         (
             (
-                "            self._state.append_entry(row.partition, row.task.inbox, entry, touched)\n        self._state.topics.touch(touched)\n\n    async def unclaim",
+                "            self._state.append_entry(row.partition, row.task.inbox, entry, touched, self.now_ms())\n        self._state.topics.touch(touched)\n\n    async def unclaim",
                 "        self._state.topics.touch(touched)\n\n    async def unclaim",
             ),
         ),
