@@ -102,6 +102,12 @@ def test_the_next_run_id_is_derived_sorts_after_its_own_and_is_the_same_for_ever
     assert chain == sorted(set(chain))
 
 
+def test_what_is_named_after_the_end_of_a_run_id_is_not_named_so_twice() -> None:
+    """A run that continues again, at another time, since the store fell back, is another one to its last characters."""
+    ends = {next_run_id("01hf7yat00aaaaaaaaaaaaaaaa", START_MS + late)[-8:] for late in range(100)}
+    assert len(ends) == 100
+
+
 # --- signals
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from durable import Signal, local, sleep
+from durable import Signal, continue_as_new, local, sleep
 from durable._log import partition_of
 from durable.author import activity, workflow
-from durable.history import SignalReceived
+from durable.history import ChildStartRequested, SignalReceived
 from durable.stores.memory import MemoryStore
 from durable.testing.simulation._past import held_by, put_back
 from tests.engine.env import Engines, engines
@@ -34,6 +34,14 @@ async def adding(count: int) -> int:
 async def waiting() -> str:
     await sleep(60)
     return "waited"
+
+
+@workflow
+async def in_turns(turn: int) -> str:
+    await sleep(60)
+    if turn == 1:
+        continue_as_new(2)
+    return await waiting()  # a child of a default id, which is named after the run
 
 
 def moment_of(env: Engines) -> Callable[[], None]:
@@ -235,3 +243,25 @@ async def test_messages_that_take_the_numbers_of_lost_ones_are_noticed_as_the_ne
             await handle.signal(number, 7)
             assert await env.drive(handle.result()) == 7
         held.set()
+
+
+async def test_a_child_of_a_lost_time_is_not_in_the_way_of_the_one_that_comes_instead() -> None:
+    """Its parent's continuation is lost, the child, of another partition, is not; the run continues again, at another time."""
+    async with engines(partitions=1) as env:
+        await env.begin([in_turns, waiting])
+        handle = await env.client.start(in_turns, id="t")(1)
+        await env.settle()
+        fall_back = moment_of(env)
+
+        async def child_id() -> str | None:
+            told = await env.history("t")
+            return next((event.workflow_id for event in told if isinstance(event, ChildStartRequested)), None)
+
+        lost = await env.until(child_id)
+        fall_back()
+        env.clock.advance(1)
+        await env.client.start(
+            waiting, id=lost
+        )()  # as it is in a partition that did not fall back so far: of no parent here
+        assert await env.drive(handle.result()) == "waited"
+        assert await child_id() not in (lost, None)

@@ -48,11 +48,16 @@ def go_on_as_new(run: Run, close: RunContinuedAsNew, decision: Decision) -> RunC
 
 
 def next_run_id(run_id: str, at_ms: int) -> str:
-    """Return the id of the run that continues `run_id` as new: always the same, sorted by time, and greater than its own.
+    """Return the id of the run that continues `run_id` as new at `at_ms`: always the same, sorted by time, greater than its own.
 
-    It is derived, not made up: a step knows no randomness, and no other run continues this one.
+    It is derived, not made up: a step knows no randomness. A run continues once, unless the store fell back and it continues
+    again, at another time. Nothing that is named after the one (children, by the end of its id) may be named after the other:
+    so the time is in the entropy too.
     """
-    entropy = blake2b(f"{run_id}/continued".encode(), digest_size=10).digest()
     at_ms = max(at_ms, ulid_ms(run_id) or 0)
-    made = ulid(at_ms, entropy)
-    return made if made > run_id else ulid(at_ms + 1, entropy)  # continued within the millisecond in which it was made
+    made = _continued(run_id, at_ms)
+    return made if made > run_id else _continued(run_id, at_ms + 1)  # within the millisecond in which it was made
+
+
+def _continued(run_id: str, at_ms: int) -> str:
+    return ulid(at_ms, blake2b(f"{run_id}/continued/{at_ms}".encode(), digest_size=10).digest())
