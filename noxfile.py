@@ -23,6 +23,7 @@ CACHELESS = [
     "budgets",
     "cli",
     "codec",
+    "killed",
     "planted",
     "runtime",
     "scale",
