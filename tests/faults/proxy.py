@@ -155,10 +155,14 @@ class Proxy:
                 self._seen.clear()
                 await self._seen.wait()
 
-    async def until_lost(self) -> None:
-        """Wait until what is to be lost was lost."""
-        async with asyncio.timeout(20):
-            await self._lost.wait()
+    async def until_lost(self, *, within_s: float) -> bool:
+        """Wait until what is to be lost was lost; False if nobody asked for it."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._lost.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def rewritten(self, data: bytes) -> bytes:
         for old, new in self.replaces.items():

@@ -6,12 +6,14 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from tests.faults.proxy import Proxy
+from tests.faults.scripts import marker
 from tests.redis_cluster import until
 from tests.redis_server import RedisServer
 
@@ -153,6 +155,38 @@ async def forgetful(server: RedisServer, proxy: Proxy) -> AsyncIterator[None]:
     ask(server, "SCRIPT", "FLUSH")
     yield
     ask(server, "SCRIPT", "FLUSH")
+
+
+@asynccontextmanager
+async def half_open(server: RedisServer, proxy: Proxy) -> AsyncIterator[None]:
+    """The connections of now have no other end any more."""
+    proxy.go_silent()
+    yield
+
+
+@asynccontextmanager
+async def lossy(server: RedisServer, proxy: Proxy) -> AsyncIterator[None]:
+    """Again and again an answer is lost, or a request: of each script in turn that workers call."""
+    names = (
+        "renew", "commit", "sessions", "available", "send", "holder", "claim", "complete", "read_dues", "document", "acquire",
+        "begin_session",
+    )  # fmt: skip
+
+    async def lose() -> None:
+        for number, name in enumerate(cycle(names)):
+            if number % 3:
+                proxy.lose_answer(marker(name), keep=number % 5)
+            else:
+                proxy.lose_request(marker(name))
+            await proxy.until_lost(within_s=0.1)
+
+    losing = asyncio.create_task(lose())
+    yield
+    losing.cancel()
+    await asyncio.wait([losing])
+    assert losing.cancelled()
+    assert proxy.lost > 1
+    proxy.answer_to_lose = proxy.request_to_lose = None
 
 
 Fault = Callable[[RedisServer, Proxy], AbstractAsyncContextManager[None]]

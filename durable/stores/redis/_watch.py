@@ -13,7 +13,7 @@ from .._watch import Topics, TopicWatch
 
 _log = logging.getLogger("durable.store")
 
-_PING_S = 10.0  # so long without a word, and the server is asked; twice as long, and the connection is made anew
+PING_S = 10.0  # so long without a word, and the server is asked; twice as long, and the connection is made anew
 _RETRY_S = (0.1, 0.5, 1.0, 2.0)  # pauses before a lost connection is made anew; the last one repeats
 _CANCEL_S = 0.05
 _SETTLE_S = 1.0  # a read waits so long for subscriptions begun before it: they are hints, and the server may be away
@@ -120,7 +120,7 @@ class Notifier:
     async def _listen(self, subscriptions: Any) -> None:
         asked = False
         while not self._ended:
-            message: dict[str, Any] | None = await subscriptions.get_message(timeout=_PING_S)
+            message: dict[str, Any] | None = await subscriptions.get_message(timeout=PING_S)
             if message is None:
                 if asked:
                     raise ConnectionError("the server does not answer")
