@@ -71,8 +71,7 @@ class RedisInspect:
             args = (index, greatest, least, size, "1" if bodies else "0")
             page = await namespace.ask("documents", keys, args, writes=False)
             for answer in page:
-                document = read_document(answer)
-                if matches(document, wanted):
+                if answer[1] is not None and matches(document := read_document(answer), wanted):
                     yield document
             if len(page) < size:
                 return

@@ -66,4 +66,4 @@ def written_out(entry: Outgoing) -> bytes:
 def read_out(id: bytes, written: bytes) -> Outgoing:  # noqa: A002
     """Return the entry that `written_out` wrote."""
     partition, _, data = written.partition(b":")
-    return Outgoing(id.decode(), int(partition), data)
+    return Outgoing(id.decode(), int(partition or b"0"), data)  # without data it can only be reported

@@ -8,8 +8,16 @@ local function append_entry(key, inbox, id, name, data)
     redis.call('HSET', K.entries, id, unread) -- see commit.lua: a repeat writes too
     return false
   end
-  local seq = redis.call('HINCRBY', K.numbers, 'seq', 1)
-  redis.call('XADD', key, whole(seq) .. '-' .. whole(time_ms()), 'i', id, 'n', name, 'd', data)
+  local seq, fields = redis.call('HINCRBY', K.numbers, 'seq', 1), {'i', id, 'n', name, 'd', data}
+  local added = redis.pcall('XADD', key, whole(seq) .. '-' .. whole(time_ms()), unpack(fields))
+  if type(added) == 'table' then -- somebody deleted `numbers`: go on from where the stream is
+    local told = redis.call('XINFO', 'STREAM', key)
+    for index = 1, #told, 2 do
+      seq = told[index] == 'last-generated-id' and tonumber(string.match(told[index + 1], '^%d+')) + 1 or seq
+    end
+    redis.call('HSET', K.numbers, 'seq', whole(seq))
+    redis.call('XADD', key, whole(seq) .. '-' .. whole(time_ms()), unpack(fields))
+  end
   redis.call('HSET', K.entries, id, whole(seq))
   redis.call('HINCRBY', K.waiting, net(inbox) .. name, 1)
   return true

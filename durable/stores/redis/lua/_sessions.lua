@@ -73,8 +73,11 @@ local function free(session, inboxes, queues)
     for _, claim in ipairs(claims) do
       local place = string.sub(claim, skip + 1)
       local queue, id = read_place(place)
-      local state = read_state(redis.call('HGET', K.states, id))
-      write_state(id, state.deliveries, state.cancelled, state.parked, state.inbox, '', place)
+      local state = redis.call('HGET', K.states, id)
+      if state then
+        state = read_state(state)
+        write_state(id, state.deliveries, state.cancelled, state.parked, state.inbox, '', place)
+      end
       places[#places + 1] = 0
       places[#places + 1] = place
       queues[queue] = true

@@ -33,19 +33,22 @@ while route and #claimed < limit and looks < CHUNK do
   looks = looks + 1
   local place = heads[route]
   local id = string.sub(place, #route + 17)
-  local state = read_state(redis.call('HGET', K.states, id))
+  local state, data = redis.call('HGET', K.states, id), redis.call('HGET', K.tasks, id)
+  state = state and read_state(state)
   redis.call('ZREM', K.ready, place)
-  if state.owner ~= '' then
+  if state and state.owner ~= '' then
     redis.call('ZREM', K.lapsed, state.claim)
   end
-  if state.deliveries >= deliveries_max then
+  if not state or not data then
+    remove_tasks({id}) -- somebody deleted a key of ours: there is nothing left to run
+  elseif state.deliveries >= deliveries_max then
     write_state(id, state.deliveries, state.cancelled, '1', state.inbox, '', place)
   else
     write_state(id, state.deliveries + 1, state.cancelled, '0', state.inbox, session, place)
     redis.call('ZADD', K.held, 0, net(session) .. place)
     claimed[#claimed + 1] = {
       id,
-      redis.call('HGET', K.tasks, id),
+      data,
       state.deliveries + 1,
       redis.call('HGET', K.progress, id),
       state.cancelled,
