@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from durable.author import activity, sleep, workflow
+from durable._log import RunTimeoutDue
+from durable.author import Signal, activity, sleep, workflow
 from durable.errors import ActivityError, ActivityTimeoutError, InternalError
 from durable.history import ActivityScheduled, RunFailed, TimerStarted
 from durable.retry import RetryPolicy
@@ -30,6 +31,7 @@ async def limited() -> int:
     return 1
 
 
+number = Signal("number", int)
 WORLD = {"add": lambda a, b: a + b}
 
 
@@ -292,6 +294,46 @@ async def test_sleeping_for_no_time_records_nothing() -> None:
         return "done"
 
     assert SteppedRun(quick).start().tags() == ["RunStarted", "RunCompleted"]
+
+
+@pytest.mark.parametrize("seconds", [0, -5, -0.001])
+async def test_asyncios_sleep_of_no_time_records_nothing(seconds: float) -> None:
+    """As in asyncio: whoever else is ready goes first, and then it goes on, in the same step. Ours refuses what is below zero."""
+    order: list[str] = []
+
+    @workflow
+    async def naps() -> list[str]:
+        async def other() -> None:
+            order.append("other")
+
+        task = asyncio.ensure_future(other())
+        order.append(str(await asyncio.sleep(seconds, "slept")))
+        if seconds < 0:
+            with pytest.raises(ValueError, match=f"{seconds}"):
+                await sleep(seconds)
+        await task
+        return order
+
+    run = SteppedRun(naps).start()
+    assert run.tags() == ["RunStarted", "RunCompleted"]
+    assert run.result() == ["other", "slept"]
+    assert run.timers() == []
+    order.clear()
+    assert run.reload().status == "completed"
+
+
+async def test_what_came_with_the_time_limit_goes_first() -> None:
+    """A run that ends by it has ended in time, and one that does not is timed out after it."""
+    limit = RunTimeoutDue(workflow_id="wf-1", run_id="run-1", timeout_ms=60_000)
+    for count, close in ((1, "RunCompleted"), (2, "RunTimedOut")):
+
+        @workflow
+        async def hears(count: int = count) -> int:
+            return sum([await number.receive() for _ in range(count)])
+
+        run = SteppedRun(hears).start()
+        assert run.send(limit, run.signal_message(number, 1)) == ["SignalReceived", close]
+        assert run.reload().status == ("completed" if count == 1 else "timed_out")
 
 
 async def test_what_is_pending_is_taken_back_when_the_run_ends() -> None:

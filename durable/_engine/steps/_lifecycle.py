@@ -11,6 +11,7 @@ from .. import effects
 from ..decision import Decision
 from ..execution import Execution
 from ._deliver import close, deliver, live, open_run
+from ._ending import close_if_ended
 from ._table import Handlers
 
 FLAGS: tuple[str, ...] = ()
@@ -78,7 +79,11 @@ def _terminate(execution: Execution, message: Terminate, now_ms: int, decision: 
 
 
 def _run_timeout(execution: Execution, message: RunTimeoutDue, now_ms: int, decision: Decision) -> None:
-    if open_run(execution) is not None:
+    run = open_run(execution)
+    if run is None:
+        return
+    close_if_ended(execution, run, decision)  # by what came in the same step, and so was there when the time was up
+    if not execution.closed:
         close(execution, RunTimedOut(at=now_ms, timeout_ms=message.timeout_ms, kind=message.kind), decision)
 
 

@@ -2,6 +2,7 @@
 
 Messages that a caller sent (signals, updates, cancellations) go first, in their order: so a run that is about to close sees what
 was acknowledged before (DESIGN §5). If the code ends while some are left, they are delivered all the same, before the close.
+A time limit goes after what else has come: a result that was there in time counts, though nobody was there to read it.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..._log import AskQuery, RequestCancel, SendSignal, SendUpdate, StartRun
+from ..._log import AskQuery, RequestCancel, RunTimeoutDue, SendSignal, SendUpdate, StartRun
 from ..._runtime.replay import plainly
 from ...errors import DamagedRecordError, InternalError
-from ...history import RunContinuedAsNew, RunFailed
 from ..decision import Damaged, Decision, Delivery
 from ..execution import Execution
 from ..record import add_record_changes
 from . import _activities, _children, _deferred, _external, _lifecycle, _local, _messages, _timers
-from ._continuing import go_on_as_new
-from ._deliver import close
-from ._local import pending_local
+from ._ending import close_if_ended
 from ._table import Handlers
 from ._updates import offer, offer_held, refuse_held
 
@@ -99,17 +97,21 @@ def finish(execution: Execution, decision: Decision) -> None:
         return
     if run.record_changed:
         add_record_changes(execution, run, decision)
-    if not execution.closed and run.finished and not pending_local(execution):
-        outcome = run.outcome()
-        if type(outcome) is RunFailed:
-            outcome = RunFailed(at=outcome.at, failure=outcome.failure, failed_at=execution.failed_at)
-        elif type(outcome) is RunContinuedAsNew:
-            outcome = go_on_as_new(run, outcome, decision)
-        close(execution, outcome, decision)
+    close_if_ended(execution, run, decision)
     if execution.closed and decision.held:
         refuse_held(execution, run, decision)
 
 
 def _rank(delivery: Delivery) -> int:
     kind = type(delivery.message)
-    return 0 if kind is StartRun else 1 if kind in _CALLERS else 3 if kind is AskQuery else 2
+    return (
+        0
+        if kind is StartRun
+        else 1
+        if kind in _CALLERS
+        else 4
+        if kind is AskQuery
+        else 3
+        if kind is RunTimeoutDue
+        else 2
+    )
