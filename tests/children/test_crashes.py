@@ -1,21 +1,20 @@
-"""Workers that die at any commit or relay of a family of runs: each child is started once, and each end is told once.
+"""What is relayed between the runs of a family when owners die: each child is started once, and nothing overtakes.
+
+That each feature outlives a death at each write is in tests/killed; these are the orders that need more than one event.
 
 Breaks that were tried, each of which fails a test here: the run's id made by the relay; what commits add while the left-overs
 are read sent before these; no look for the run by its id before it is created again.
 """
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from durable.author import Signal, activity, proxy, sleep, start_child, workflow
-from durable.testing import assert_replays
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
 
 word = Signal("word", str)
-CALLS = ("commit", "create", "send")
 
 
 @activity
@@ -50,58 +49,6 @@ async def runs_of(env: Engines) -> dict[str, int]:
     for run in await env.client.list():
         found[run.workflow_id] = found.get(run.workflow_id, 0) + 1
     return found
-
-
-@pytest.mark.parametrize(("partitions", "cache"), [(1, None), (3, 0)])
-@pytest.mark.parametrize("fate", ["die", "die after", "before", "after"])
-@pytest.mark.parametrize("call", CALLS)
-async def test_a_worker_is_lost_at_each_call(call: str, fate: str, cache: int | None, partitions: int) -> None:
-    """At the first such call, the second and so on, until one comes after the end of the scenario."""
-    for nth in range(40):
-        reached = await lost_at(call, nth, fate, cache, partitions)
-        if not reached:
-            break
-    else:
-        raise AssertionError("there is no end of it")
-    assert nth > 2
-
-
-async def lost_at(call: str, nth: int, fate: str, cache: int | None, partitions: int) -> bool:
-    """Play the scenario with a worker that is lost at the `nth` such call; return whether it came so far."""
-    async with engines(partitions=partitions) as env:
-        seen = 0
-        dead = asyncio.Event()
-
-        def plan(name: str, _number: int) -> str:
-            nonlocal seen
-            if name == call:
-                seen += 1
-                if seen == nth + 1:
-                    if fate in ("before", "after"):
-                        return fate
-                    dead.set()
-                    return fate
-            return ""
-
-        first = await env.begin([family, kid, hears], [add], store=FaultyStore(env.store, plan), cache_runs=cache)  # type: ignore[arg-type]
-        handle = await env.client.start(family, id="p")(5)
-        for _ in range(12):
-            await env.advance(1)
-            if dead.is_set():
-                break
-        if dead.is_set():
-            await env.kill(first)
-            await env.begin([family, kid, hears], [add], cache_runs=cache)
-        assert await env.drive(handle.result()) == [6, "hello", 2, 3]
-        await env.advance(5)
-        assert await runs_of(env) == dict.fromkeys(await runs_of(env), 1)
-        assert await env.status("left") == "terminated"
-        tags = await env.tags("p")
-        assert [tags.count(kind) for kind in ("ChildStartRequested", "ChildStarted", "ChildCompleted")] == [5, 4, 4]
-        counts = await env.store.inspect.counts()
-        assert (counts["outgoing"], counts["inbox"], counts["tasks"]) == (0, 0, 0)
-        assert_replays(family, await handle.history())
-        return seen > nth
 
 
 @pytest.mark.parametrize("policy", ["terminate", "cancel"])
@@ -203,22 +150,3 @@ async def left_over(env: Engines, session: str = "") -> list[str]:
     found = [item.id for item in await env.store.read_outgoing(lease, limit=10)]
     await env.store.release([lease])
     return found
-
-
-async def test_a_family_in_a_file_outlives_its_workers(tmp_path: Path) -> None:
-    """Each worker is killed as soon as the parent's history has grown under it."""
-    async with engines(f"sqlite:///{tmp_path}/runs.db", partitions=2) as env:
-        env.spins = 300
-        handle = await env.client.start(family, id="p")(5)
-        length = 0
-
-        async def has_grown() -> bool:
-            return len(await env.history("p")) > length
-
-        while await env.status("p") == "running":
-            session = await env.begin([family, kid, hears], [add])
-            await env.until(has_grown)
-            length = len(await env.history("p"))
-            await env.kill(session)
-        assert await handle.result() == [6, "hello", 2, 3]
-        assert_replays(family, await handle.history())

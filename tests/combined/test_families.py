@@ -13,7 +13,6 @@ from durable.author import Query, Signal, activity, continue_as_new, sleep, star
 from durable.errors import RunTerminatedError
 from durable.testing import assert_replays
 from tests.engine.env import Engines, engines
-from tests.engine.faults import FaultyStore
 
 go = Signal("go", int)
 heard = Query("heard", list[int])
@@ -148,44 +147,6 @@ async def test_a_parent_waits_for_a_chain(opened: Open) -> None:
         await nothing_is_left(env)
 
 
-@pytest.mark.parametrize("fate", ["die", "die after"])
-@pytest.mark.parametrize("call", ["commit", "send", "create"])
-async def test_a_worker_is_lost_at_each_call_of_a_parent_and_a_chain(call: str, fate: str) -> None:
-    """At the first such call, at the second, until the scenario ends before."""
-    nth = 0
-    for nth in range(30):
-        async with engines(partitions=2) as env:
-            seen = 0
-            dead = False
-
-            def plan(name: str, _number: int, nth: int = nth) -> str:
-                nonlocal seen, dead
-                seen += name == call
-                if name == call and seen == nth + 1:
-                    dead = True
-                    return fate
-                return ""
-
-            first = await env.begin([*ALL, *EXTRA], [one], store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
-            handle = await env.client.start(sums_a_chain, id="p")(3)
-            for _ in range(6):
-                await env.advance(1)
-                if dead:
-                    await env.kill(first)
-                    await env.begin([*ALL, *EXTRA], [one])
-                    break
-            done, run_id = await env.drive(handle.result())
-            assert done == 3
-            runs = sorted(run.run_id for run in await env.client.list() if run.workflow_id == "kid")
-            assert len(runs) == 3
-            assert run_id == runs[0]
-            await env.advance(1)
-            await nothing_is_left(env)
-            if not dead:
-                break
-    assert 0 < nth < 29
-
-
 @pytest.mark.parametrize(
     ("how", "told"),
     [("cancel", "RunCancelledError"), ("terminate", "RunTerminatedError")],
@@ -271,34 +232,6 @@ async def test_signals_of_a_parent_reach_a_child_that_continues_as_new_at_each(o
         assert await env.drive(handle.result()) == [1, 2, 3]
         await until_closed(env, "kid")
         await nothing_is_left(env)
-
-
-@pytest.mark.parametrize("cache", [None, 0])
-@pytest.mark.parametrize("fate", ["die", "die after"])
-async def test_the_sender_of_such_signals_is_lost_at_each(cache: int | None, fate: str) -> None:
-    """They are sent again, and none is read twice: each run hands on which it knows."""
-    nth = 0
-    for nth in range(12):
-        async with engines() as env:
-            seen = 0
-
-            def plan(name: str, _number: int, nth: int = nth) -> str:
-                nonlocal seen
-                seen += name == "send"
-                return fate if name == "send" and seen == nth + 1 else ""
-
-            first = await env.begin([*ALL, *EXTRA], [one], store=FaultyStore(env.store, plan), cache_runs=cache)  # type: ignore[arg-type]
-            handle = await env.client.start(talks, id="p")([1, 2, 3])
-            await env.advance(2)
-            if seen > nth:
-                await env.kill(first)
-                await env.begin([*ALL, *EXTRA], [one], cache_runs=cache)
-            assert await env.drive(handle.result()) == [1, 2, 3]
-            await env.advance(1)
-            await nothing_is_left(env)
-            if seen <= nth:
-                break
-    assert 3 < nth < 11
 
 
 @extra

@@ -260,42 +260,6 @@ async def work(n: int) -> int:
     return n
 
 
-@workflow
-async def paying() -> int:
-    upsert_attributes({total: 0})
-    for n in range(1, 4):
-        await work(n)
-        upsert_attributes({total: n, customer: None if n == 2 else f"c{n}"})
-    return 3
-
-
-@pytest.mark.parametrize("cache_runs", [0, 100])
-async def test_attributes_survive_the_death_of_the_owner_at_each_commit(cache_runs: int) -> None:
-    """The record is as the history says, whichever commit was the last of the first owner."""
-    from tests.engine.faults import FaultyStore
-
-    for dies_at in range(1, 6):
-        for fate in ("die", "die after"):
-            async with engines() as env:
-                commits = 0
-
-                def plan(name: str, _number: int, at: int = dies_at, fate: str = fate) -> str:
-                    nonlocal commits
-                    commits += name == "commit"
-                    return fate if name == "commit" and commits == at else ""
-
-                first = await env.begin([paying], [work], store=FaultyStore(env.store, plan), cache_runs=cache_runs)  # type: ignore[arg-type]
-                handle = await env.client.start(paying, id="p", attributes={paid: True}, memo={"note": "x"})()
-                for _ in range(20):
-                    await env.settle()
-                await env.kill(first)
-                await env.begin([paying], [work], cache_runs=cache_runs)
-                assert await env.drive(handle.result()) == 3
-                run = await handle.describe()
-                assert dict(run.attributes) == {"paid": True, "total": 3, "customer": "c3"}
-                assert dict(run.memo) == {"note": "x"}
-
-
 async def test_a_reopened_run_has_the_attributes_of_what_counts() -> None:
     """Those that the failed part set are gone until it sets them again."""
     broken = True

@@ -1,16 +1,13 @@
-"""Cancelled and deferred activities on the log: owners that die at each commit, and races with what comes at the same time."""
+"""Cancelled and deferred activities on the log: races with what comes at the same time, and runs that are reopened."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from durable._log import AttemptToken, write_token
 from durable.author import Signal, activity, complete_later, proxy, sleep, workflow
 from durable.errors import AttemptOverError
-from durable.history import ActivityScheduled
 from tests.engine.env import Engines, engines
-from tests.engine.faults import FaultyStore
 
 go = Signal("go")
 
@@ -31,97 +28,10 @@ async def ask(n: int) -> str:
     return complete_later()
 
 
-@workflow
-async def tidy() -> int:
-    try:
-        return await endless(1)
-    finally:
-        await undo(2)
-
-
-@workflow
-async def asking() -> list[str]:
-    return [await ask(1), await ask(2)]
-
-
-def dying(env: Engines, nth: int, fate: str) -> Any:
-    """A store that meets `fate` at the commit number `nth`."""
-    commits = [0]
-
-    def plan(name: str, _number: int) -> str:
-        if name == "commit":
-            commits[0] += 1
-            return fate if commits[0] == nth else ""
-        return ""
-
-    return FaultyStore(env.store, plan)
-
-
 async def clean(env: Engines) -> bool:
     """Return whether nothing is left of the runs but their records."""
     counts = await env.store.inspect.counts()
     return (counts["tasks"], counts["dues"], counts["inbox"]) == (0, 0, 0)
-
-
-@pytest.mark.parametrize("cache_runs", [None, 0])
-@pytest.mark.parametrize("fate", ["die", "die after"])
-@pytest.mark.parametrize("nth", range(1, 6))
-async def test_a_death_at_any_commit_of_a_cancellation_loses_nothing(
-    nth: int, fate: str, cache_runs: int | None
-) -> None:
-    """The attempt is told by whoever owns the run then, its end is recorded once, and the cleanup follows it."""
-    async with engines(partitions=1) as env:
-        first = await env.begin([tidy], [endless, undo], store=dying(env, nth, fate), cache_runs=cache_runs)
-        handle = await env.client.start(tidy, id="t")()
-        await env.settle()
-        await handle.cancel()
-        await env.settle()
-        await env.advance(1)
-        await env.kill(first)
-        await env.begin([tidy], [endless, undo], cache_runs=cache_runs)
-
-        async def closed() -> bool:
-            return await env.status("t") == "cancelled"
-
-        await env.until(closed)
-        tags = await env.tags("t")
-        assert tags == [
-            "RunStarted", "ActivityScheduled", "CancelRequested", "ActivityCancelRequested", "ActivityCancelled",
-            "ActivityScheduled", "ActivityCompleted", "RunCancelled",
-        ]  # fmt: skip
-        assert await env.until(lambda: clean(env))
-
-
-@pytest.mark.parametrize("fate", ["die", "die after"])
-@pytest.mark.parametrize("nth", range(1, 8))
-async def test_a_death_at_any_commit_loses_no_report_from_outside(nth: int, fate: str) -> None:
-    """Each activity is deferred once for the history, and ends with what the holder of its token said."""
-    async with engines(partitions=1) as env:
-        first = await env.begin([asking], [ask], store=dying(env, nth, fate))
-        handle = await env.client.start(asking, id="a")()
-        await env.settle()
-        second = ""
-        for number in (1, 2):
-
-            async def deferred(number: int = number) -> bool:
-                return (await env.tags("a")).count("ActivityDeferred") == number
-
-            try:
-                await env.until(deferred, steps=4)
-            except AssertionError:  # this is where the owner died
-                await env.kill(first)
-                second = await env.begin([asking], [ask])
-                await env.until(deferred)
-            scheduled = [event for event in await env.history("a") if isinstance(event, ActivityScheduled)][-1]
-            token = write_token(AttemptToken("a", handle.run_id or "", scheduled.id, 1))
-            await env.client.activity(token).complete(f"answer {number}")
-        if not second:
-            await env.settle()
-            await env.kill(first)
-            await env.begin([asking], [ask])
-        assert await env.drive(handle.result()) == ["answer 1", "answer 2"]
-        assert (await env.tags("a")).count("ActivityCompleted") == 2
-        assert await env.until(lambda: clean(env))
 
 
 @pytest.mark.parametrize("kind", ["try", "wait"])

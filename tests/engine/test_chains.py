@@ -1,4 +1,4 @@
-"""Chains of runs that continue each other as new: over crashes, in both stores, and for whoever holds a run of them by its id."""
+"""Chains of runs that continue each other as new on either store, and for whoever holds a run of them by its id."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -269,34 +269,7 @@ async def test_an_update_that_meets_a_run_that_continues_is_for_the_next_one(env
     assert await env.drive(first.result()) == 1
 
 
-# --- crashes
-
-
-@pytest.mark.parametrize("fate", ["die", "die after"])
-@pytest.mark.parametrize("nth", range(12))
-async def test_a_worker_lost_at_any_commit_of_a_chain_changes_nothing(opened: Open, nth: int, fate: str) -> None:
-    """The close and the next run are one commit: there is never a chain without a current run, nor with two."""
-    async with opened() as env:
-        commits = [0]
-
-        def plan(name: str, _number: int) -> str:
-            if name == "commit":
-                commits[0] += 1
-                return fate if commits[0] == nth + 1 else ""
-            return ""
-
-        first = await env.begin([sums], [double], store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
-        handle = await env.client.start(sums, id="s")(0)
-        for n in (1, 2, 0):
-            await handle.signal(go, n)
-            await env.advance(1)
-        await env.kill(first)
-        open_runs = await env.client.list(status="running")
-        assert len(open_runs) <= 1
-        await env.begin([sums], [double])
-        assert await env.drive(handle.result()) == 6
-        handles = await check_chain(env, "s", sums)
-        assert len(handles) == 3
+# --- races
 
 
 @workflow

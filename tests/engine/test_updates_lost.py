@@ -1,4 +1,4 @@
-"""Updates and the log: workers that die at each commit, messages that race with the close, updates that nobody handles yet."""
+"""Updates and the log: those whose worker dies, that race with the close, that nobody handles yet."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,6 @@ import pytest
 
 from durable.author import Query, Signal, Update, activity, sleep, wait_condition, workflow
 from durable.errors import RequestFailedError, RunClosedError, UpdateRejectedError
-from durable.history import UpdateAccepted, UpdateCompleted
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
 
@@ -67,56 +66,6 @@ async def one() -> int:
 
     await work(1)
     return seen
-
-
-def dying(env: Engines, nth: int, fate: str) -> Any:
-    """A store that meets `fate` at the commit number `nth`."""
-    commits = [0]
-
-    def plan(name: str, _number: int) -> str:
-        if name == "commit":
-            commits[0] += 1
-            return fate if commits[0] == nth + 1 else ""
-        return ""
-
-    return FaultyStore(env.store, plan)
-
-
-@pytest.mark.parametrize("cache_runs", [None, 0])
-@pytest.mark.parametrize("fate", ["die", "die after"])
-@pytest.mark.parametrize("nth", range(7))
-async def test_a_death_at_any_commit_loses_no_update(nth: int, fate: str, cache_runs: int | None) -> None:
-    """Each caller gets its one answer, whichever commit was the last one of the first worker."""
-    async with engines(partitions=1) as env:
-        first = await env.begin([account], [work], store=dying(env, nth, fate), cache_runs=cache_runs)
-        handle = await env.client.start(account, id="a")()
-        sent = [
-            asyncio.create_task(work)
-            for work in (
-                handle.update(add, 2, update_id="u-1", timeout="1 hour"),
-                handle.update(add, 3, update_id="u-2", timeout="1 hour"),
-                handle.update(late, 4, update_id="u-3", timeout="1 hour"),
-                handle.update(never, 5, update_id="u-4", timeout="1 hour"),
-            )
-        ]
-        await env.settle()
-        await handle.signal(go)
-        await env.advance(1)
-        await handle.signal(go)
-        await env.advance(1)
-        await env.kill(first)
-        await env.begin([account], [work], cache_runs=cache_runs)
-        await env.drive(handle.result())
-        assert await env.drive(handle.query(total)) == 5
-        answers = await env.drive(asyncio.gather(*sent, return_exceptions=True))
-        assert sorted(answers[:2]) in ([2, 5], [3, 5])
-        assert answers[2] == -4
-        assert isinstance(answers[3], UpdateRejectedError)
-        assert "never had a handler for update 'never'; it had: add, late" in str(answers[3])
-        events = await env.history("a")
-        assert [e.update for e in events if isinstance(e, UpdateAccepted)].count("u-1") == 1
-        assert sum(isinstance(e, UpdateCompleted) for e in events) == 3
-        assert (await env.store.inspect.counts())["inbox"] == 0
 
 
 @pytest.mark.parametrize("cache_runs", [None, 0])

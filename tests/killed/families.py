@@ -115,6 +115,28 @@ async def talk(world: World) -> object:
     return [found, await heard.result()]
 
 
+# --- a chain that is told something in each of its runs
+
+
+@workflow
+async def listens(so_far: list[str]) -> list[str]:
+    """Each run takes one word and continues; "end" ends the chain."""
+    text = await word.receive()
+    return so_far if text == "end" else continue_as_new([*so_far, text])
+
+
+@workflow
+async def dictates(words: list[str]) -> list[str]:
+    child = await start_child(listens, id="b")([])
+    for text in words:
+        await child.signal(word, text)
+    return await child
+
+
+async def dictate(world: World) -> object:
+    return await world.client.execute(dictates, id="a")(["one", "two", "end"])
+
+
 FAMILIES = [
     Scenario(
         name="children",
@@ -156,5 +178,13 @@ FAMILIES = [
             "ExternalDelivered": 2,
             "ExternalFailed": 2,
         },
+    ),
+    Scenario(
+        name="signals to a child that continues as new",
+        workflows=[dictates, listens],
+        drive=dictate,
+        gives=["one", "two"],
+        events={"ChildStarted": 1, "RunContinuedAsNew": 2, "ExternalDelivered": 3},
+        varies=("SignalReceived",),  # those that a run did not read are part of the next one's start
     ),
 ]

@@ -1,4 +1,4 @@
-"""What stands between the simulated processes and the store: it waits for threads, kills at a chosen call, and is opened anew."""
+"""What stands between the simulated processes and the store: it waits for threads, is cut or kills at a call, and is opened anew."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from durable.errors import StoreUnavailableError
 from durable.stores import Store, open_store
 from durable.stores.memory import MemoryStore, State
 from durable.testing.simulation._clock import SimulatedClock
 from durable.testing.simulation._loop import Process, SimulationLoop
 
+KILLED = ("killed before", "killed after")
+CUT_OFF = ("cut off before", "cut off after")  # the caller does not learn the outcome
+FATES = KILLED + CUT_OFF
 ANSWER_S_MAX = 30.0  # real: a thread that does not answer within is stuck
 AWAITED = frozenset(name for name, method in vars(Store).items() if inspect.iscoroutinefunction(method))
 PARTITIONS = 2  # so that children, and what is sent to other runs, cross from one to the other
@@ -81,7 +85,7 @@ class _Part:
 
 
 class Doomed(Counted):
-    """The store of a worker. `fate` says of each call whether the worker dies of it: "before" or "after" it, or "" (not)."""
+    """The store of a worker. `fate` says what befalls it at each call: one of `FATES`, or "" (nothing)."""
 
     def __init__(
         self,
@@ -94,13 +98,17 @@ class Doomed(Counted):
         self._fate, self._die = fate, die
 
     async def made(self, name: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Make a call, and maybe die of it."""
+        """Make a call, if it comes to that."""
         fate = self._fate(name)
-        if fate == "before":
+        if fate == "killed before":
             await self._die()
+        if fate == "cut off before":
+            raise StoreUnavailableError(f"cut off before {name}")
         result = await call()
-        if fate == "after":
+        if fate == "killed after":
             await self._die()
+        if fate == "cut off after":
+            raise StoreUnavailableError(f"cut off after {name}")
         return result
 
 

@@ -1,4 +1,4 @@
-"""One play of a scenario, in virtual time: real workers and clients as simulated processes, one of which is killed at a call.
+"""One play of a scenario, in virtual time: real workers and clients as simulated processes, one of which is struck at a write.
 
 A killed process is gone as by SIGKILL: nothing of it runs any more, not even a `finally`, and its leases and claims run out
 by themselves. The store is opened anew after it, and another worker with the same code takes its place.
@@ -54,11 +54,11 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Death:
-    """The worker that makes the write number `nth` of all is killed "before" or "after" it."""
+class Fault:
+    """What befalls the worker that makes the write number `nth` of all: one of `FATES`."""
 
     nth: int
-    when: str
+    fate: str
 
 
 @dataclass(eq=False)
@@ -96,9 +96,9 @@ class World:
     """See the module. `client` is for the scenario's callers, whose process is not killed."""
 
     def __init__(
-        self, loop: AnsweredLoop, scenario: Scenario, place: Place, cache_runs: int | None, death: Death | None
+        self, loop: AnsweredLoop, scenario: Scenario, place: Place, cache_runs: int | None, fault: Fault | None
     ) -> None:
-        self._loop, self._scenario, self._place, self._death = loop, scenario, place, death
+        self._loop, self._scenario, self._place, self._fault = loop, scenario, place, fault
         self._cache_runs = cache_runs
         self._around = scenario.interceptors
         self._slots: dict[str, Slot] = {}
@@ -200,7 +200,7 @@ class World:
         if name not in WRITES:
             return ""
         self.writes += 1
-        return self._death.when if self._death is not None and self.writes == self._death.nth else ""
+        return self._fault.fate if self._fault is not None and self.writes == self._fault.nth else ""
 
     async def _die(self, slot: Slot, process: Process) -> None:
         self._loop.kill(process)
@@ -286,12 +286,12 @@ class World:
         assert_replays(code, history, interceptors=self._around)
 
 
-def play(scenario: Scenario, file: Path | None, cache_runs: int | None, death: Death | None) -> Played:
+def play(scenario: Scenario, file: Path | None, cache_runs: int | None, fault: Fault | None) -> Played:
     """Play a scenario on a fresh store: memory, or the SQLite file, which is removed again."""
     gc.freeze()  # the loop looks for the runs of killed processes among all objects: let these be those of this play
     loop = AnsweredLoop()
     try:
-        world = World(loop, scenario, Place(loop, file), cache_runs, death)
+        world = World(loop, scenario, Place(loop, file), cache_runs, fault)
         return loop.run_until_complete(loop.spawn(loop.world, world.live()))
     finally:
         loop.dispose()
