@@ -61,8 +61,8 @@ async def signal(world: World) -> object:
     await handle.signal(word, "early")
     for text in ("one", "two"):
         await handle.signal(item, text, request_id=f"r-{text}")
-    await handle.signal(item, "one", request_id="r-one")
     await world.until_event("a", "ActivityCompleted", 2)
+    await handle.signal(item, "one", request_id="r-one")  # it was read before
     await handle.signal(unknown, 5)
     await handle.signal(go)
     await world.until_event("a", "SignalReceived", 5)
