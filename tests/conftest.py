@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from durable import _limits
 from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer, server_binary, servers
+from tests.scenario_store import close_all, fresh_namespace, shared_cluster, shared_server
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 # In CI a run must depend on the code alone: the same examples each time, and no deadline, since machines differ.
@@ -23,15 +23,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 if cache := os.environ.get("DURABLE_TEST_CACHE"):
     _limits.CACHE_RUNS_MAX = int(cache)
 
-_namespaces = count(1)
+
+def pytest_unconfigure() -> None:
+    """End the servers that tests of this process shared."""
+    close_all()
 
 
 @pytest.fixture(scope="session")
-def redis_process() -> Iterator[RedisServer]:
-    """Yield a server that all tests of this process share."""
-    server = RedisServer(server_binary())
-    yield server
-    server.close()
+def redis_process() -> RedisServer:
+    """Return a server that all tests of this process share."""
+    return shared_server()
 
 
 @pytest.fixture(scope="session", params=list(servers()) or [None])
@@ -52,15 +53,13 @@ def redis_server(redis_process: RedisServer) -> RedisServer:
 @pytest.fixture
 def redis_url(redis_process: RedisServer) -> str:
     """Return the URL of a namespace that nobody has used."""
-    return f"{redis_process.url}?namespace=test-{next(_namespaces)}"
+    return fresh_namespace(redis_process)
 
 
 @pytest.fixture(scope="session")
-def redis_nodes() -> Iterator[RedisCluster]:
-    """Yield a cluster that all tests of this process share."""
-    cluster = RedisCluster(server_binary())
-    yield cluster
-    cluster.close()
+def redis_nodes() -> RedisCluster:
+    """Return a cluster that all tests of this process share."""
+    return shared_cluster()
 
 
 @pytest.fixture

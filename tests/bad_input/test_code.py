@@ -3,9 +3,9 @@
 import pytest
 
 from durable import Signal, activity, workflow
-from durable._log import partition_of
 from durable.errors import RequestFailedError
-from tests.engine.env import Engines, engines
+from tests.engine.env import engines
+from tests.engine.hand import overwrite
 
 go = Signal("go", int)
 
@@ -33,15 +33,6 @@ async def changed(n: int) -> int:
 @workflow
 async def fine(n: int) -> int:
     return await old(n)
-
-
-async def replaced(env: Engines, record: bytes) -> None:
-    """Overwrite the third record of the run "f"."""
-    number = partition_of("f", env.store.partitions)
-    document = await env.store.document(number, name="f")
-    assert document is not None
-    partition = env.store._state.partitions[number]  # type: ignore[attr-defined]
-    partition.streams[document.id][2] = record
 
 
 async def test_changed_code_makes_the_run_stuck_and_visible_until_it_is_put_right() -> None:
@@ -88,7 +79,7 @@ async def test_a_record_that_cannot_be_read_makes_that_run_stuck_and_no_other(re
         handle = await env.client.start(flow, id="f")(1)
         await env.settle()
         await env.kill(first)
-        await replaced(env, record)
+        await overwrite(env, "f", record, at=3)
         await env.begin([flow, fine], [old])
         await handle.signal(go, 2)
         await env.settle()

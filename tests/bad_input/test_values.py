@@ -298,6 +298,7 @@ async def test_arguments_of_a_query_that_declares_them_are_refused_at_the_call(
     """With the type that is expected; nothing is sent, and no worker is needed to say so."""
     async with engines() as env:
         handle = await env.client.start(pages, id="p")(9)
+        await env.settle()
         before = await env.store.inspect.counts()
         with pytest.raises(error, match=re.escape(says)):
             await handle.query(page, *args)
@@ -329,6 +330,7 @@ async def test_a_query_over_the_limit_is_refused_on_either_way() -> None:
     async with engines() as env:
         await env.begin([pages])
         handle = await env.client.start(pages, id="p")(9)
+        await env.settle()
         before = await env.store.inspect.counts()
         with pytest.raises(PayloadTooLargeError, match=r"arguments of query 'text'.* most of it argument"):
             await handle.query("text", "x" * PAYLOAD_BYTES_MAX)

@@ -1,7 +1,6 @@
 """Child workflows on real engines: started, awaited, signalled; in one partition or over several, in memory and in a file."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,7 @@ from durable.errors import (
 )
 from durable.testing import replay
 from tests.engine.env import Engines, engines
+from tests.scenario_store import STORES, scenario_url
 
 word = Signal("word", str)
 
@@ -75,17 +75,10 @@ async def finished(env: Engines, flow: Workflow[..., object], *args: object, id:
 
 @pytest.mark.parametrize("cache", [None, 0])
 @pytest.mark.parametrize("partitions", [1, 4])
-@pytest.mark.parametrize("where", ["memory", "file", "redis"])
-async def test_a_child_is_awaited_like_any_coroutine(
-    where: str, partitions: int, cache: int | None, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("where", STORES)
+async def test_a_child_is_awaited_like_any_coroutine(where: str, partitions: int, cache: int | None) -> None:
     """Its own history has its work, the parent's has its start and its result; the outbox is empty in the end."""
-    url = "memory:" if where == "memory" else f"sqlite:///{tmp_path}/runs.db"
-    if where == "redis":
-        url = request.getfixturevalue("redis_url")
-    async with engines(url, partitions=partitions) as env:
-        if where != "memory":
-            env.spins = 400
+    async with engines(scenario_url(where), partitions=partitions) as env:
         await env.begin(ALL, [add], cache_runs=cache)
         assert await finished(env, calls, 3) == 14
         assert await env.tags("p") == [

@@ -1,7 +1,6 @@
 """What a child begins with beside its arguments: attributes, a memo, the time limit of its chain."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from durable.history import WIRE, ChildStartRequested, to_raw
 from durable.testing import replay
 from tests.engine.env import Engines, engines
 from tests.engine.harness import payload
+from tests.scenario_store import LOCAL, scenario_url
 
 customer = Attribute("customer", str)
 due = Attribute("due", datetime)
@@ -48,11 +48,10 @@ async def started_kid(env: Engines) -> Any:
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
-async def test_a_child_begins_with_attributes_and_a_memo(tmp_path: Path, store: str, partitions: int) -> None:
+@pytest.mark.parametrize("store", LOCAL)
+async def test_a_child_begins_with_attributes_and_a_memo(store: str, partitions: int) -> None:
     """They are in its record, where it is found by them, in its parent's history, and in its own code."""
-    url = "memory:" if store == "memory" else f"sqlite:///{tmp_path / 'runs.db'}"
-    async with engines(url, partitions=partitions) as env:
+    async with engines(scenario_url(store), partitions=partitions) as env:
         handle = await started_kid(env)
         found = await env.until(lambda: env.client.list(attributes={customer: "ada"}))
         assert [run.workflow_id for run in found] == ["kid"]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,23 +12,22 @@ from durable.author import Query, Signal, activity, continue_as_new, sleep, star
 from durable.errors import RunTerminatedError
 from durable.testing import assert_replays
 from tests.engine.env import Engines, engines
+from tests.scenario_store import LOCAL, scenario_url
 
 go = Signal("go", int)
 heard = Query("heard", list[int])
 Open = Callable[[], AbstractAsyncContextManager[Engines]]
 
 
-@pytest.fixture(params=["memory", "memory, no cache", "sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+@pytest.fixture(params=[*LOCAL, f"{LOCAL[0]}, no cache"])
+def opened(request: pytest.FixtureRequest) -> Open:
     """Opens an environment on either store."""
 
     @asynccontextmanager
     async def opens() -> AsyncGenerator[Engines]:
-        url = f"sqlite:///{tmp_path / 'family.db'}" if request.param == "sqlite" else "memory:"
-        async with engines(url) as env:
-            if request.param == "sqlite":
-                env.spins = 600  # a commit takes real time there
-            env.cache = 0 if request.param == "memory, no cache" else None  # type: ignore[attr-defined]
+        kind, _, cache = request.param.partition(", ")
+        async with engines(scenario_url(kind)) as env:
+            env.cache = 0 if cache else None  # type: ignore[attr-defined]
             yield env
 
     return opens

@@ -6,7 +6,6 @@ Each is played both ways round: what comes before the commit is recorded counts,
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from durable.history import RunForked, UpdateAccepted
 from durable.testing import assert_replays
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
+from tests.scenario_store import LOCAL, scenario_url
 
 go = Signal("go")
 number = Signal("number", int)
@@ -26,17 +26,15 @@ slow = Update("slow", int, int)
 Open = Callable[[], AbstractAsyncContextManager[Engines]]
 
 
-@pytest.fixture(params=["memory", "memory, no cache", "sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+@pytest.fixture(params=[*LOCAL, f"{LOCAL[0]}, no cache"])
+def opened(request: pytest.FixtureRequest) -> Open:
     """Opens an environment on either store."""
 
     @asynccontextmanager
     async def opens() -> AsyncGenerator[Engines]:
-        url = f"sqlite:///{tmp_path / 'races.db'}" if request.param == "sqlite" else "memory:"
-        async with engines(url, partitions=1) as env:
-            if request.param == "sqlite":
-                env.spins = 600  # a commit takes real time there
-            env.cache = 0 if request.param == "memory, no cache" else None  # type: ignore[attr-defined]
+        kind, _, cache = request.param.partition(", ")
+        async with engines(scenario_url(kind), partitions=1) as env:
+            env.cache = 0 if cache else None  # type: ignore[attr-defined]
             yield env
 
     return opens

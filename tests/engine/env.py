@@ -5,7 +5,7 @@ import inspect
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from durable import Client, _limits
 from durable._engine import Engine
@@ -17,8 +17,10 @@ from durable.errors import ClaimLostError, StoreError
 from durable.history import WIRE, Event, from_raw, tag_of, to_raw
 from durable.stores import ClaimedTask, Store, open_store
 from durable.testing._clock import ManualClock
+from tests.scenario_store import CountedStore, scenario_url
 
 SPINS = 60  # turns of the event loop in which everything that can happen without the clock has happened
+SPINS_AFTER_CALLS = 20  # and so many after the last call of a store that is elsewhere has ended
 TTL_MS = 10**9  # sessions end when a test says so
 
 
@@ -111,8 +113,10 @@ class Engines:
     """A store, a client, and the engines that run on it."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
-        self.store, self.clock = store, clock
-        self.client = Client(store)
+        # In memory everything that can happen happens in turns of the loop; elsewhere calls take as long as they take.
+        self.counted = None if store.url.startswith("memory:") else CountedStore(store)
+        self.store, self.clock = cast(Store, self.counted or store), clock
+        self.client = Client(self.store)
         self.live: dict[str, tuple[Engine, list[asyncio.Task[Any]], Hands]] = {}
         self.spins = SPINS
         self._names = 0
@@ -204,8 +208,16 @@ class Engines:
 
     async def settle(self) -> None:
         """Let everything happen that needs no time to pass."""
-        for _ in range(self.spins):
+        if self.counted is None:
+            for _ in range(self.spins):
+                await asyncio.sleep(0)
+            return
+        left = SPINS_AFTER_CALLS
+        while left:
+            begun = self.counted.begun
             await asyncio.sleep(0)
+            await self.counted.wait_until_idle()
+            left = left - 1 if self.counted.begun == begun else SPINS_AFTER_CALLS
 
     async def advance(self, duration: float | str) -> None:
         """Let time pass, and what follows happen."""
@@ -268,10 +280,10 @@ class Engines:
 
 
 @asynccontextmanager
-async def engines(url: str = "memory:", *, partitions: int = 2) -> AsyncIterator[Engines]:
-    """Open a store under a manual clock."""
+async def engines(url: str | None = None, *, partitions: int = 2) -> AsyncIterator[Engines]:
+    """Open a store under a manual clock: that of scenarios, unless told which."""
     clock = ManualClock()
-    async with open_store(url, clock=clock, partitions=partitions) as store:
+    async with open_store(url or scenario_url(), clock=clock, partitions=partitions) as store:
         env = Engines(store, clock)
         try:
             yield env

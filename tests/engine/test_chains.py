@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -30,6 +29,7 @@ from durable.history import RunContinuedAsNew, RunStarted
 from durable.testing import assert_replays
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
+from tests.scenario_store import LOCAL, scenario_url
 
 go = Signal("go", int)
 total = Query("total", int)
@@ -39,19 +39,10 @@ customer = Attribute("customer", str)
 Open = Callable[[], AbstractAsyncContextManager[Engines]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+@pytest.fixture(params=LOCAL)
+def opened(request: pytest.FixtureRequest) -> Open:
     """Opens an environment on either store."""
-    if request.param == "memory":
-        return engines
-
-    @asynccontextmanager
-    async def on_disk() -> AsyncIterator[Engines]:
-        async with engines(f"sqlite:///{tmp_path / 'chain.db'}") as env:
-            env.spins = 600  # a commit takes real time there
-            yield env
-
-    return on_disk
+    return lambda: engines(scenario_url(request.param))
 
 
 @pytest.fixture

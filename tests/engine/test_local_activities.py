@@ -10,6 +10,7 @@ from durable.errors import ActivityError
 from durable.history import LocalActivityRetryScheduled
 from durable.retry import NO_RETRY, RetryPolicy
 from tests.engine.env import Engines, engines
+from tests.scenario_store import STORES, scenario_url
 
 LONG = RetryPolicy(initial_interval=60, coefficient=1, jitter=0, max_attempts=4)
 SHORT = RetryPolicy(initial_interval=1, coefficient=1, jitter=0, max_attempts=4)
@@ -40,11 +41,9 @@ class Shaky:
         self.activity = shaky
 
 
-@pytest.fixture(params=["memory:", "sqlite:", "redis:"])
-def url(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
-    if request.param == "redis:":
-        return request.getfixturevalue("redis_url")
-    return "memory:" if request.param == "memory:" else f"sqlite:///{tmp_path}/store.db"
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest) -> str:
+    return scenario_url(request.param)
 
 
 def calling(shaky: Shaky) -> Any:
@@ -81,7 +80,6 @@ async def test_a_long_pause_is_a_timer(url: str) -> None:
     """Each failure is recorded with the time of the next attempt, which runs in a step of its own."""
     shaky = Shaky(2)
     async with engines(url) as env:
-        env.spins = 400
         await env.begin([calling(shaky)], [shaky.activity])
         handle = await env.client.start("calls", id="w")(5)
         assert await env.drive(handle.result()) == 5
@@ -99,7 +97,6 @@ async def test_the_policy_counts_attempts_over_steps_and_workers(url: str) -> No
     """The worker is lost between each attempt and the next; no attempt is lost, none is counted twice."""
     shaky = Shaky(9)
     async with engines(url) as env:
-        env.spins = 400
         session = await env.begin([calling(shaky)], [shaky.activity])
         handle = await env.client.start("calls", id="w")(5)
 
@@ -138,7 +135,6 @@ async def test_a_cancellation_ends_the_wait_for_a_retry(url: str) -> None:
     """Its due goes with it; the attempt does not run any more."""
     shaky = Shaky(1)
     async with engines(url) as env:
-        env.spins = 400
         await env.begin([calling(shaky)], [shaky.activity])
         handle = await env.client.start("calls", id="w")(5)
         await env.until(lambda: ends_with(env, "LocalActivityRetryScheduled"))
@@ -154,7 +150,6 @@ async def test_a_cancellation_reaches_an_attempt_that_runs(url: str) -> None:
     """The step is open, and takes it: the attempt is told to stop, and all is in one commit."""
     shaky = Shaky(held=True)
     async with engines(url) as env:
-        env.spins = 400
         await env.begin([calling(shaky)], [shaky.activity])
         handle = await env.client.start("calls", id="w")(5)
         await env.until(lambda: shaky.calls)
@@ -237,7 +232,6 @@ async def test_a_worker_that_dies_while_one_runs_loses_nothing(url: str) -> None
         return reads
 
     async with engines(url) as env:
-        env.spins = 400
         session = await env.begin([reading(first)], [first.activity])
         handle = await env.client.start("reads", id="w")(5)
         await env.until(lambda: first.calls)

@@ -87,7 +87,7 @@ async def test_a_busy_partition_does_not_keep_the_others_waiting(monkeypatch: py
     async def quick() -> int:
         return await add(1, 2)
 
-    async with engines(partitions=2) as env:
+    async with engines("memory:", partitions=2) as env:
         await env.begin([busy, quick], [add])
         ids: dict[int, list[str]] = {0: [], 1: []}
         for n in range(200):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import pytest
 
@@ -10,9 +9,8 @@ from durable import Signal, continue_as_new, local, sleep
 from durable._log import partition_of
 from durable.author import activity, workflow
 from durable.history import ChildStartRequested, SignalReceived
-from durable.stores.memory import MemoryStore
-from durable.testing.simulation._past import held_by, put_back
 from tests.engine.env import Engines, engines
+from tests.engine.hand import moment_of
 
 number = Signal("number", int)
 
@@ -42,14 +40,6 @@ async def in_turns(turn: int) -> str:
     if turn == 1:
         continue_as_new(2)
     return await waiting()  # a child of a default id, which is named after the run
-
-
-def moment_of(env: Engines) -> Callable[[], None]:
-    """Return a function that puts the store back to what it holds now."""
-    assert isinstance(env.store, MemoryStore)
-    state = env.store._state
-    held = held_by(state)
-    return lambda: put_back(state, held)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from durable._log import partition_of
 from durable.author import Query, Signal, activity, sleep, workflow
 from durable.codec import JsonCodec, Payload
 from durable.errors import RequestFailedError, RunTerminatedError, RunTimedOutError
 from durable.stores import Entry
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
+from tests.engine.hand import overwrite
 
 go = Signal("go", int)
 state = Query("state")
@@ -78,14 +78,6 @@ async def others_go_on(env: Engines) -> None:
         assert await env.drive(handle.result()) == n
 
 
-async def damage(env: Engines, workflow_id: str, record: bytes, *, at: int) -> None:
-    """Overwrite a record of a history in the memory store."""
-    document = await env.store.document(partition_of(workflow_id, env.store.partitions), name=workflow_id)
-    assert document is not None
-    partition = env.store._state.partitions[partition_of(workflow_id, env.store.partitions)]  # type: ignore[attr-defined]
-    partition.streams[document.id][at - 1] = record
-
-
 async def stuck_by(env: Engines, kind: str) -> tuple[str, str]:
     """Make a run of "flow" stuck; return its session and a piece of the reason."""
     good = [flow, fine], [work, other]
@@ -108,9 +100,9 @@ async def stuck_by(env: Engines, kind: str) -> tuple[str, str]:
         return session, "signal 'go'"
     await env.kill(session)
     if kind == "damaged record":
-        await damage(env, "f", b'{"type":"ActivityCompleted","at"', at=3)
+        await overwrite(env, "f", b'{"type":"ActivityCompleted","at"', at=3)
     elif kind == "future version":
-        await damage(env, "f", b'{"type":"ActivityCompleted.9","at":1,"id":1}', at=3)
+        await overwrite(env, "f", b'{"type":"ActivityCompleted.9","at":1,"id":1}', at=3)
     if kind == "nondeterminism":
         session = await env.begin([flow_changed, fine], [work, other])
     elif kind == "bug of ours":
@@ -340,7 +332,7 @@ async def test_a_stuck_run_can_be_terminated_although_a_result_of_its_was_taken_
         await env.begin([flow, fine], [slow], store=FaultyStore(env.store, plan))  # type: ignore[arg-type]
         await env.settle()
         assert await env.tags("f") == ["RunStarted", "ActivityScheduled"]
-        await damage(env, "f", b"{}", at=2)
+        await overwrite(env, "f", b"{}", at=2)
         session = next(iter(env.live))
         env.engine(session)._cache.clear()
         gate.set()
