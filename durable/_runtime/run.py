@@ -11,7 +11,7 @@ import logging
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from functools import partial
 from random import Random
 from typing import Any, NoReturn
@@ -32,6 +32,7 @@ from ..history import (
 )
 from . import context, guard
 from .commands import ActivityCommand, Command, LocalActivityCommand, cancel_timer, start_timer
+from .conditions import Conditions
 from .continuing import ContinueAsNew, continuation_in
 from .entropy import reseed, run_random
 from .handlers import HandlerCalls
@@ -82,7 +83,7 @@ class Run:
         self.spoiled = False  # a query changed it
         self.aborted: Exception | None = None
         self._handler_error: Exception | None = None
-        self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None], Context]] = []
+        self.conditions = Conditions(self)
         self._last_command = 0
         self.seed = started.seed or self.run_id
         self._random: Random | None = None
@@ -200,16 +201,23 @@ class Run:
         return answer
 
     def dispose(self) -> None:
-        """Drop the run: its code ends without another effect."""
+        """Drop the run: its code ends without another effect.
+
+        What it was made of refers to it in circles. They are cut, so that it is gone with the last reference to it, and the
+        garbage collector, which would stop all other runs meanwhile, has nothing to do.
+        """
         self.closing = True
         self.loop.dispose()
+        spoiled = self.spoiled
+        vars(self).clear()
+        self.closing, self.spoiled = True, spoiled  # for who still asks: objects of the code may outlive it
 
     # --- what commands and the author's functions call
 
     @property
     def replaying(self) -> bool:
         """Whether the current step happened before: then nothing may be emitted (invariant 5)."""
-        return self.matcher.replaying or self.closing
+        return self.closing or self.matcher.replaying
 
     def next_command_id(self) -> CommandId:
         """Return the number of the next command."""
@@ -218,9 +226,11 @@ class Run:
 
     def check_may_command(self, what: str) -> None:
         """Raise unless the code may ask for something now."""
+        if self.closing:
+            raise StepAbortedError
         if self.read_only:
             raise InvalidCallError(f"{self.read_only} is read-only: it cannot start {what}")
-        if self.aborted is not None or self.closing:
+        if self.aborted is not None:
             raise StepAbortedError
 
     @contextmanager
@@ -272,12 +282,6 @@ class Run:
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task of the run's own."""
         return self.loop.create_task(coroutine, context=self.context.copy())
-
-    def wait_condition(self, predicate: Callable[[], Any]) -> asyncio.Future[None]:
-        """Return a future that is done once `predicate` holds; it is tried whenever the code has come to rest."""
-        future: asyncio.Future[None] = self.loop.create_future()
-        self._conditions.append((predicate, future, copy_context()))
-        return future
 
     def holds(self, predicate: Callable[[], Any]) -> bool:
         """Return whether `predicate` is true, or raise what it raises. It may only read: how often it is tried is not recorded."""
@@ -353,28 +357,8 @@ class Run:
     def _run_to_quiescence(self) -> None:
         loop = self.loop
         loop.run_until_quiescent()
-        while self._conditions and self._met_conditions():
+        while self.conditions and self.conditions.resolve():
             loop.run_until_quiescent()
-
-    def _met_conditions(self) -> bool:
-        met = False
-        for item in list(self._conditions):
-            predicate, future, where = item
-            if future.done():
-                self._conditions.remove(item)
-                continue
-            try:
-                holds = where.copy().run(self.holds, predicate)
-            except Exception as error:
-                self._conditions.remove(item)
-                future.set_exception(error)
-                met = True
-                continue
-            if holds:
-                self._conditions.remove(item)
-                future.set_result(None)
-                met = True
-        return met
 
     def _count(self, commands: Sequence[Event]) -> None:
         """Count the commands of a step that is over: the code sees them as history in the next one."""

@@ -55,10 +55,10 @@ async def wait_condition(predicate: Callable[[], Any], *, timeout: Duration | No
     if run.holds(predicate):
         return
     if timeout is None:
-        await run.wait_condition(predicate)
+        await run.conditions.wait(predicate)
         return
     async with asyncio.timeout(seconds(timeout, what="timeout")):
-        await run.wait_condition(predicate)
+        await run.conditions.wait(predicate)
 
 
 def side_effect(function: Callable[[], T]) -> T:

@@ -93,7 +93,7 @@ def waits_of(run: Run, tasks: Mapping[str, TaskInfo]) -> list[str]:
     """Return what would make `run` go on."""
     waits = [_command(run, command, tasks) for command in run.commands.values()]
     waits += [f"signal {name!r}" for name in run.signals.awaited]
-    waits += ["a condition (wait_condition)"] * sum(not future.done() for _, future, _ in run._conditions)
+    waits += ["a condition (wait_condition)"] * run.conditions.pending
     return waits or ["something that no event can bring: a future or lock of its own"]
 
 

@@ -78,6 +78,10 @@ class Attempt(ActivityContext):
         """See `ActivityContext`."""
         return self.claimed is not None
 
+    def release(self) -> None:
+        """Its code has ended: let go of what refers to it, else it would be there until the garbage collector comes."""
+        self.coroutine_task = self._info = None
+
     def end_local(self, outcome: ActivityEnded | Exception | None) -> None:
         """Give whoever waits for a local activity its outcome: what it ended with, what kept it from beginning, or (None) neither."""
         if self.local is None or self.local.done():

@@ -240,6 +240,8 @@ class Runner:
         self._note_idle()
 
     def _free(self, attempt: Attempt) -> None:
+        """The code of `attempt` has ended."""
+        attempt.release()
         if attempt.claimed is not None:
             self._slots.give(attempt.plan.mode)
 

@@ -33,7 +33,7 @@ class Command:
 
 
 class CommandFuture(Future[Any]):
-    """The future that workflow code awaits for a command; cancelling it cancels the command."""
+    """The future that workflow code awaits for a command; cancelling it cancels the command, until `release`."""
 
     __slots__ = ("command",)
     command: Command
@@ -50,6 +50,10 @@ class CommandFuture(Future[Any]):
             return False
         self.command.cancel()
         return super().cancel(msg)
+
+    def release(self) -> None:
+        """The future is done. Without this the two would hold each other until the garbage collector comes."""
+        del self.command
 
 
 class DeferringFuture(CommandFuture):

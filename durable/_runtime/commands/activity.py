@@ -77,10 +77,12 @@ class ActivityCommand(Command):
                 call = self.call
                 what = f"the result of activity {call.name}"
                 future.set_result(call.signature.decode_result(self.run.codec, from_raw(event.result), what=what))
+                future.release()
         elif type(event) is ActivityFailed:
             del self.run.commands[self.id]
             if not future.done():
                 future.set_exception(_error(self.run, self.call, event))
+                future.release()
         elif type(event) is ActivityCancelled:
             del self.run.commands[self.id]
             if isinstance(future, DeferringFuture):
@@ -90,7 +92,7 @@ class ActivityCommand(Command):
 
     def cancel(self) -> None:
         run = self.run
-        if self.id not in run.commands or run.closing:
+        if run.closing or self.id not in run.commands:
             return
         waits = self.event.cancellation == "wait"
         if not run.matcher.replaying:

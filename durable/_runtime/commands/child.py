@@ -77,7 +77,7 @@ class ChildCommand(Command):
     def request_cancel(self, reason: str = "") -> None:
         """Ask the child to cancel, unless it was asked already or has ended."""
         run = self.run
-        if self.cancel_requested or self.id not in run.commands or run.closing:
+        if run.closing or self.cancel_requested or self.id not in run.commands:
             return
         if not run.matcher.replaying:
             run.emit(ChildCancelRequested(at=run.now_ms, id=self.id, reason=reason))

@@ -42,6 +42,7 @@ class ExternalCommand(Command):
             self.future.set_exception(exception_of(Failure.from_wire(event.failure), (), self.run.codec))
         else:
             self.future.set_result(None)
+        self.future.release()
 
 
 def send_signal(

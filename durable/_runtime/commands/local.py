@@ -49,17 +49,19 @@ class LocalActivityCommand(Command):
                 self.future.set_result(
                     self.call.signature.decode_result(self.run.codec, from_raw(event.result), what=what)
                 )
+                self.future.release()
         elif type(event) is LocalActivityFailed:
             del self.run.commands[self.id]
             if not self.future.done():
                 failed = ActivityFailed(at=event.at, id=event.id, failure=event.failure, attempt=event.attempt)
                 self.future.set_exception(_error(self.run, self.call, failed))
+                self.future.release()
         else:
             super().resolve(event)
 
     def cancel(self) -> None:
         run = self.run
-        if self.id not in run.commands or run.closing:
+        if run.closing or self.id not in run.commands:
             return
         if not run.matcher.replaying:
             run.emit(LocalActivityCancelRequested(at=run.now_ms, id=self.id))

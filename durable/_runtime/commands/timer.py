@@ -34,7 +34,7 @@ class TimerCommand(Command):
 
     def cancel(self) -> None:
         run = self.run
-        if self.id not in run.commands or run.closing:
+        if run.closing or self.id not in run.commands:
             return
         if not run.matcher.replaying:
             run.emit(TimerCancelled(at=run.now_ms, id=self.id))
