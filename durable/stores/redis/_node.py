@@ -13,7 +13,7 @@ from ._calls import Call, Plain, by_hash, by_source, writing
 from ._errors import is_demoted, is_missing_script
 from ._lane import REFUSALS, Argument, Lane, pack
 
-_REPLICA_WAIT_MS = 5_000  # how long WAIT waits; the outcome is unknown if too few replicas have it by then
+REPLICA_WAIT_MS = 5_000  # how long WAIT waits; the outcome is unknown if too few replicas have it by then
 ASKING: tuple[Argument, ...] = ("ASKING",)
 
 
@@ -52,7 +52,7 @@ class Node:
         replicas = self._wait_replicas if writes else 0
         sent = [each for command in commands for each in (ASKING, command)] if asking else list(commands)
         if replicas:
-            sent.append(("WAIT", replicas, _REPLICA_WAIT_MS))
+            sent.append(("WAIT", replicas, REPLICA_WAIT_MS))
         answers = await self._lane.run(sent)
         reached = answers.pop() if replicas else 0
         if asking:
@@ -61,7 +61,7 @@ class Node:
             if answers and all(isinstance(answer, Exception) for answer in answers):
                 return answers  # nothing was written, so there was nothing to wait for
             raise StoreUnavailableError(
-                f"{self._shown}: {reached} of {replicas} replicas had the write after {_REPLICA_WAIT_MS} ms; "
+                f"{self._shown}: {reached} of {replicas} replicas had the write after {REPLICA_WAIT_MS} ms; "
                 "whether it would survive a failover is unknown"
             )
         return answers

@@ -1,6 +1,7 @@
 -- keys: leases live expired
 -- Sessions as a partition knows them: `live` has the expiry of each; once its claims are in their queues again, `expired` has it.
--- `leases` has for each inbox the epoch ("e" .. inbox), the session ("s" .. inbox) and the last commit ("c" .. inbox).
+-- `leases` has for each inbox the epoch ("e" .. inbox), the session ("s" .. inbox) and the last commit ("c" .. inbox), and for each
+-- session how long it lives without a renewal ("t" .. session).
 --
 -- Each function looks at so many claims at most, and returns whether there may be more; its caller asks again.
 local CLAIMS_MAX = 1000
@@ -41,10 +42,24 @@ local function reap(now, queues)
   return false
 end
 
--- Makes the session live until `expires`; what it held and nobody took, it holds again.
-local function revive(session, expires)
+-- Brings back expiries that lie further ahead than anybody sets them: the server's clock was set back. Else the leases of a
+-- session that is dead would be free only when the clock is again where it was.
+local function trim_expiries(now, ttl)
+  local ahead = redis.call('ZRANGEBYSCORE', K.live, '(' .. whole(now + ttl), '+inf', 'WITHSCORES')
+  for index = 1, #ahead, 2 do
+    local theirs = tonumber(redis.call('HGET', K.leases, 't' .. ahead[index]) or ttl)
+    if tonumber(ahead[index + 1]) > now + theirs then
+      redis.call('ZADD', K.live, whole(now + theirs), ahead[index])
+    end
+  end
+end
+
+-- Makes the session live for `ttl` from now; what it held and nobody took, it holds again.
+local function revive(session, now, ttl)
+  trim_expiries(now, ttl)
   redis.call('ZREM', K.expired, session)
-  redis.call('ZADD', K.live, expires, session)
+  redis.call('ZADD', K.live, whole(now + ttl), session)
+  redis.call('HSET', K.leases, 't' .. session, ttl)
   local claims, skip = claims_of(K.lapsed, session)
   local moved, places = {}, {}
   for _, claim in ipairs(claims) do
@@ -90,6 +105,7 @@ local function free(session, inboxes, queues)
   end
   redis.call('ZREM', K.live, session)
   redis.call('ZREM', K.expired, session)
+  redis.call('HDEL', K.leases, 't' .. session)
   return false
 end
 

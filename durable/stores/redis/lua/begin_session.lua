@@ -15,5 +15,5 @@ end
 if take() == '1' then
   redis.call('HSET', K.sessions, id, take())
 end
-more = revive(id, now + ttl) or more
+more = revive(id, now, ttl) or more
 return {more and '1' or '0', whole(now), tell(partition, inboxes, queues)}

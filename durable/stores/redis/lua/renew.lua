@@ -9,7 +9,7 @@ local expires = redis.call('ZSCORE', K.live, session) or redis.call('ZSCORE', K.
 if not expires then
   return {'gone', whole(now)}
 end
-local more = revive(session, now + ttl)
+local more = revive(session, now, ttl)
 local leases, tasks, cancelled = {}, {}, {}
 for index = 1, take_number() do
   local inbox, epoch = take(), take()
