@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .._ids import DEFAULT_QUEUE, pinned_version_of, queue_of
 from .._log import Offer, offered, session_groups, session_offers
-from ..stores import DocumentFilter, Finding, Lease, Store, checks_of
+from ..stores import DocumentFilter, Finding, Lease, Level, Store, TaskInfo, checks_of
 from ._patience import insist
 
 _LAG_MS_MAX = 30_000  # a message or a due that has waited so long waits for something else than its turn
@@ -83,15 +83,16 @@ class _Look:
         self._findings: list[Finding] = []
         self._stuck_names: set[str] = set()
         self._stuck_ids: set[str] = set()
+        self._live: set[str] = set()  # sessions of workers
 
     async def all(self) -> Health:
         store, inspect = self._store, self._inspect
         skew_ms = store.now_ms() - store.clock.now_ms()
         open_runs = await inspect.count_documents(DocumentFilter(states=("running",)), by="inbox")
-        queues = sorted(
-            {DEFAULT_QUEUE, *map(queue_of, open_runs)} | {i.task.queue for i in await inspect.tasks(limit=_TASKS_MAX)}
-        )
+        tasks = await inspect.tasks(limit=_TASKS_MAX)
+        queues = sorted({DEFAULT_QUEUE, *map(queue_of, open_runs)} | {info.task.queue for info in tasks})
         workers = [worker for queue in queues for worker in await self._workers(queue)]
+        self._live = {worker.session for worker in workers}
         self._clock(skew_ms)
         await self._stuck()
         partitions = [
@@ -104,6 +105,7 @@ class _Look:
         self._lags(partitions)
         for queue in queues:
             await self._offers(queue, open_runs)
+        self._claims(tasks)
         await self._parked()
         self._findings += await checks_of(store)
         order = ("problem", "warning", "note", "ok")
@@ -118,8 +120,8 @@ class _Look:
             findings=tuple(sorted(self._findings, key=lambda finding: order.index(finding.level))),
         )
 
-    def _found(self, level: str, check: str, what: str, advice: str = "") -> None:
-        self._findings.append(Finding(level, check, what, advice))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    def _found(self, level: Level, check: str, what: str, advice: str = "") -> None:
+        self._findings.append(Finding(level, check, what, advice))
 
     def _clock(self, skew_ms: int) -> None:
         text = f"the store's clock and this machine's differ by {abs(skew_ms):,} ms"
@@ -215,13 +217,25 @@ class _Look:
                         "start a worker that has it, or terminate the runs",
                     )  # fmt: skip
         tasks = await self._inspect.tasks(queue=queue, parked=False, limit=_TASKS_MAX)
-        waiting = Counter(info.task.kind for info in tasks if info.claimed_by is None)
+        waiting = Counter(info.task.kind for info in tasks if info.claimed_by not in self._live)
         for kind, number in sorted(waiting.items()):
             if kind not in there.activities:
                 self._found(
                     "problem", "activities", f"{number:,} tasks of queue {queue} wait for activity {kind}, which no live worker knows",
                     "is it missing in `activities=[...]`, was it renamed, or does its worker serve another queue?",
                 )  # fmt: skip
+
+    def _claims(self, tasks: Iterable[TaskInfo]) -> None:
+        """Look for tasks that workers hold which are gone: others take them over as soon as one asks."""
+        held = [info for info in tasks if info.claimed_by is not None and info.claimed_by not in self._live]
+        if held:
+            names = dict.fromkeys(f"{info.task.kind} on queue {info.task.queue}" for info in held)
+            self._found(
+                "warning", "claims", f"{len(held):,} tasks are with workers that are gone (activities: {_some(names)})",
+                "live workers of the queue take them over within seconds: if they stay, start one that has the activity",
+            )  # fmt: skip
+        else:
+            self._found("ok", "claims", "no task is with a worker that is gone")
 
     async def _parked(self) -> None:
         parked = await self._inspect.tasks(parked=True, limit=_TASKS_MAX)

@@ -14,7 +14,7 @@ from durable.errors import (
     StoreUnavailableError,
     StoreUrlError,
 )
-from durable.stores import Store, checks_of, open_store
+from durable.stores import Store, open_store
 from durable.stores._protocol import Append, DocumentFilter, DocumentUpdate, Due, Outgoing, Reply
 from durable.stores.redis._keys import FIXED, NAMED
 from durable.testing.conformance._base import (
@@ -219,54 +219,6 @@ async def test_no_key_is_left_that_is_not_on_the_list(redis_server: RedisServer)
     assert {name.partition(":")[0]: type_ for name, type_ in parts.items() if ":" in name}.items() <= NAMED.items()
     stays = {"numbers", "documents", "bodies", "open", "latest", "by_id", "names", "closed", "leases"}
     assert set(parts) == stays | {"attributes", "inbox:orders", "history:history", "history:d-03"}
-
-
-# --- what the doctor asks
-
-
-async def test_the_doctor_is_told_how_the_server_is(own_server: RedisServer) -> None:
-    """Every setting is looked at anew: it may have been changed since the store was opened."""
-    async with open_store(own_server.url) as store:
-        assert {each.check: each.level for each in await checks_of(store)} == {
-            "server": "ok",
-            "eviction": "ok",
-            "durability": "ok",
-            "memory": "ok",
-        }
-        with own_server.client() as client:
-            client.config_set("appendonly", "no")
-            client.config_set("maxmemory", int(client.info()["used_memory"] * 1.05))
-            client.config_set("maxmemory-policy", "allkeys-lru")
-            client.replicaof("127.0.0.1", "1")
-        found = {each.check: each for each in await checks_of(store)}
-    assert {check: each.level for check, each in found.items()} == {
-        "server": "problem",
-        "eviction": "problem",
-        "durability": "warning",
-        "memory": "warning",
-    }
-    assert "read-only replica of 127.0.0.1:1" in found["server"].what
-    assert all(each.advice for each in found.values())
-
-
-async def test_the_doctor_is_told_if_it_may_not_look(own_server: RedisServer) -> None:
-    """A user without INFO gets a note, not an error; an eviction that the URL allows is but a warning."""
-    with own_server.client() as client:
-        client.acl_setuser(
-            "worker",
-            enabled=True,
-            passwords=["+secret"],
-            keys=["*"],
-            channels=["*"],
-            categories=["+@all", "-@dangerous"],
-        )
-        client.config_set("maxmemory-policy", "allkeys-lru")
-    async with open_store(own_server.url.replace("unix://", "unix://worker:secret@")) as store:
-        (only,) = await checks_of(store)
-    assert (only.level, only.check) == ("note", "server")
-    assert "INFO" in only.what
-    async with open_store(f"{own_server.url}?allow_eviction=yes") as store:
-        assert [each.level for each in await checks_of(store) if each.check == "eviction"] == ["warning"]
 
 
 async def test_the_latest_of_a_name_is_the_one_before_when_it_is_forgotten(store: Store) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from .._upkeep import Finding, Level
 from ._connection import Connection
 from ._errors import code_of, mapped
+from ._namespace import Namespace
 from ._options import Options
 
 VERSION_MIN = {"redis": (6, 2), "valkey": (7, 2)}
@@ -12,8 +13,12 @@ SAFE_POLICY = "noeviction"
 _MEMORY_SHARE_WARNED = 0.9  # of maxmemory: then the next burst of work is refused
 
 
-async def checks(connection: Connection, options: Options) -> list[Finding]:
-    """Look at every primary. Raises as the store does."""
+async def checks(namespace: Namespace, options: Options) -> list[Finding]:
+    """Look at every primary, and at what the user may do there. Raises as the store does."""
+    return [*await _servers(namespace.connection, options), await _access(namespace)]
+
+
+async def _servers(connection: Connection, options: Options) -> list[Finding]:
     try:
         told = await connection.about()
     except Exception as error:
@@ -26,6 +31,15 @@ async def checks(connection: Connection, options: Options) -> list[Finding]:
         at = "" if len(told) == 1 else f"{where}: "
         found += [_server(info, at), _eviction(info, at, options), *_durability(info, at, options), _memory(info, at)]
     return found
+
+
+async def _access(namespace: Namespace) -> Finding:
+    answers = await namespace.run([namespace.call("access", keys, keys=[keys.trial()]) for keys in namespace.keys])
+    refused = sorted({command.decode().lower() for answer in answers for command in answer})
+    if not refused:
+        return Finding("ok", "access", "the user may do all that is needed")
+    advice = "allow them in the user's ACL, on all keys and channels of the namespace; see the page on running on Redis"
+    return Finding("problem", "access", f"the user may not do: {', '.join(refused)}", advice)
 
 
 def version_of(info: dict[str, Any]) -> tuple[str, str, str | None]:

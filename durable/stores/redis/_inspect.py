@@ -27,7 +27,7 @@ class RedisInspect:
 
     async def checks(self) -> list[Finding]:
         """Return what the servers say of themselves; see `checks_of`."""
-        return await checks(self._opened().connection, self._options)
+        return await checks(self._opened(), self._options)
 
     async def documents(self, filter: DocumentFilter, *, limit: int) -> list[tuple[int, Document]]:  # noqa: A002
         """See `Inspect`."""

@@ -66,6 +66,10 @@ class Keys:
         """Return what goes out from an inbox: its order and its data."""
         return self._prefix + b"outgoing:" + inbox.encode(), self._prefix + b"outgoing_data:" + inbox.encode()
 
+    def trial(self) -> bytes:
+        """Return the key on which it is tried what the user may do. It never stays."""
+        return self._prefix + b"trial"
+
     def of_inbox(self, inbox: str) -> tuple[bytes, ...]:
         """Return all keys of an inbox, in the order in which a commit takes them."""
         found = self._of_inbox.get(inbox)
