@@ -12,8 +12,8 @@ from tests.redis_server import RedisServer
 @pytest.mark.parametrize(
     ("runs", "length", "at_once", "budget"),
     [
-        (1, 100, 1, {"scripts": 1.12, "commands": 21, "sent": 1_857}),
-        (20, 1, 1, {"scripts": 7.5, "commands": 98, "sent": 6_790}),
+        (1, 100, 1, {"scripts": 1.19, "commands": 21, "sent": 2_041}),
+        (20, 1, 1, {"scripts": 7.8, "commands": 98, "sent": 7_451}),
         (50, 10, 50, {"scripts": 1.3, "commands": 20, "sent": 1_800}),
     ],
     ids=["one run", "short runs", "many runs"],
