@@ -1,4 +1,4 @@
-"""The store that scenarios run on: memory, or what DURABLE_TEST_STORE says (`sqlite`, `redis`, `cluster`), a fresh one each time.
+"""The store that scenarios run on: memory, or what DURABLE_TEST_STORE says (`sqlite`, `redis`, `sentinel`, `cluster`), a fresh one each time.
 
 A scenario is a test of what workflows do, whatever store is below. The suite runs them on memory; `nox -s redis` runs
 them again, unchanged, on a server and on a cluster.
@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from durable.stores import Store
-from tests.redis_cluster import RedisCluster
+from tests.redis_cluster import RedisCluster, Watched
 from tests.redis_server import RedisServer, server_binary
 
 KIND = os.environ.get("DURABLE_TEST_STORE") or "memory"
 LOCAL = ["memory", "sqlite"] if KIND == "memory" else [KIND]  # for tests that run on either local store
 STORES = ["memory", "sqlite", "redis"] if KIND == "memory" else [KIND]  # for tests that run on every store
 
-_S = TypeVar("_S", RedisServer, RedisCluster)
-_shared: dict[str, RedisServer | RedisCluster] = {}
+EVERYWHERE = [*STORES, "sentinel", "cluster"] if KIND == "memory" else [KIND]
+
+_S = TypeVar("_S", RedisServer, RedisCluster, Watched)
+_shared: dict[str, RedisServer | RedisCluster | Watched] = {}
 _folders: list[tempfile.TemporaryDirectory[str]] = []
 _numbers = count(1)
 
@@ -37,13 +39,18 @@ def shared_cluster() -> RedisCluster:
     return _kept("cluster", RedisCluster)
 
 
+def shared_service() -> Watched:
+    """Return a primary with sentinels that all tests of this process share. The test is skipped if there is no server."""
+    return _kept("sentinel", Watched)
+
+
 def _kept(name: str, make: Callable[[str], _S]) -> _S:
     if name not in _shared:
         _shared[name] = make(server_binary())
     return cast(_S, _shared[name])
 
 
-def fresh_namespace(server: RedisServer | RedisCluster) -> str:
+def fresh_namespace(server: RedisServer | RedisCluster | Watched) -> str:
     """Return the URL of a namespace that nobody has used."""
     return f"{server.url}?namespace=test-{next(_numbers)}"
 
@@ -57,9 +64,11 @@ def scenario_url(kind: str = KIND) -> str:
         return f"sqlite:///{Path(_folders[-1].name, 'store.db')}?synchronous=normal"
     if kind == "redis":
         return fresh_namespace(shared_server())
+    if kind == "sentinel":
+        return fresh_namespace(shared_service())
     if kind == "cluster":
         return fresh_namespace(shared_cluster())
-    raise ValueError(f"DURABLE_TEST_STORE: expected memory, sqlite, redis or cluster, got {kind!r}")
+    raise ValueError(f"DURABLE_TEST_STORE: expected memory, sqlite, redis, sentinel or cluster, got {kind!r}")
 
 
 def close_all() -> None:

@@ -35,6 +35,7 @@ from durable.errors import (
     RunNotFoundError,
     RunTerminatedError,
 )
+from tests.scenario_store import STORES, scenario_url
 from tests.worker.cpu import defer_in_process
 from tests.worker.harness import until_event
 
@@ -91,16 +92,13 @@ async def patient(amount: int) -> str:
 loop: asyncio.AbstractEventLoop
 
 
-@pytest.fixture(params=["memory:", "sqlite:", "redis:"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
+@pytest.fixture(params=STORES)
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     global tokens, loop
     tokens, loop = asyncio.Queue(), asyncio.get_running_loop()
-    url = "memory:" if request.param == "memory:" else f"sqlite:///{tmp_path}/store.db"
-    if request.param == "redis:":
-        url = request.getfixturevalue("redis_url")
     workflows, activities = [purchase, in_thread, patient], [approve, approve_in_thread]
     async with (
-        Client.connect(url) as made,
+        Client.connect(scenario_url(request.param)) as made,
         Worker(made, workflows=workflows, activities=activities, max_concurrent_activities=1),
     ):
         yield made

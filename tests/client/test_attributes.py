@@ -31,6 +31,7 @@ from durable.errors import (
     PayloadTooLargeError,
     RunNotFoundError,
 )
+from tests.scenario_store import STORES, scenario_url
 
 customer = Attribute("customer", str)
 total = Attribute("total", int)
@@ -51,12 +52,9 @@ async def order() -> str:
 async def other() -> None: ...
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'runs.db'}"
-    if request.param == "redis":
-        url = request.getfixturevalue("redis_url")
-    async with Client.connect(url) as connected:
+@pytest.fixture(params=STORES)
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with Client.connect(scenario_url(request.param)) as connected:
         yield connected
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from durable.errors import (
 )
 from durable.history import RunStarted
 from durable.testing import TestEnvironment, assert_replays
+from tests.scenario_store import STORES, scenario_url
 
 go = Signal("go", int)
 
@@ -44,10 +44,9 @@ async def takes(first: int = 0) -> list[int]:
     return found
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def env(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestEnvironment]:
-    store = None if request.param == "memory" else f"sqlite:///{tmp_path / 'ids.db'}"
-    async with TestEnvironment(workflows=[waits, takes], store=store) as opened:
+@pytest.fixture(params=STORES)
+async def env(request: pytest.FixtureRequest) -> AsyncIterator[TestEnvironment]:
+    async with TestEnvironment(workflows=[waits, takes], store=scenario_url(request.param)) as opened:
         yield opened
 
 

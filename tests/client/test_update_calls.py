@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from durable.errors import (
 )
 from durable.history import UpdateAccepted, UpdateCompleted
 from durable.testing import TestEnvironment
+from tests.scenario_store import STORES, scenario_url
 
 
 class Refused(Exception):
@@ -120,11 +120,9 @@ async def talker() -> None:
 async def another() -> None: ...
 
 
-@pytest.fixture(params=["memory:", "sqlite:", "redis:"])
-async def env(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[TestEnvironment]:
-    url = request.param if request.param == "memory:" else f"sqlite:///{tmp_path}/runs.db"
-    if request.param == "redis:":
-        url = request.getfixturevalue("redis_url")
+@pytest.fixture(params=STORES)
+async def env(request: pytest.FixtureRequest) -> AsyncIterator[TestEnvironment]:
+    url = scenario_url(request.param)
     async with TestEnvironment(workflows=[account, talker], activities=[price], store=url) as made:
         yield made
 

@@ -11,7 +11,7 @@ from durable._log import partition_of
 from durable.stores.redis._keys import Keys
 from durable.testing.simulation._past import held_by, put_back
 from tests.engine.env import Engines
-from tests.scenario_store import KIND, shared_cluster, shared_server
+from tests.scenario_store import KIND, shared_cluster, shared_server, shared_service
 
 
 async def overwrite(env: Engines, workflow_id: str, record: bytes, *, at: int) -> None:
@@ -63,5 +63,8 @@ def _servers() -> list[redis.Redis]:
     """Return clients of the servers that hold data."""
     if KIND == "redis":
         return [shared_server().client()]
+    if KIND == "sentinel":
+        service = shared_service()
+        return [service.servers[service.primary].client()]
     cluster = shared_cluster()
     return [cluster.servers[port].client() for port in cluster.primaries()]

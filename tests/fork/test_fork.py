@@ -34,14 +34,14 @@ from durable import (
 )
 from durable.history import RunForked, RunReopened, RunStarted
 from durable.testing import TestEnvironment, assert_replays
+from tests.scenario_store import STORES, scenario_url
 
 go = Signal("go", str)
-CASES = [("memory:", None), ("memory:", 0), ("sqlite", None), ("sqlite", 0)]
+CASES = [(store, cache_runs) for store in STORES for cache_runs in (None, 0)]
 
 
-def environment(store: str, cache_runs: int | None, tmp_path: Path, **options: Any) -> TestEnvironment:
-    url = None if store == "memory:" else f"sqlite:///{tmp_path}/fork.db"
-    return TestEnvironment(store=url, cache_runs=cache_runs, **options)
+def environment(store: str, cache_runs: int | None, **options: Any) -> TestEnvironment:
+    return TestEnvironment(store=scenario_url(store), cache_runs=cache_runs, **options)
 
 
 keys: list[tuple[int, str]] = []
@@ -62,9 +62,9 @@ async def adding(count: int) -> int:
 
 
 @pytest.mark.parametrize(("store", "cache_runs"), CASES)
-async def test_a_fork_does_not_repeat_what_is_recorded(store: str, cache_runs: int | None, tmp_path: Path) -> None:
+async def test_a_fork_does_not_repeat_what_is_recorded(store: str, cache_runs: int | None) -> None:
     """What is pending at the point is done by the new run, under keys of its own; the source is untouched."""
-    async with environment(store, cache_runs, tmp_path, workflows=[adding], activities=[add]) as env:
+    async with environment(store, cache_runs, workflows=[adding], activities=[add]) as env:
         source = await env.client.start(adding, id="source")(5)
         assert await source.result() == 10
         before = await source.history()
@@ -89,9 +89,9 @@ async def test_a_fork_does_not_repeat_what_is_recorded(store: str, cache_runs: i
 
 
 @pytest.mark.parametrize(("store", "cache_runs"), CASES)
-async def test_by_default_the_last_step_is_taken_again(store: str, cache_runs: int | None, tmp_path: Path) -> None:
+async def test_by_default_the_last_step_is_taken_again(store: str, cache_runs: int | None) -> None:
     """Under a new id."""
-    async with environment(store, cache_runs, tmp_path, workflows=[adding], activities=[add]) as env:
+    async with environment(store, cache_runs, workflows=[adding], activities=[add]) as env:
         source = await env.client.start(adding, id="source")(2)
         assert await source.result() == 1
         keys.clear()
@@ -275,11 +275,9 @@ async def many(way: str) -> str:
 
 
 @pytest.mark.parametrize(("store", "cache_runs"), CASES)
-async def test_every_point_of_a_history_leads_to_the_same_result(
-    store: str, cache_runs: int | None, tmp_path: Path
-) -> None:
+async def test_every_point_of_a_history_leads_to_the_same_result(store: str, cache_runs: int | None) -> None:
     """Whatever is pending there: local activities, timers, activities, signals."""
-    async with environment(store, cache_runs, tmp_path, workflows=[many], activities=[add]) as env:
+    async with environment(store, cache_runs, workflows=[many], activities=[add]) as env:
         source = await env.client.start(many, id="source")("all")
         await source.signal(go, "signal")
         expected = await source.result()
@@ -545,14 +543,12 @@ async def ending() -> str:
 
 
 @pytest.mark.parametrize(("store", "cache_runs"), CASES)
-async def test_a_fork_that_ends_at_once_takes_what_was_sent_to_it(
-    store: str, cache_runs: int | None, tmp_path: Path
-) -> None:
+async def test_a_fork_that_ends_at_once_takes_what_was_sent_to_it(store: str, cache_runs: int | None) -> None:
     """Its close is not refused for ever over a message that waits for its first step."""
-    async with environment(store, cache_runs, tmp_path, workflows=[ending]) as env:
+    async with environment(store, cache_runs, workflows=[ending]) as env:
         source = await env.client.start(ending, id="source")()
         await source.result()
-        async with env.frozen() if store == "memory:" else nullcontext():
+        async with env.frozen() if store == "memory" else nullcontext():
             fork = await source.fork(at=1, id="fork")
             for n in range(3):
                 with suppress(errors.RunClosedError):

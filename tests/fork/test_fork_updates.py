@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from durable import Handle, Query, Signal, Update, workflow
 from durable.history import UpdateAccepted, UpdateCompleted
 from durable.testing import TestEnvironment, assert_replays
+from tests.scenario_store import STORES, scenario_url
 
 add = Update("add", int, int)
 late = Update("late", int, int)
@@ -42,11 +42,11 @@ async def account(start: int) -> int:
     return state
 
 
-@pytest.fixture(params=["memory", "memory, no cache", "sqlite"])
-async def env(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestEnvironment]:
-    store = f"sqlite:///{tmp_path / 'forks.db'}" if request.param == "sqlite" else None
-    cache = 0 if request.param == "memory, no cache" else None
-    async with TestEnvironment(workflows=[account], store=store, cache_runs=cache) as opened:
+@pytest.fixture(params=[*STORES, f"{STORES[0]}, no cache"])
+async def env(request: pytest.FixtureRequest) -> AsyncIterator[TestEnvironment]:
+    kind, _, no_cache = request.param.partition(", ")
+    cache = 0 if no_cache else None
+    async with TestEnvironment(workflows=[account], store=scenario_url(kind), cache_runs=cache) as opened:
         yield opened
 
 

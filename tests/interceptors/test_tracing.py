@@ -34,8 +34,9 @@ from durable.history import RunStarted
 from durable.telemetry import TracingInterceptor
 from durable.testing import TestEnvironment, replay
 from tests.engine.env import engines
+from tests.scenario_store import STORES, scenario_url
 
-CASES = [("memory:", None), ("memory:", 0), ("sqlite", None), ("sqlite", 0)]
+CASES = [(store, cache_runs) for store in STORES for cache_runs in (None, 0)]
 word = Signal("word", str)
 words = Query("words", list)
 fill = Update("fill", int, int)
@@ -76,9 +77,8 @@ def spans() -> Iterator[Spans]:
     made.provider.shutdown()
 
 
-def environment(spans: Spans, store: str, cache_runs: int | None, tmp_path: Path, **code: Any) -> TestEnvironment:
-    url = None if store == "memory:" else f"sqlite:///{tmp_path}/trace.db"
-    return TestEnvironment(store=url, cache_runs=cache_runs, interceptors=[spans.interceptor], **code)
+def environment(spans: Spans, store: str, cache_runs: int | None, **code: Any) -> TestEnvironment:
+    return TestEnvironment(store=scenario_url(store), cache_runs=cache_runs, interceptors=[spans.interceptor], **code)
 
 
 @activity
@@ -102,10 +102,10 @@ async def outer(name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("store", "cache_runs"), CASES)
-async def test_a_run_is_one_trace(spans: Spans, store: str, cache_runs: int | None, tmp_path: Path) -> None:
+async def test_a_run_is_one_trace(spans: Spans, store: str, cache_runs: int | None) -> None:
     """Each span once, whether the run is cached or replayed at each step; and none by a replay of its history."""
     code: dict[str, Any] = {"workflows": [outer], "activities": [look_up, in_thread]}
-    async with environment(spans, store, cache_runs, tmp_path, **code) as env:
+    async with environment(spans, store, cache_runs, **code) as env:
         handle = await env.client.start(outer, id="o")("Ada")
         found, thread_span = await handle.result()
         assert found == "Ada"

@@ -15,6 +15,7 @@ from durable.stores import Commit, Lease, Store
 from durable.testing import assert_replays, replay_files
 from tests.engine.env import Engines, engines
 from tests.engine.faults import FaultyStore
+from tests.scenario_store import STORES, scenario_url
 
 go = Signal("go", str)
 DAY_MS = 86_400_000
@@ -80,12 +81,9 @@ async def fails_beside_a_child() -> str:
 ALL: list[Workflow[..., Any]] = [far_parent, fails_beside_a_child, plain, fails, waits, counts_down, child, parent]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def env(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engines]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db?synchronous=normal"
-    async with engines(url) as made:
-        if request.param == "sqlite":
-            made.spins = 2_000
+@pytest.fixture(params=STORES)
+async def env(request: pytest.FixtureRequest) -> AsyncIterator[Engines]:
+    async with engines(scenario_url(request.param)) as made:
         await made.begin(ALL, [double])
         yield made
 

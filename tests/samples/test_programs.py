@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.scenario_store import EVERYWHERE, scenario_url
+
 PRINTS = {
     "hello": ["Hello, world!"],
     "approval": [
@@ -98,21 +100,13 @@ def loaded(path: Path) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
+@pytest.mark.parametrize("store", EVERYWHERE)
 @pytest.mark.parametrize("name", PRINTS)
 async def test_a_sample_prints_its_result(
-    name: str,
-    store: str,
-    samples: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    request: pytest.FixtureRequest,
+    name: str, store: str, samples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The sample's `main`, on a store of this test."""
-    url = "memory:" if store == "memory" else f"sqlite:///{tmp_path}/store.db"
-    if store == "redis":
-        url = request.getfixturevalue("redis_url")
-    url = os.environ.get("DURABLE_STORE_URL") or url
+    """The sample's `main`, unchanged, on a store of this test: only the URL says which."""
+    url = os.environ.get("DURABLE_STORE_URL") or scenario_url(store)
     await loaded(samples / f"{name}.py").main(url)
     printed = capsys.readouterr().out.splitlines()
     assert [line for line in PRINTS[name] if line not in printed] == []

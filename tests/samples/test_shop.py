@@ -16,6 +16,7 @@ from shop import Outcome, checkout, confirmation, progress
 from worker import ACTIVITIES
 
 from durable import Client, Worker
+from tests.scenario_store import EVERYWHERE, scenario_url
 
 ORDERS = [entry for entry in read_orders() if isinstance(entry, Order)]
 
@@ -33,12 +34,10 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     world._latency_s.cache_clear()
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=EVERYWHERE)
+def store(request: pytest.FixtureRequest) -> str:
     """The URL of a store of this test."""
-    if request.param == "redis":
-        return str(request.getfixturevalue("redis_url"))
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/shop.db"
+    return scenario_url(request.param)
 
 
 def must_end_as(order: Order) -> Outcome:

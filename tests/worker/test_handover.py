@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from durable.client import Client
 from durable.stores import open_store
 from durable.testing import assert_replays
 from durable.worker import Worker
+from tests.scenario_store import STORES, scenario_url
 from tests.worker.harness import until_async
 
 TTL_S = 0.5  # partitions are shared out every tenth of a second
@@ -40,10 +40,9 @@ async def listens() -> str:
     return await go.receive()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db?synchronous=normal"
-    async with Client.connect(url) as connected:
+@pytest.fixture(params=STORES)
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with Client.connect(scenario_url(request.param)) as connected:
         yield connected
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +34,7 @@ from durable.errors import (
 from durable.history import SignalReceived
 from durable.testing import TestEnvironment
 from durable.worker._unknown import report_unserved
+from tests.scenario_store import STORES, scenario_url
 from tests.worker.harness import until, until_async
 
 go = Signal("go")
@@ -82,12 +82,9 @@ async def order_today(item: str) -> str:
 ACTIVITIES = [pack, wrap]
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'runs.db'}"
-    if request.param == "redis":
-        url = request.getfixturevalue("redis_url")
-    async with Client.connect(url) as connected:
+@pytest.fixture(params=STORES)
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with Client.connect(scenario_url(request.param)) as connected:
         yield connected
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from durable import Client, Query, Signal, Worker, activity, continue_as_new, in
 from durable.author import Workflow
 from durable.errors import RunTerminatedError
 from durable.testing import assert_replays
+from tests.scenario_store import STORES, scenario_url
 from tests.worker.harness import until_async
 
 go = Signal("go")
@@ -52,12 +52,9 @@ def family(version: str) -> list[Workflow[..., Any]]:
 OLD, NEW = family("1"), family("2")
 
 
-@pytest.fixture(params=["memory", "memory, no cache", "sqlite", "redis"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
-    url = f"sqlite:///{tmp_path / 'runs.db'}" if request.param == "sqlite" else "memory:"
-    if request.param == "redis":
-        url = request.getfixturevalue("redis_url")
-    async with Client.connect(url) as connected:
+@pytest.fixture(params=[*STORES, f"{STORES[0]}, no cache"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with Client.connect(scenario_url(request.param.partition(", ")[0])) as connected:
         yield connected
 
 
