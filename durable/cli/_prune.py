@@ -52,7 +52,8 @@ def prune_command(
 ) -> int:
     """Remove closed runs that are old enough: their records and histories.
 
-    Works with and without workers. An open run is never removed, nor a child whose parent still needs it. Exit code 1: some
+    Works with and without workers, and goes by --older-than alone: the retention that a workflow or a worker asks for, "forever" too,
+    counts for nothing here. An open run is never removed, nor a child whose parent still needs it. Exit code 1: some
     runs could not be archived, and are kept.
     """
     if compress and archive is None:
