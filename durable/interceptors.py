@@ -348,7 +348,7 @@ class Interceptor:
     def cancel_external(
         self, input: CancelExternalInput, next: Callable[[CancelExternalInput], Awaitable[None]]
     ) -> Awaitable[None]:
-        """Around `external(...).cancel`: `next` records it at once, and returns what can be awaited for its delivery."""
+        """Around `external(...).cancel` and that of a child: `next` records it at once, and returns what can be awaited for its delivery."""
         return next(input)
 
     def continue_as_new(self, input: ContinueAsNewInput, next: Callable[[ContinueAsNewInput], NoReturn]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from copy import copy
 from functools import partial
@@ -74,7 +75,17 @@ class ChildHandle(Generic[R_co]):
         """
         run = require_run("ChildHandle.cancel")
         run.check_may_command("the cancellation of a child")
+        if run.around is None or run.around.cancel_external is None:
+            self._command.request_cancel(reason)
+        else:
+            await run.around.cancel(run, self.workflow_id, reason, self._request_cancel)
+
+    def _request_cancel(self, reason: str) -> Awaitable[None]:
+        """Record the request; there is nothing to wait for."""
         self._command.request_cancel(reason)
+        recorded = asyncio.get_running_loop().create_future()
+        recorded.set_result(None)
+        return recorded
 
     def __repr__(self) -> str:
         return f"<child {self._command.call.name} {self.workflow_id!r} (run {self.run_id})>"

@@ -11,6 +11,7 @@ from ._module import is_module_here, load, workflows_of
 
 if TYPE_CHECKING:
     from ..author import Workflow
+    from ..interceptors import Interceptor
 
 
 @dataclass(slots=True)
@@ -32,6 +33,25 @@ def served_by(target: str) -> Served:
     if not served.workflows and not served.activities:
         raise click.UsageError(f"{target!r} has no function marked @workflow or @activity")
     return served
+
+
+def interceptor_of(target: str) -> "Interceptor":
+    """Return the interceptor `MODULE:NAME`: an instance, or one made of a class that takes no arguments.
+
+    Raises `click.UsageError` if it is something else.
+    """
+    from ..interceptors import Interceptor
+
+    module, found = load(target)
+    if isinstance(found, type) and issubclass(found, Interceptor):
+        try:
+            return found()
+        except TypeError as error:
+            raise click.UsageError(f"{target!r} cannot be made: {error}; name an instance of it") from None
+    if not isinstance(found, Interceptor):
+        what = f"name one of it, as {target}:NAME" if found is module else f"it is {found!r}"
+        raise click.UsageError(f"{target!r} is no durable.Interceptor, nor a class of them: {what}")
+    return found
 
 
 def workflow_of(target: str) -> "Workflow[..., Any]":

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import asdict
 
 from .._clock import SystemClock
+from .._ids import checked_workflow_id
 from ..errors import HistoryError
 from ._output import as_json as value_as_json
 from ._output import console, fields, memo_items, print_json, print_table, run_fields, short, span, when, when_ms
@@ -17,6 +19,8 @@ from ._timeline import Pending, Timeline, timeline_of, why_waiting
 
 if TYPE_CHECKING:
     from durable import Client, RunDescription
+
+    from ..client._asking import Handlers
 
 _FIRST_SHOWN = 5  # events before the gap: how the run began
 _LONG = 500  # a timeline of more lines is cut on a terminal, where the beginning would scroll away
@@ -37,6 +41,7 @@ class _Loaded:
     parked: list[str] = field(default_factory=list[str])
     absent: list[str] = field(default_factory=list[str])
     unread: str = ""
+    takes: "Handlers | None" = None  # only if its worker was asked, and has answered
 
 
 @click.command("show")
@@ -49,12 +54,15 @@ class _Loaded:
     help=f"Of the history, show the first {_FIRST_SHOWN} events and the last N. On a terminal, one of over {_LONG} events is "
     f"cut to the last {_LAST_SHOWN} unless this is given. JSON has all of it.",
 )
+@click.option("--handlers", is_flag=True, help="Ask its worker which signals, queries and updates it takes now.")
 @store_option
 @json_option
 @click.pass_obj
-def show_command(settings: Settings, workflow_id: str, run_id: str | None, last: int | None, as_json: bool) -> None:
+def show_command(
+    settings: Settings, workflow_id: str, run_id: str | None, last: int | None, handlers: bool, as_json: bool
+) -> None:
     """Show a run: its history, its pending activities, and why it waits."""
-    loaded = settings.with_client(lambda client: _load(client, workflow_id, run_id))
+    loaded = settings.with_client(lambda client: _load(client, workflow_id, run_id, asks=handlers))
     run, timeline = loaded.run, loaded.timeline
     now_ms = SystemClock().now_ms()
     why = why_waiting(timeline, run.status, run.stuck, loaded.parked, loaded.absent, now_ms=now_ms)
@@ -66,10 +74,11 @@ def show_command(settings: Settings, workflow_id: str, run_id: str | None, last:
                 "pending": [fields(pending) for pending in timeline.pending],
                 "history": [{"seq": seq, **event} for seq, event in loaded.events],
                 "unread": loaded.unread,
+                **({"handlers": loaded.takes and asdict(loaded.takes)} if handlers else {}),
             }
         )
         return
-    _print_run(run, why)
+    _print_run(run, why, _takes(loaded.takes) if handlers else [])
     if loaded.unread:
         click.secho(f"the history cannot be read: {loaded.unread}", fg="red", err=True)
     else:
@@ -77,7 +86,10 @@ def show_command(settings: Settings, workflow_id: str, run_id: str | None, last:
     _print_pending(timeline.pending)
 
 
-async def _load(client: "Client", workflow_id: str, run_id: str | None) -> _Loaded:
+async def _load(client: "Client", workflow_id: str, run_id: str | None, *, asks: bool) -> _Loaded:
+    from ..client._around import Around
+    from ..client._asking import handlers_of
+    from ..client._line import Line
     from ..client._offers import absent_workers
 
     handle = client.handle(workflow_id, run_id)
@@ -95,10 +107,24 @@ async def _load(client: "Client", workflow_id: str, run_id: str | None) -> _Load
         loaded.absent = await absent_workers(
             client.store, run.queue, run.workflow, pending, pinned=run.version if run.pinned else None
         )
+    if asks:
+        line = Line(client.store, client.codec, checked_workflow_id(run.workflow_id), Around())
+        loaded.takes = await handlers_of(line, await line.document(run.run_id))
     return loaded
 
 
-def _print_run(run: "RunDescription", why: str) -> None:
+def _takes(handlers: "Handlers | None") -> list[str]:
+    """Return what the run takes, a line for each kind."""
+    if handlers is None:
+        return ["no worker said what it takes"]
+    named = {"signals": handlers.signals, "queries": handlers.queries, "updates": handlers.updates}
+    lines = [
+        f"takes {kind} {', '.join(names).replace('*', 'of any other name')}" for kind, names in named.items() if names
+    ]
+    return lines or ["takes no signals, queries or updates now"]
+
+
+def _print_run(run: "RunDescription", why: str, takes: Sequence[str]) -> None:
     from rich.text import Text
 
     from ._list import shown_status
@@ -113,7 +139,7 @@ def _print_run(run: "RunDescription", why: str) -> None:
     parent = f", child of {run.parent.workflow_id}" if run.parent is not None else ""
     times = f"started {when(run.started_at)}{closed}{parent}"
     out.print(Text(f"run {run.run_id} on queue {run.queue}{version}, {times}", style="dim"))
-    for line in [*_origins(run), *_told(run)]:
+    for line in [*_origins(run), *_told(run), *takes]:
         out.print(Text(line, style="dim"))
     if run.status == "running":
         out.print(Text(why, style="magenta" if run.stuck else "cyan"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._exit import OK
-from ._find import Served, served_by
+from ._find import Served, interceptor_of, served_by
 from ._settings import Settings, store_option
 from ._supervisor import supervise
 
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 @click.option(
     "--concurrency", type=click.IntRange(min=1), help="Activities at once in each process. [default: the worker's]"
 )
+@click.option(
+    "--interceptor",
+    "interceptors",
+    multiple=True,
+    metavar="MODULE:NAME",
+    help="An interceptor, or a class of them, around what the code does. May be given several times: the first is outermost.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Log what happens to standard error.")
 @click.option("--parent-fd", type=int, hidden=True, help="A pipe whose end says that the supervisor is gone.")
 @store_option
@@ -36,6 +43,7 @@ def worker_command(
     queue: str,
     processes: int,
     concurrency: int | None,
+    interceptors: tuple[str, ...],
     verbose: bool,
     parent_fd: int | None,
 ) -> int:
@@ -48,15 +56,20 @@ def worker_command(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
     served = served_by(target)
+    around = [interceptor_of(each) for each in interceptors]
     if processes > 1:
         settings.with_client(_no_work, creates=True)  # what is wrong with the store is said once, not by each process
         click.echo(f"{processes} worker processes on {settings.shown_store}, {_summary(served, queue)}", err=True)
-        return asyncio.run(supervise(_child_command(settings, target, queue, concurrency, verbose=verbose), processes))
+        return asyncio.run(
+            supervise(_child_command(settings, target, queue, concurrency, interceptors, verbose=verbose), processes)
+        )
     if parent_fd is not None:
         _stop_with_parent(parent_fd)
     options: dict[str, Any] = {"queue": queue}
     if concurrency is not None:
         options["max_concurrent_activities"] = concurrency
+    if around:
+        options["interceptors"] = around
     settings.with_client(
         lambda client: _serve(client, served, options, f"on {settings.shown_store}, {_summary(served, queue)}"),
         creates=True,
@@ -88,11 +101,19 @@ def _named(workflow: Any) -> str:
 
 
 def _child_command(
-    settings: Settings, target: str, queue: str, concurrency: int | None, *, verbose: bool
+    settings: Settings,
+    target: str,
+    queue: str,
+    concurrency: int | None,
+    interceptors: tuple[str, ...],
+    *,
+    verbose: bool,
 ) -> tuple[list[str], dict[str, str]]:
     """Return the command of one worker process, and its environment: the URL may hold a password, which a process list shows."""
     command = [sys.executable, "-m", "durable.cli", "worker", target, "--queue", queue]
     command += ["--concurrency", str(concurrency)] if concurrency is not None else []
+    for each in interceptors:
+        command += ["--interceptor", each]
     command += ["--verbose"] if verbose else []
     return command, {**os.environ, "DURABLE_STORE": settings.store}
 

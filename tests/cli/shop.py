@@ -1,8 +1,11 @@
 """A module as users write it: what the command line's tests look for things in."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
-from durable import Query, RetryPolicy, Signal, Update, activity, complete_later, proxy, workflow
+from durable import Interceptor, Query, RetryPolicy, Signal, Update, activity, complete_later, proxy, workflow
+from durable.interceptors import RunActivityInput
 
 approved = Signal("approved", bool)
 
@@ -103,6 +106,24 @@ async def refund(*order_ids: str) -> int:
     return len(order_ids)
 
 
+class Stamping(Interceptor):
+    """Puts results of activities in brackets."""
+
+    async def run_activity(self, input: RunActivityInput, next: Callable[[RunActivityInput], Awaitable[Any]]) -> Any:
+        return f"<{await next(input)}>"
+
+
+class Underlining(Interceptor):
+    """Puts results of activities between marks."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    async def run_activity(self, input: RunActivityInput, next: Callable[[RunActivityInput], Awaitable[Any]]) -> Any:
+        return f"{self.mark}{await next(input)}{self.mark}"
+
+
+underlining = Underlining("_")
 everything = [checkout, charge]
 warehouse = Warehouse()
 number = 7

@@ -227,6 +227,24 @@ def test_show_as_json_has_the_events_as_they_are_stored(say: Say, store: str) ->
     ]
 
 
+def test_show_asks_for_handlers_on_demand(say: Say, store: str) -> None:
+    """The run's worker knows them; without one there is nobody to say."""
+    say("start", f"{SHOP}:stock", "5", "--id", "s-handlers")
+    _, out, _ = say("show", "s-handlers", "--handlers", "--json")
+    assert json.loads(out)["handlers"] == {
+        "signals": ["approved"], "queries": ["left"], "updates": ["take"],
+    }  # fmt: skip
+    _, out, _ = say("show", "s-handlers", "--handlers")
+    assert "takes queries left\n" in out
+    assert "takes updates take\n" in out
+    assert "takes signals approved\n" in out
+    assert "handlers" not in json.loads(say("show", "s-handlers", "--json")[1])
+    say("start", f"{SHOP}:approval", "o-1", "--id", "h-nowhere", "--queue", "nowhere")
+    _, out, _ = say("show", "h-nowhere", "--handlers", "--json")
+    assert json.loads(out)["handlers"] is None
+    assert "no worker said what it takes" in say("show", "h-nowhere", "--handlers")[1]
+
+
 def test_list_finds_runs_by_what_is_known_of_them(say: Say) -> None:
     """And counts them by status."""
     for number in range(3):
@@ -350,10 +368,13 @@ def test_parked_tasks_can_be_looked_at(say: Say) -> None:
     assert say("parked", "discard", "nothing", "--yes")[0] == 3
 
 
-def test_several_processes_serve_one_file_and_the_dead_are_replaced(tmp_path: Path) -> None:
-    """A worker process dies of SIGKILL; runs still complete, and SIGTERM ends all of them."""
+def test_several_processes_serve_one_file_and_the_dead_are_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker process dies of SIGKILL; runs still complete, and SIGTERM ends all of them. Each has the interceptors, the first one outermost."""
     url = f"sqlite:///{tmp_path / 'shop.db'}"
-    with worker(url, "--processes", "2") as supervisor:
+    around = ("--interceptor", f"{SHOP}:Stamping", "--interceptor", f"{SHOP}:underlining")
+    with worker(url, "--processes", "2", *around) as supervisor:
         assert supervisor.stderr is not None
         pids: list[int] = []
         while len(pids) < 3:
@@ -363,10 +384,29 @@ def test_several_processes_serve_one_file_and_the_dead_are_replaced(tmp_path: Pa
                 pids.append(int(line.split()[1].rstrip(":")))
                 if len(pids) == 2:
                     os.kill(pids[0], signal.SIGKILL)
-        assert main(["start", f"{SHOP}:refund", "a", "--wait", "--timeout", "30", "--store", url]) == 0
+        capsys.readouterr()
+        assert main(["start", f"{SHOP}:checkout", ORDER, "--wait", "--timeout", "30", "--store", url]) == 0
+        assert "<_paid 3_>" in capsys.readouterr().out
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (f"{SHOP}:number", "is no durable.Interceptor, nor a class of them: it is 7"),
+        (SHOP, "name one of it, as"),
+        (f"{SHOP}:Underlining", "missing 1 required positional argument: 'mark'; name an instance of it"),
+        (f"{SHOP}:nothing", "has no 'nothing'"),
+    ],
+)
+def test_what_is_no_interceptor_is_wrong_usage(
+    target: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is served."""
+    assert main(["worker", SHOP, "--interceptor", target, "--store", f"sqlite:///{tmp_path / 'shop.db'}"]) == 2
+    assert says in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_that_nobody_serves_is_shown_as_such(say: Say, store: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from durable import Client, Interceptor, Signal, continue_as_new, errors, external, info, sleep, workflow
+from durable import Client, Interceptor, Signal, continue_as_new, errors, external, info, sleep, start_child, workflow
 from durable.interceptors import (
     CancelExternalInput,
     ContinueAsNewInput,
@@ -132,6 +132,41 @@ async def test_the_cancellation_of_another_run_is_intercepted(cache_runs: int | 
         with pytest.raises(errors.RunCancelledError, match="s told w: enough"):
             await target.result()
         assert replay(stops, await handle.history(), interceptors=[Reasons()]).ok
+
+
+@workflow
+async def stops_its_child(keep: bool) -> str:
+    child = await start_child(waits, id="kid")()
+    await child.cancel("enough")
+    if keep:
+        await child.signal(word, "still there")
+    try:
+        return await child.result()
+    except errors.ChildWorkflowError as error:
+        return str(error.__cause__)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("cache_runs", [None, 0])
+async def test_the_cancellation_of_a_child_is_intercepted(cache_runs: int | None, keep: bool) -> None:
+    """It may be changed or kept back, by a hook that is async as well; a replay finds what was recorded."""
+
+    class Reasons(Interceptor):
+        async def cancel_external(
+            self, input: CancelExternalInput, next: Callable[[CancelExternalInput], Awaitable[None]]
+        ) -> None:
+            await sleep(1)
+            if not keep:
+                await next(replace(input, reason=f"{input.run.workflow_id} told {input.workflow_id}: {input.reason}"))
+
+    around: list[Interceptor] = [Reasons()]
+    async with TestEnvironment(workflows=[waits, stops_its_child], cache_runs=cache_runs, interceptors=around) as env:
+        handle = await env.client.start(stops_its_child, id="p")(keep)
+        told = await handle.result()
+        assert told == "still there" if keep else "p told kid: enough" in told
+        asked = [type(item.event).__name__ for item in await handle.history()].count("ChildCancelRequested")
+        assert asked == (0 if keep else 1)
+        assert replay(stops_its_child, await handle.history(), interceptors=around).ok
 
 
 async def test_one_that_keeps_a_cancellation_back_adds_no_command() -> None:
