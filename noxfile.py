@@ -8,7 +8,18 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5.1"
-nox.options.sessions = ["lint", "types", "tests", "properties", "simulate", "crash", "docs", "samples", "wheel"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "tests",
+    "scenarios",
+    "properties",
+    "simulate",
+    "crash",
+    "docs",
+    "samples",
+    "wheel",
+]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
 
@@ -36,6 +47,21 @@ CACHELESS = [
     "testing/test_replay.py",
     "testing/test_replay_seeds.py",
     "typing",
+]
+
+# What workflows do, whatever store is below: run on memory by the suite, and on others by `scenarios` and `redis`.
+SCENARIOS = [
+    "tests/bad_input",
+    "tests/children",
+    "tests/client",
+    "tests/combined",
+    "tests/engine",
+    "tests/fork",
+    "tests/invariants",
+    "tests/retention",
+    "tests/worker/test_handover.py",
+    "tests/worker/test_versions.py",
+    "tests/worker/test_versions_families.py",
 ]
 
 
@@ -90,6 +116,27 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Run the suite with each interpreter that is found."""
     suite(session)
+
+
+@nox.session
+def scenarios(session: nox.Session) -> None:
+    """Run the scenarios on a Redis server, unchanged. The suite has run them on memory."""
+    install(session, "test")
+    run_tests(session, *PARALLEL, *(session.posargs or SCENARIOS), env={"DURABLE_TEST_STORE": "redis"})
+
+
+@nox.session
+def redis(session: nox.Session) -> None:
+    """Run all that concerns Redis on each server that is found (or `-- valkey`), and the scenarios with Sentinel and on a cluster too."""
+    install(session, "test")
+    listed = session.run("python", "-m", "tests.redis_server", silent=True) or ""
+    for server in session.posargs or [line.split("\t")[0] for line in str(listed).splitlines()]:
+        env = {"DURABLE_TEST_REDIS_SERVER": server, "DURABLE_TEST_STORE": "redis"}
+        session.log("server: %s", server)
+        run_tests(session, *PARALLEL, "tests/stores", "tests/samples", "tests/properties", *SCENARIOS, env=env)
+        run_tests(session, "tests/faults", "tests/crash", "-k", "not sqlite", env=env)
+        for store in ("sentinel", "cluster"):
+            run_tests(session, *PARALLEL, "tests/samples", *SCENARIOS, env={**env, "DURABLE_TEST_STORE": store})
 
 
 @nox.session

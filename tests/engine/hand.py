@@ -30,7 +30,7 @@ async def overwrite(env: Engines, workflow_id: str, record: bytes, *, at: int) -
         connection.close()
     else:
         key = Keys(_namespace(env), number).history(document.id)
-        (holder,) = [client for client in _servers() if client.exists(key)]
+        (holder,) = [client for client in _servers() if key in client.keys(_pattern(env))]  # of a cluster: one of them
         holder.lset(key, at - 1, record)
 
 
@@ -42,7 +42,7 @@ def moment_of(env: Engines) -> Callable[[], None]:
         return lambda: put_back(state, held)
     if KIND == "sqlite":
         pytest.skip("a file that is put back under those who have it open is another file")
-    pattern = f"{{{_namespace(env)}:*"
+    pattern = _pattern(env)
     dumps = [(client, {key: client.dump(key) for key in client.keys(pattern)}) for client in _servers()]
 
     def back() -> None:
@@ -57,6 +57,10 @@ def moment_of(env: Engines) -> Callable[[], None]:
 
 def _namespace(env: Engines) -> str:
     return parse_qs(urlsplit(env.store.url).query)["namespace"][0]
+
+
+def _pattern(env: Engines) -> str:
+    return f"{{{_namespace(env)}:*"
 
 
 def _servers() -> list[redis.Redis]:
