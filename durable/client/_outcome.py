@@ -93,13 +93,17 @@ async def wait_for_outcome(line: Line, document: Document, expected: Expected, t
 
 
 async def _wait_for_close(line: Line, document: Document, timeout_s: float | None) -> Close | None:
+    """Return the event that closes the run of `document`, which was read just now. Raises `RunNotFoundError` once it is gone."""
+    known = True
+
     async def look() -> Close | None:
-        now = await line.document(document.id)
-        if now.open:
-            return None
+        nonlocal known
         last = await line.store.read_last(line.partition, document.id)
+        if last is None and not known:
+            await line.document(document.id)  # it may not have begun, or be forgotten by now
+        known = False
         event = None if last is None else RecordedEvent.read(*last).event
-        return event if isinstance(event, Close) else None  # None: reopened between the two reads
+        return event if isinstance(event, Close) else None
 
     return await wait_for(line.store, [document_topic(document.id)], look, timeout_s)
 
