@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from durable.cli._lint_names import absolute, dotted, imported_names
+from durable.cli._lint_names import absolute, dotted, imported_names, ours
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "durable"
@@ -75,6 +75,22 @@ FILE_LINES_MAX, BODY_LINES_MAX = 400, 60
 OVERSIZE: dict[str, int] = {}  # may only shrink
 SHADOWING = {"workflow.py", "activity.py"}  # importing such a module would replace the decorator of that name
 VAGUE = {"utils.py", "util.py", "helpers.py", "misc.py", "common.py"}
+
+
+TESTS = sorted(path for folder in ("tests", "samples/tests") for path in (ROOT / folder).rglob("test_*.py"))
+SLEEPS = {"time.sleep", "asyncio.sleep"}
+MAY_SLEEP = {
+    "tests/runtime/test_guard.py": {"_sleep": "what a workflow must not call"},
+    "tests/runtime/test_loop.py": {
+        "sleeper": "runs in a workflow's loop, where it is a timer that the test fires",
+        "forgotten": "runs in a workflow's loop, where it is a timer that the test fires",
+    },
+    "tests/runtime/test_loop_order.py": {"nap": "runs in a workflow's loop, where it is a timer that the test fires"},
+    "tests/simulation/test_speed.py": {
+        "execute": "a simulation of known length, as the test is of how those are told apart"
+    },
+}
+"""Functions of tests that sleep for some time, and why that waits for nothing."""
 
 
 class Import(NamedTuple):
@@ -300,6 +316,64 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
 
     for module in sorted(graph):
         visit(module, ())
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_test_sleeps(path: Path) -> None:
+    """It waits for what is to happen. Workflows and activities may sleep, and so may a loop that looks whether it has happened."""
+    allowed = MAY_SLEEP.get(path.relative_to(ROOT).as_posix(), {})
+    found = [(function, line) for function, line in sleeps(parsed(path)) if function not in allowed]
+    assert not found, "\n".join(
+        f"{path}:{line}: {function} sleeps; wait for the event, or use virtual time" for function, line in found
+    )
+
+
+def test_what_may_sleep_does() -> None:
+    """The list says nothing of what is not there any more."""
+    for name, functions in MAY_SLEEP.items():
+        assert {function for function, _ in sleeps(parsed(ROOT / name))} == set(functions)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("import asyncio\nasync def test_x(): await asyncio.sleep(0.1)", True),
+        ("from time import sleep as nap\ndef test_x(): nap(1)", True),
+        ("import asyncio\nasync def test_x(s): await asyncio.sleep(s)", True),
+        ("import asyncio\nasync def test_x(): await asyncio.sleep(0)", False),
+        ("import asyncio\nasync def test_x():\n    while not done(): await asyncio.sleep(1)", False),
+        ("import asyncio\nfrom durable import workflow\n@workflow\nasync def x(): await asyncio.sleep(1)", False),
+        ("import time\nfrom durable import activity\n@activity(timeout=1)\ndef x(): time.sleep(1)", False),
+    ],
+)
+def test_the_rule_on_sleeps_bites(text: str, is_found: bool) -> None:
+    """Aliases do not hide a sleep."""
+    assert bool(list(sleeps(ast.parse(text)))) is is_found
+
+
+def sleeps(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield the sleeps of a test module for some time, or for one that cannot be told, each with its function and line.
+
+    Not those in workflows, activities and what is inside of them, nor those within a loop.
+    """
+    names = imported_names(ast.walk(tree))
+
+    def visit(node: ast.AST, function: str) -> Iterator[tuple[str, int]]:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            marks = [mark.func if isinstance(mark, ast.Call) else mark for mark in node.decorator_list]
+            if any(ours(dotted(mark, names), what) for mark in marks for what in ("workflow", "activity")):
+                return
+            function = node.name
+        elif isinstance(node, ast.While | ast.For | ast.AsyncFor):
+            return
+        elif isinstance(node, ast.Call) and dotted(node.func, names) in SLEEPS:
+            known = node.args[0] if node.args else None
+            if not isinstance(known, ast.Constant) or known.value:
+                yield function, node.lineno
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, function)
+
+    yield from visit(tree, "")
 
 
 def bodies(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, int]]:
