@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-import threading
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,7 +12,7 @@ from durable.errors import StoreUnavailableError
 from durable.stores import Store, open_store
 from durable.stores.memory import MemoryStore, State
 from durable.testing.simulation._clock import SimulatedClock
-from durable.testing.simulation._loop import Process, SimulationLoop
+from durable.testing.simulation._loop import _PROCESS, Process, SimulationLoop
 
 KILLED = ("killed before", "killed after")
 CUT_OFF = ("cut off before", "cut off after")  # the caller does not learn the outcome
@@ -23,25 +22,37 @@ AWAITED = frozenset(name for name, method in vars(Store).items() if inspect.isco
 PARTITIONS = 2  # so that children, and what is sent to other runs, cross from one to the other
 
 
-class AnsweredLoop(SimulationLoop):
-    """Virtual time with stores that work in threads: while an answer is under way no time passes, and the loop waits for it."""
+class AnsweredLoop(SimulationLoop, asyncio.SelectorEventLoop):
+    """Virtual time with threads and sockets: while an answer of a store is under way no time passes, and the loop waits for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.counters: list[Counted] = []
-        self._woken = threading.Event()
+
+    def kill(self, process: Process) -> None:
+        """See `SimulationLoop`. What the process has open is closed, as its system does it."""
+        super().kill(process)
+        for key in list(self._selector.get_map().values()):
+            if any(handle is not None and handle._context.get(_PROCESS) is process for handle in key.data):
+                self._selector.unregister(key.fileobj)
+                transport = self._transports[key.fd]
+                transport._sock.close()
+                transport._sock, transport._closing = None, True
 
     def _write_to_self(self) -> None:
-        self._woken.set()
+        asyncio.SelectorEventLoop._write_to_self(self)
+
+    def _process_events(self, event_list: Any) -> None:
+        asyncio.SelectorEventLoop._process_events(self, event_list)
 
     def _pass_time(self) -> None:
         under_way = sum(counter.under_way for counter in self.counters if counter.process.alive)
-        if not under_way:
-            super()._pass_time()
-            return
-        if not self._woken.wait(ANSWER_S_MAX):
+        if heard := self._selector.select(ANSWER_S_MAX if under_way else 0):
+            self._process_events(heard)
+        elif under_way:
             raise RuntimeError(f"{under_way} calls of a store got no answer in {ANSWER_S_MAX} s")
-        self._woken.clear()
+        else:
+            super()._pass_time()
 
 
 class Counted:
@@ -112,34 +123,49 @@ class Doomed(Counted):
         return result
 
 
-class Place:
-    """Where the runs are: `store` is the one handle on it that all processes use, until it is opened anew."""
+def is_server(url: str) -> bool:
+    """Return whether the store is a process of its own."""
+    return not url.startswith(("memory:", "sqlite:"))
 
-    def __init__(self, loop: AnsweredLoop, file: Path | None) -> None:
+
+class Place:
+    """Where the runs are. Processes share one handle on it, which is opened anew after a death, or have one each: on a server."""
+
+    def __init__(self, loop: AnsweredLoop, url: str) -> None:
+        self._url, self._is_server = url, is_server(url)
         self._clock = SimulatedClock(loop, Random(0))
-        self._url = f"sqlite:///{file}?synchronous=normal" if file else ""
         self._state = State(PARTITIONS)
-        self._store: Store | None = None
+        self._shared: Store | None = None
         self._calls = Counted(loop.world, lambda: None)
         loop.counters.append(self._calls)
 
-    @property
-    def store(self) -> Store:
-        """The handle."""
-        assert self._store is not None
-        return self._store
+    async def handle(self) -> Callable[[], Store]:
+        """Return what gives the calling process the handle that it is to use now."""
+        if self._is_server:
+            own = await self._calls.counting("open", self._opened)()
+            return lambda: own
+        if self._shared is None:
+            await self.open_anew()
+        return self._current
 
-    async def open(self) -> None:
-        """Open it, again if it was open: as the next process does. The handle that there was does what it was told, and closes."""
-        before, self._store = self._store, await self._calls.counting("open", self._opened)()
+    async def open_anew(self) -> None:
+        """Open a shared handle again, as the next process does. The one that there was does what it was told, and closes."""
+        if self._is_server:
+            return
+        before, self._shared = self._shared, await self._calls.counting("open", self._opened)()
         if before is not None:
             await self._calls.counting("close", before.close)()
 
     async def close(self) -> None:
-        """Let go of it."""
-        await self._calls.counting("close", self.store.close)()
+        """Let go of a shared handle."""
+        if self._shared is not None:
+            await self._calls.counting("close", self._shared.close)()
+
+    def _current(self) -> Store:
+        assert self._shared is not None
+        return self._shared
 
     async def _opened(self) -> Store:
-        if not self._url:
-            return MemoryStore(self._state, self._clock, "memory:")
+        if self._url == "memory:":
+            return MemoryStore(self._state, self._clock, self._url)
         return await open_store(self._url, clock=self._clock, partitions=PARTITIONS)
