@@ -11,7 +11,7 @@ from pathlib import Path
 
 import durable
 from durable.testing.benchmark import Figure, Line, Workload, lines_of, number
-from tests.benchmarks import report
+from tests.benchmarks import peers, report
 from tests.benchmarks.child import figures_of
 from tests.benchmarks.stores import NAMES, opened
 from tests.benchmarks.workloads import WORKLOADS, parts_on, passes_of
@@ -31,6 +31,7 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="less of everything: the whole table in three minutes")
     parser.add_argument("--folder", help="where the files of SQLite and Redis are made: the disk that is measured")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench", help="where the results are written")
+    parser.add_argument("--peers", action="store_true", help="measure other engines as well, those that are installed")
     args = parser.parse_args(argv)
     args.workloads = [name.upper() for name in args.workloads] or list(WORKLOADS)
     unknown = [name for name in args.workloads if name not in WORKLOADS]
@@ -97,6 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = read_arguments(sys.argv[1:] if argv is None else argv)
     head = machine()
     lines = measure(args)
+    if args.peers:
+        lines += peers.measure(args, say)
     titles = {name: workload.title for name, workload in WORKLOADS.items()}
     print(report.write(lines, titles, head, args.out))
     say(f"written to {args.out}: results.jsonl, results.md, results.svg")
