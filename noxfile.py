@@ -157,6 +157,13 @@ def planted(session: nox.Session) -> None:
 
 
 @nox.session
+def scale(session: nox.Session) -> None:
+    """Do much of one thing at once, on a file as in memory; the suite does a tenth of it on the file."""
+    install(session, "test")
+    run_tests(session, *(session.posargs or ["tests/scale"]), env={"DURABLE_SCALE": "all"})
+
+
+@nox.session
 def crash(session: nox.Session) -> None:
     """Kill and stop real worker processes, and count the effects outside."""
     install(session, "test")
