@@ -87,7 +87,7 @@ def _binary() -> str:
     found = os.environ.get("RESTATE_SERVER") or shutil.which("restate-server")
     if found is None:
         raise SystemExit("no restate-server on PATH, nor in RESTATE_SERVER: npm install @restatedev/restate-server")
-    beside = sorted(Path(found).resolve().parent.parent.glob("restate-server-*/bin/restate-server"))
+    beside = sorted(Path(found).resolve().parents[2].glob("restate-server-*/bin/restate-server"))
     return str(beside[0] if beside else found)
 
 
