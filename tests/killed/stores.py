@@ -35,9 +35,9 @@ class AnsweredLoop(SimulationLoop, asyncio.SelectorEventLoop):
         for key in list(self._selector.get_map().values()):
             if any(handle is not None and handle._context.get(_PROCESS) is process for handle in key.data):
                 self._selector.unregister(key.fileobj)
-                transport = self._transports[key.fd]
-                transport._sock.close()
-                transport._sock, transport._closing = None, True
+                if (transport := self._transports.get(key.fd)) is not None:  # there is none while it connects
+                    transport._sock.close()
+                    transport._sock, transport._closing = None, True
 
     def _write_to_self(self) -> None:
         asyncio.SelectorEventLoop._write_to_self(self)

@@ -64,7 +64,7 @@ def test_a_worker_killed_at_any_write_to_a_file_changes_nothing(
     play_with_faults(scenario, new_file, cache_runs, KILLED if cache_runs is None else KILLED[1:])
 
 
-@pytest.mark.filterwarnings("ignore:unclosed Connection:ResourceWarning")  # a process that is killed closes nothing
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # a process that is killed closes nothing
 @each_scenario
 def test_a_worker_killed_at_any_write_to_a_server_changes_nothing(
     scenario: Scenario, redis_process: RedisServer
