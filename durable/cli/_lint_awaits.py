@@ -27,7 +27,7 @@ def unawaited_calls(
     loaded = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     for node in nodes:
         for call, why in _suspects(node, loaded, returns_result=returns_result):
-            what = _awaitable(call, scope, known)
+            what = begun_by(call, scope, known)
             if what:
                 yield Broken(UNAWAITED, call, what, why)
 
@@ -61,7 +61,7 @@ def _suspects(node: ast.AST, loaded: set[str], *, returns_result: bool) -> Itera
             return
 
 
-def _awaitable(call: ast.expr, scope: Scope, known: Mapping[str, str]) -> str:
+def begun_by(call: ast.expr, scope: Scope, known: Mapping[str, str]) -> str:
     """Return what `call` begins if it surely gives something to await, as text; else nothing."""
     if not isinstance(call, ast.Call):
         return ""
@@ -75,14 +75,14 @@ def _awaitable(call: ast.expr, scope: Scope, known: Mapping[str, str]) -> str:
             marked = any(_is_mark(mark, home) for mark in function.decorator_list)
             plain = isinstance(function, ast.AsyncFunctionDef) and not function.decorator_list
             return shown if marked or (plain and not _is_generator(function)) else ""
-        case ast.Name(id=local) if _all_made_by(local, scope, _OUR_CALLABLES):
+        case ast.Name(id=local) if all_made_by(local, scope, _OUR_CALLABLES):
             return shown
         case ast.Call(func=made_by) if any(ours(scope.resolved(made_by), each) for each in _OUR_CALLABLES):
             return shown
         case ast.Attribute(value=ast.Name(id=local), attr=attr) if attr in _SIGNAL_METHODS:
-            return shown if _all_made_by(local, scope, ("Signal",)) else ""
+            return shown if all_made_by(local, scope, ("Signal",)) else ""
         case ast.Attribute(value=ast.Name(id=local), attr=attr) if attr in _EXTERNAL_METHODS:
-            return shown if _all_made_by(local, scope, ("external",)) else ""
+            return shown if all_made_by(local, scope, ("external",)) else ""
         case ast.Attribute(value=ast.Call(func=made_by), attr=attr) if attr in _EXTERNAL_METHODS:
             return shown if ours(scope.resolved(made_by), "external") else ""
     return shown if name is not None and known.get(name.lstrip(".")) else ""
@@ -97,7 +97,8 @@ def _is_generator(function: Function) -> bool:
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(function.body))
 
 
-def _all_made_by(name: str, scope: Scope, makers: tuple[str, ...]) -> bool:
+def all_made_by(name: str, scope: Scope, makers: tuple[str, ...]) -> bool:
+    """Return whether all that `name` is bound to is surely made by one of our `makers`."""
     values = scope.values.get(name, [])
     return bool(values) and all(
         isinstance(value, ast.Call) and any(ours(scope.resolved(value.func), maker) for maker in makers)

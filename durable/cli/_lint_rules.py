@@ -140,6 +140,19 @@ SWALLOWED = Rule(
         "try:\n    await sleep(60)\nexcept Exception:\n    return 0", names="sleep, workflow"
     ),
 )  # fmt: skip
+READER = Rule(
+    "DUR114", "reader-commands", "commands something where code may only read",
+    "do it in the workflow, or in the handler of a signal or an update",
+    "Query handlers and validators leave no trace in the history, so what they began could not be found again. A worker refuses it.",
+    _workflow(
+        '@Query("cents").handler\ndef tell() -> object:\n    return charge(item)\n\nawait sleep(60)', names="Query, activity, sleep, workflow",
+        before=_CHARGE,
+    ),
+    _workflow(
+        'cents = await charge(item)\n\n@Query("cents").handler\ndef tell() -> object:\n    return cents\n\nawait sleep(60)',
+        names="Query, activity, sleep, workflow", before=_CHARGE,
+    ),
+)  # fmt: skip
 BLOCKED_LOOP = Rule(
     "DUR201", "blocking-activity", "blocks the event loop of its worker",
     "write the activity as a plain `def`, which runs in a thread, or use an async library",
@@ -152,7 +165,7 @@ RULES = {
     rule.code: rule
     for rule in (
         CLOCK, CHANCE, IDS, IO, THREADS, BLOCKING, ORDER, ENVIRONMENT, IDENTITY, STATE, DEFAULT, UNAWAITED, SWALLOWED,
-        BLOCKED_LOOP,
+        READER, BLOCKED_LOOP,
     )
 }  # fmt: skip
 

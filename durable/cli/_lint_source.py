@@ -17,6 +17,7 @@ from ._lint_awaits import unawaited_calls
 from ._lint_calls import ENVIRONMENT_NAMES, broken_by, broken_by_method
 from ._lint_cancel import swallowed_cancellations
 from ._lint_names import ours
+from ._lint_readers import commanding_readers
 from ._lint_rules import ENVIRONMENT, IDENTITY, ORDER, Finding, Rule, codes_of
 from ._lint_scope import Function, Scope, inner_scope, module_scope, own_nodes
 from ._lint_state import Broken, shared_defaults, state_changes
@@ -117,6 +118,7 @@ class _Walk:
         yield from state_changes(function, scope, self.module)
         yield from swallowed_cancellations(function, scope)
         yield from unawaited_calls(function, scope, self.known, returns_result=is_workflow)
+        yield from commanding_readers(function, scope, self.known)
         if is_workflow or home is self.module:
             yield from shared_defaults(function, home)
 

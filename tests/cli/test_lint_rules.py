@@ -13,9 +13,10 @@ ROOT = Path(__file__).parents[2]
 HELPERS = """
 import asyncio, contextlib, itertools, os, sys
 from collections import Counter, defaultdict, deque
-from durable import Signal, external, sleep, wait_condition
+from durable import Query, Signal, Update, external, patched, side_effect, sleep, upsert_attributes, wait_condition
 import settings
 approved = Signal("approved", bool)
+asked, changed = Query("asked"), Update("changed", int, int)
 SEEN, TOTAL, NUMBERS = [], 0, itertools.count()
 COUNTS: Counter[str] = Counter()
 class Shop:
@@ -76,6 +77,12 @@ BROKEN = [
     ("print(f'{charge(1)} cents')", "DUR112"),
     ("print(charge(1).cents)", "DUR112"),
     ("return charge(1)", "DUR112"),
+    # DUR114: what may only read
+    ("@Query('q').handler\ndef q():\n    return charge(1)", "DUR114"),
+    ("@asked.handler\ndef q():\n    return upsert_attributes({})", "DUR114"),
+    ("@Query.dynamic\ndef q(name, args):\n    return patched('p')", "DUR114"),
+    ("@changed.validator\ndef check(n):\n    if patched('p'):\n        raise ValueError", "DUR114"),
+    ("@changed.validator\ndef check(n):\n    return side_effect(print)", "DUR114"),
     # DUR113: cancellation
     ("try:\n    await charge()\nexcept BaseException:\n    pass", "DUR113"),
     ("try:\n    await charge()\nexcept:\n    return 1", "DUR113"),
@@ -88,6 +95,11 @@ BROKEN = [
 ]
 
 FINE = [
+    "@asked.handler\ndef q():\n    return [charge, len(x)]",
+    "@changed.handler\ndef on(n):\n    upsert_attributes({})\n    return patched('p')",
+    "@approved.handler\nasync def on(n):\n    await charge(1)",
+    "@unknown.handler\ndef on(n):\n    return patched('p')",
+    "@changed.validator\ndef check(n):\n    if n < x:\n        raise ValueError(n)",
     "os.path.join('a', x), os.sep",
     "hash(1), x.id, x.hash()",
     "sorted(x, key=len), max(x, key=lambda o: o.id)",
