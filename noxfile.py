@@ -34,6 +34,7 @@ CACHELESS = [
     "budgets",
     "cli",
     "codec",
+    "faults",
     "killed",
     "planted",
     "runtime",
@@ -167,7 +168,7 @@ def scale(session: nox.Session) -> None:
 def crash(session: nox.Session) -> None:
     """Kill and stop real worker processes, and count the effects outside."""
     install(session, "test")
-    run_tests(session, *(session.posargs or ["tests/crash"]))
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/crash"]))
 
 
 @nox.session
@@ -188,7 +189,7 @@ def simulate(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run what the README and the docs show, and build the site from them (into `site/`)."""
     install(session, "test")
-    run_tests(session, *(session.posargs or ["tests/docs"]))
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/docs"]))
     session.install("mkdocs-material>=9.6")
     session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
 
@@ -197,7 +198,7 @@ def docs(session: nox.Session) -> None:
 def samples(session: nox.Session) -> None:
     """Run the samples and their tests."""
     install(session, "test")
-    run_tests(session, *(session.posargs or ["samples", "tests/samples"]))
+    run_tests(session, *PARALLEL, *(session.posargs or ["samples", "tests/samples"]))
 
 
 @nox.session

@@ -12,7 +12,7 @@ from durable.stores._protocol import Append
 from durable.testing.conformance._base import TTL_MS, applied, document, entry, lease_for
 from tests.redis_cluster import free_port, until
 from tests.redis_server import RedisServer, server_binary
-from tests.redis_tls import Certificates, TlsServer
+from tests.redis_tls import Certificates, TlsServer, tls_binary
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def strict(redis_process: RedisServer, keys: Certificates) -> Iterator[TlsServer]:
     """Yield a server that wants a client's certificate."""
-    server = TlsServer(server_binary(), keys, clients=True)
+    server = TlsServer(tls_binary(), keys, clients=True)
     yield server
     server.close()
 
@@ -69,7 +69,7 @@ async def test_a_store_over_tls_with_certificates_on_both_sides(strict: TlsServe
 async def test_a_cluster_over_tls(started: Callable[[RedisServer], RedisServer], keys: Certificates) -> None:
     """The servers are found by the ports at which they speak TLS; one that does not know its own address is meant where it answered."""
     server = TlsServer(
-        server_binary(), keys, "--cluster-enabled", "yes", "--tls-cluster", "yes", "--tls-replication", "yes", clients=True
+        tls_binary(), keys, "--cluster-enabled", "yes", "--tls-cluster", "yes", "--tls-replication", "yes", clients=True
     )  # fmt: skip
     started(server)
     with server.client() as client:
@@ -99,7 +99,7 @@ async def test_a_certificate_for_another_host_is_refused(
     started: Callable[[RedisServer], RedisServer], keys: Certificates
 ) -> None:
     """Unless the URL says that the name does not matter."""
-    server = TlsServer(server_binary(), keys, clients=False, misnamed=True)
+    server = TlsServer(tls_binary(), keys, clients=False, misnamed=True)
     started(server)
     url = f"rediss://{server.address}?tls_ca={keys.ca}"
     with pytest.raises(StoreUnavailableError, match="the host must be one of its names"):
