@@ -1,5 +1,6 @@
-"""What `durable doctor` is told of a Redis server, and what is in it."""
+"""What people are told of a Redis server: by the log at connect, by `durable doctor`, and by the page on running on it."""
 
+import logging
 import re
 from collections.abc import Iterator
 from importlib.resources import files
@@ -7,7 +8,10 @@ from importlib.resources import files
 import pytest
 
 from durable.stores import checks_of, open_store
+from durable.stores.redis._keys import FIXED, NAMED
+from durable.testing.conformance._base import P
 from tests.redis_server import RedisServer
+from tests.redis_user import NAMESPACE, PAGE, USER, documented_user
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +116,80 @@ def test_the_doctor_tries_every_command_that_a_script_uses() -> None:
     used = {name for source in sources.values() for name in command.findall(source)}
     assert len(used) > 20
     assert used <= tried
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "told"),
+    [
+        (["--appendonly", "no"], "WARNING", "no append-only file: .* since its last snapshot is lost; set appendonly yes"),
+        (["--appendfsync", "no"], "INFO", "appendfsync no: a power cut may lose .* half a minute"),
+        (["--appendfsync", "everysec"], "INFO", "appendfsync everysec: a power cut may lose about the last second"),
+        (["--appendfsync", "always"], "INFO", "appendfsync always: what is acknowledged survives a power cut"),
+        (["--rename-command", "CONFIG", ""], "WARNING", "does not tell its appendfsync: .* is unknown; allow .*config"),
+    ],
+)  # fmt: skip
+async def test_what_a_server_keeps_is_in_the_log_and_told_by_the_doctor(
+    redis_process: RedisServer, settings: list[str], level: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each mode in its words, which are those of the page. A managed service without CONFIG gets a warning."""
+    server = RedisServer(redis_process.binary, "--appendonly", "yes", *settings)
+    try:
+        with caplog.at_level(logging.INFO, "durable.store"):
+            async with open_store(server.url) as store:
+                (found,) = [each for each in await checks_of(store) if each.check == "durability"]
+    finally:
+        server.close()
+    (line,) = [each for each in caplog.records if "append-only" in each.getMessage()]
+    assert (line.levelname, found.level) == (level, "ok" if level == "INFO" else "warning")
+    assert re.search(told, line.getMessage())
+    assert found.what in line.getMessage()
+    assert found.advice in line.getMessage()
+
+
+async def test_replicas_that_are_waited_for_in_vain_are_told(
+    own_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else runs would stand still and nobody knew why."""
+    async with open_store(own_server.url):
+        pass
+    async with open_store(f"{own_server.url}?wait_replicas=2") as store:
+        found = [
+            each for each in await checks_of(store) if "wait_replicas=2, but 0 replicas are connected" in each.what
+        ]
+    assert [each.level for each in found] == ["warning"]
+    assert found[0].what in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lacks", "told"),
+    [
+        ("-xadd", "the user may not do: xadd; allow them in the user's ACL"),
+        ("-config", "allow +config|get in the user's ACL"),
+        ("-info", "the user may not ask for INFO"),
+        ("-subscribe", "the user may not subscribe to channels"),
+    ],
+)
+async def test_what_the_user_may_not_do_is_told_at_connect(
+    own_server: RedisServer, lacks: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before a run is the first to meet it; whoever only looks may go on without."""
+    with own_server.client() as client:
+        client.execute_command(*documented_user(), lacks)  # type: ignore[no-untyped-call]
+    url = own_server.url.replace("unix://", f"unix://{USER}@")
+    async with open_store(f"{url}?namespace={NAMESPACE}") as store:
+        watch = store.watch(["inbox/1/orders"])
+        assert await store.document(P, id="d-01") is None
+        watch.close()
+    assert caplog.text.count(told) == 1
+
+
+def test_the_page_lists_every_key() -> None:
+    """What stands on a server can be looked up, with its type."""
+    (section,) = re.findall(r"^## The keys$(.*?)^## ", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\| (`.*) \| ([a-z, ]+) \| ", section, re.MULTILINE)
+    listed: dict[str, str] = {}
+    for names, types in rows:
+        keys = [name.partition(":")[0] for name in re.findall(r"`([^`]+)`", names)]
+        kinds = types.split(", ")
+        listed |= dict(zip(keys, kinds if len(kinds) > 1 else kinds * len(keys), strict=True))
+    assert listed == {name: kind.replace("zset", "sorted set") for name, kind in {**FIXED, **NAMED}.items()}

@@ -14,7 +14,7 @@ from durable.errors import (
     StoreUnavailableError,
     StoreUrlError,
 )
-from durable.stores import Store, open_store
+from durable.stores import Store, checks_of, open_store
 from durable.stores._protocol import Append, DocumentFilter, DocumentUpdate, Due, Outgoing, Reply
 from durable.stores.redis._keys import FIXED, NAMED
 from durable.testing.conformance._base import (
@@ -34,6 +34,7 @@ from durable.testing.conformance._base import (
     task,
 )
 from tests.redis_server import RedisServer
+from tests.redis_user import NAMESPACE, USER, documented_user
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +98,7 @@ async def test_missing_persistence_is_warned_about(redis_url: str, caplog: pytes
     with caplog.at_level(logging.INFO, "durable.store"):
         async with open_store(redis_url):
             pass
-    assert "keeps no append-only file" in caplog.text
+    assert "no append-only file" in caplog.text
 
 
 async def test_a_key_of_another_type_is_refused(redis_server: RedisServer) -> None:
@@ -147,22 +148,17 @@ async def test_a_server_that_is_not_there_is_told() -> None:
         await open_store("redis://127.0.0.1:1")
 
 
-async def test_a_user_restricted_to_the_namespace_can_do_everything(own_server: RedisServer) -> None:
-    """All keys begin with the namespace in its brace, and all channels."""
+async def test_a_user_restricted_to_the_namespace_can_do_everything(
+    own_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The line of the page, copied. All keys begin with the namespace in its brace, and all channels."""
     with own_server.client() as client:
-        client.acl_setuser(
-            "worker",
-            enabled=True,
-            passwords=["+secret"],
-            reset_channels=True,
-            keys=["{orders:*"],
-            channels=["{orders:*"],
-            categories=["+@all", "-@dangerous"],
-            commands=["+info"],
-        )
-    url = own_server.url.replace("unix://", "unix://worker:secret@")
-    async with open_store(f"{url}?namespace=orders") as store:
+        client.execute_command(*documented_user())  # type: ignore[no-untyped-call]
+    url = own_server.url.replace("unix://", f"unix://{USER}@")
+    async with open_store(f"{url}?namespace={NAMESPACE}") as store:
         await _do_everything(store)
+        assert {each.level for each in await checks_of(store)} == {"ok"}
+    assert caplog.text == ""
     with pytest.raises(StoreReadOnlyError, match="ACL"):
         await open_store(f"{url}?namespace=other")
 

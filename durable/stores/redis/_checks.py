@@ -4,12 +4,17 @@ from typing import Any
 
 from .._upkeep import Finding, Level
 from ._connection import Connection
+from ._durability import promises
 from ._errors import code_of, mapped
 from ._namespace import Namespace
 from ._options import Options
 
 VERSION_MIN = {"redis": (6, 2), "valkey": (7, 2)}
 SAFE_POLICY = "noeviction"
+REFUSED = "the user may not do: "
+REFUSED_ADVICE = (
+    "allow them in the user's ACL, on all keys and channels of the namespace; see the page on running on Redis"
+)
 _MEMORY_SHARE_WARNED = 0.9  # of maxmemory: then the next burst of work is refused
 
 
@@ -33,13 +38,19 @@ async def _servers(connection: Connection, options: Options) -> list[Finding]:
     return found
 
 
+async def refused(namespace: Namespace, partitions: int) -> list[str]:
+    """Return the commands that the user may not run on the keys and channels of so many partitions, sorted."""
+    some = namespace.keys[:partitions]
+    # Not as writes: nothing stays, and to ask must not take replicas that `wait_replicas` waits for in vain.
+    calls = [namespace.call("access", keys, keys=[keys.trial()], writes=False) for keys in some]
+    return sorted({command.decode().lower() for answer in await namespace.run(calls) for command in answer})
+
+
 async def _access(namespace: Namespace) -> Finding:
-    answers = await namespace.run([namespace.call("access", keys, keys=[keys.trial()]) for keys in namespace.keys])
-    refused = sorted({command.decode().lower() for answer in answers for command in answer})
-    if not refused:
+    lacking = await refused(namespace, namespace.partitions)
+    if not lacking:
         return Finding("ok", "access", "the user may do all that is needed")
-    advice = "allow them in the user's ACL, on all keys and channels of the namespace; see the page on running on Redis"
-    return Finding("problem", "access", f"the user may not do: {', '.join(refused)}", advice)
+    return Finding("problem", "access", f"{REFUSED}{', '.join(lacking)}", REFUSED_ADVICE)
 
 
 def version_of(info: dict[str, Any]) -> tuple[str, str, str | None]:
@@ -83,13 +94,10 @@ def _eviction(info: dict[str, Any], at: str, options: Options) -> Finding:
 
 
 def _durability(info: dict[str, Any], at: str, options: Options) -> list[Finding]:
-    waits = f"; each write waits for {options.wait_replicas} replicas" if options.wait_replicas else ""
-    found: list[Finding] = []
-    if not info.get("aof_enabled"):
-        text = f"{at}no append-only file: if the server dies, all since its last snapshot is lost{waits}"
-        found.append(Finding("warning", "durability", text, "set appendonly yes"))
-    else:
-        found.append(Finding("ok", "durability", f"{at}append-only file on{waits}"))
+    found = [
+        Finding("warning" if promise.advice else "ok", "durability", f"{at}{promise.text}", promise.advice)
+        for promise in promises(info, options.wait_replicas)
+    ]
     for kind, field in (("append-only file", "aof_last_write_status"), ("snapshot", "rdb_last_bgsave_status")):
         if info.get(field, "ok") != "ok":
             text = f"{at}the last write of the {kind} failed; the server may refuse all writes until it works"

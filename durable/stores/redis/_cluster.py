@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError, ConnectionError, RedisError, R
 from ...errors import StoreUnavailableError, StoreUrlError
 from ._calls import Call, Plain, by_hash, by_source
 from ._clients import Address, Clients, closed_error
+from ._durability import asked
 from ._errors import is_missing_script, mapped
 from ._lane import Argument
 from ._node import ASKING, BlockingNode, Node
@@ -47,11 +48,7 @@ class Cluster:
     async def about(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Connection`."""
         await self._refresh()
-        found: list[tuple[str, dict[str, Any]]] = []
-        for address in self._slots.primaries():
-            client: Any = self._clients.at(address)
-            found.append((str(address), await client.info()))
-        return found
+        return [(str(address), await asked(self._clients.at(address))) for address in self._slots.primaries()]
 
     async def run(self, calls: Sequence[Call | Plain]) -> list[Any]:
         """See `Connection`."""

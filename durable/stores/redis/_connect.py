@@ -6,8 +6,9 @@ from typing import Any
 from ..._clock import Clock
 from ...errors import StoreFormatError, StoreReadOnlyError, StoreUnavailableError, StoreUrlError
 from ._calls import Plain
-from ._checks import SAFE_POLICY, is_replica, version_of
+from ._checks import REFUSED, REFUSED_ADVICE, SAFE_POLICY, is_replica, refused, version_of
 from ._connection import Connection
+from ._durability import promises
 from ._errors import code_of, not_connected
 from ._keys import FIXED, Keys, Shared
 from ._namespace import Namespace
@@ -16,6 +17,9 @@ from ._options import Options
 _log = logging.getLogger("durable.store")
 
 PARTITIONS_DEFAULT = 16  # a cluster of some nodes gets several each, and sixteen workers can share them
+_TRIED_MAX = (
+    16  # partitions in which it is tried what the user may do: a rule for one key of many is a thing for the doctor
+)
 FORMAT = 1  # of the keys; another one is of another version of this package
 
 
@@ -32,6 +36,7 @@ async def opened(connection: Connection, options: Options, clock: Clock) -> Name
     partitions = await _fixed(namespace, options)
     namespace.keys = [Keys(options.namespace, partition) for partition in range(partitions)]
     await _check_types(namespace, options)
+    await _log_access(namespace, options)
     await _read_clock(namespace)
     return namespace
 
@@ -42,7 +47,8 @@ async def _information(connection: Connection, options: Options) -> list[tuple[s
     except Exception as error:
         if code_of(error) == "NOPERM":
             _log.warning(
-                "%s: the user may not ask for INFO, so the server's settings could not be checked", options.shown
+                "%s: the user may not ask for INFO, so the server's settings could not be checked; add +info to its ACL",
+                options.shown,
             )
             return []
         raise not_connected(error, options.shown, _hint(options)) from error
@@ -89,16 +95,11 @@ def _check_eviction(info: dict[str, Any], at: str, options: Options) -> None:
 
 
 def _log_durability(info: dict[str, Any], at: str, options: Options) -> None:
-    waits = f"; each write waits for {options.wait_replicas} replicas" if options.wait_replicas else ""
-    if not info:
-        return
-    if info.get("aof_enabled"):
-        _log.info("%s: append-only file on; a power cut may lose what appendfsync leaves unwritten%s", at, waits)
-    else:
-        _log.warning(
-            "%s: the server keeps no append-only file: if it dies, all that it acknowledged since its last snapshot is lost; "
-            "set appendonly yes%s", at, waits,
-        )  # fmt: skip
+    for promise in promises(info, options.wait_replicas) if info else []:
+        if promise.advice:
+            _log.warning("%s: %s; %s", at, promise.text, promise.advice)
+        else:
+            _log.info("%s: %s", at, promise.text)
 
 
 async def _fixed(namespace: Namespace, options: Options) -> int:
@@ -135,6 +136,13 @@ async def _check_types(namespace: Namespace, options: Options) -> None:
                 f"{options.shown}: the key {keys.fixed[name].decode()!r} is a {found.decode()} of somebody else; "
                 f"expected a {FIXED[name]}: choose another namespace"
             )
+
+
+async def _log_access(namespace: Namespace, options: Options) -> None:
+    """Say what the user may not do, which is no error here: somebody who only looks need not write."""
+    lacking = await refused(namespace, _TRIED_MAX)
+    if lacking:
+        _log.warning("%s: %s%s; %s", options.shown, REFUSED, ", ".join(lacking), REFUSED_ADVICE)
 
 
 async def _read_clock(namespace: Namespace) -> None:

@@ -15,7 +15,7 @@ class Connection(Protocol):
     """The way to the servers. What may have reached one is not sent again: whoever calls knows whether a repeat is safe."""
 
     async def about(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return what each primary says of itself (INFO), and its address. Raises errors of redis-py."""
+        """Return what each primary says of itself (see `asked`), and its address. Raises errors of redis-py."""
         ...
 
     async def run(self, calls: Sequence[Call | Plain]) -> list[Any]:

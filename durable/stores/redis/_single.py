@@ -10,6 +10,7 @@ import redis
 
 from ._calls import Call, Plain, by_hash, by_source
 from ._clients import Address, Clients, closed_error
+from ._durability import asked
 from ._errors import is_demoted, is_missing_script, mapped
 from ._node import BlockingNode, Node
 from ._options import Options
@@ -72,8 +73,7 @@ class Single:
     async def about(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Connection`."""
         address = await self._finder.find()
-        client: Any = self._clients.at(address)
-        return [(str(address), await client.info())]
+        return [(str(address), await asked(self._clients.at(address)))]
 
     async def run(self, calls: Sequence[Call | Plain]) -> list[Any]:
         """See `Connection`. Raises `StoreUnavailableError` if the connection fails: the outcome of all of them is unknown then."""

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from ..._clock import Clock
 from .._watch import Topics, TopicWatch
+from ._errors import code_of
 
 _log = logging.getLogger("durable.store")
 
@@ -35,7 +36,7 @@ class Notifier:
         self._settled.set()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._ended = self._interrupted = False
+        self._ended = self._interrupted = self._refusal_told = False
 
     def watch(self, topics: Iterable[str], clock: Clock) -> TopicWatch:
         """Subscribe to `topics`."""
@@ -95,7 +96,7 @@ class Notifier:
                     group.create_task(self._listen(subscriptions))
                     group.create_task(self._follow(subscriptions))
             except* (RedisError, OSError) as errors:
-                _log.debug("notifications of the store were interrupted: %s", errors.exceptions[0])
+                self._tell(errors.exceptions[0])
             finally:
                 if subscriptions is not None:
                     await _closed(subscriptions)
@@ -103,6 +104,16 @@ class Notifier:
             self._interrupted = True
             await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
             tries += 1
+
+    def _tell(self, error: BaseException) -> None:
+        if code_of(error) == "NOPERM" and not self._refusal_told:
+            self._refusal_told = True  # it stays so, and is asked again every two seconds
+            _log.warning(
+                "the user may not subscribe to channels of the namespace, so everyone who waits looks only now and then, and is slow: %s; "
+                "allow it in the user's ACL", error,
+            )  # fmt: skip
+        else:
+            _log.debug("notifications of the store were interrupted: %s", error)
 
     async def _subscribed(self, subscriptions: Any) -> None:
         """Subscribe to all that is watched. What happened meanwhile is unknown, so everyone looks."""
