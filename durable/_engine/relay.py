@@ -22,13 +22,16 @@ from .._log import (
 from ..codec import default_codec, failure_of
 from ..errors import NameTakenError, RunAlreadyOpenError, RunClosedError, RunNotFoundError, StoreError
 from ..history import Close, Parent, RecordedEvent
-from ..stores import Document, Outgoing, Store
+from ..stores import Document, DocumentFilter, Outgoing, Store
 from . import effects
 from .decision import Delivery
 
 _log = logging.getLogger("durable.engine")
 
 RESEND_S = 0.5  # pause while the store is away
+EARLIER_MAX = (
+    10  # earlier runs of a target that are looked at; more than these do not come and go while a sender is replaced
+)
 ANCESTORS_MAX = 100  # looked at for a cycle; deeper down, the error does not say that it is one
 
 
@@ -63,6 +66,8 @@ class Relay:
         try:
             if item.child is not None:
                 await self._send_to_child(item, item.child, partition)
+            elif again and item.tells:
+                await self._send_again(item, partition)
             else:
                 run_id = item.message.run_id if isinstance(item.message, ChildEnded) else None
                 await self._store.send(partition, item.entry(), id=run_id)
@@ -78,6 +83,27 @@ class Relay:
             return None  # a run that is gone needs no request to end, and a parent that is gone no answer
         failure = None if error is None else failure_of(error, self._codec).as_wire()
         return OutgoingEnded(run_id=item.run_id, id=item.id, failure=failure, reopened=item.reopened)
+
+    async def _send_again(self, item: OutgoingMessage, partition: int) -> None:
+        """Send it to the present run of its target, unless an earlier run of that workflow id has it from an earlier try.
+
+        That one has ended then, and the present run is another, which does not know of it. Raises `RunClosedError`.
+        """
+        tried = ""
+        while True:
+            present = await self._store.document(partition, name=item.target)
+            for _, document in await self._store.inspect.documents(DocumentFilter(name=item.target), limit=EARLIER_MAX):
+                if not document.open and await has_recorded(self._store, partition, document.id, item.key):
+                    return
+            if present is None or present.id == tried:
+                await self._store.send(partition, item.entry())
+                return
+            tried = present.id
+            try:
+                await self._store.send(partition, item.entry(), id=present.id)
+            except RunClosedError:
+                continue  # with the message, or without it: then the next one is for it
+            return
 
     async def _was_delivered(self, item: OutgoingMessage, partition: int) -> bool:
         """Return whether the closed run has the message: an earlier try was applied, and who made it did not live to record it."""

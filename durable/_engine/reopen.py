@@ -48,6 +48,9 @@ async def reopen(
     """
     history = await read_history(store, partition, execution.run_id)
     decision = Decision()
+    if any(isinstance(r.event, RunReopened) and r.event.request == message.request for r in history):
+        decision.replies.append((message.reply, QueryReply()))  # a repeat: what it asked for was done
+        return execution, decision
     if (
         not history
         or not isinstance(history[-1].event, RunFailed)

@@ -20,9 +20,8 @@ from durable.testing.simulation._interpreter import (
     victim_of,
 )
 from durable.testing.simulation._oracle import allows, failure_of_program
-from durable.testing.simulation._programs import Program, arguments_of, count_of, draw_program
+from durable.testing.simulation._programs import Program, RandomChooser, arguments_of, count_of, draw_program
 from durable.testing.simulation._runs import RunModel
-from durable.testing.simulation._scenario import RandomChooser
 from tests.crash.conftest import Scene
 from tests.engine.harness import replayed_execution
 
@@ -80,7 +79,7 @@ async def reckon(client: Client, workflow_id: str, program: Program) -> None:
 
 
 def drawn(chance: random.Random) -> Sequence[Program]:
-    return [draw_program(RandomChooser(chance), size=5) for _ in range(PROGRAMS)]
+    return [draw_program(RandomChooser(chance), size=5, alone=True) for _ in range(PROGRAMS)]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -37,11 +37,11 @@ class HistoryOf:
         return self.run.history[after : after + limit]
 
 
-async def retried(run: SteppedRun, workflow: Any = None) -> QueryReply:
-    """Reopen `run`, perhaps with other code, as an engine does; return the reply."""
+async def retried(run: SteppedRun, workflow: Any = None, *, request: str = "") -> QueryReply:
+    """Reopen `run`, perhaps with other code, as an engine does; return the reply. The request is a new one unless given."""
     if workflow is not None:
         run.workflow = run.execution.spec = workflow
-    message = RetryRun(request="retry", reply="reply")
+    message = RetryRun(request=request or f"retry-{len(run.history)}", reply="reply")
     execution, decision = await reopen(HistoryOf(run), 0, run.execution, message)  # type: ignore[arg-type]
     run.execution, run.last = execution, decision
     run.history += [WIRE.encode(event) for event in decision.events]
@@ -69,6 +69,28 @@ async def test_a_failed_activity_is_tried_anew() -> None:
     run.complete(2, 2)
     assert run.result() == 3
     assert run.reload().status == "completed"
+
+
+async def test_one_request_reopens_a_run_once() -> None:
+    """A repeat that comes when the run has failed again, or while it is open, changes nothing; another request does."""
+
+    @workflow
+    async def flow() -> int:
+        return await work(1)
+
+    run = SteppedRun(flow).start()
+    for attempt, request in enumerate(("first", "second"), 1):
+        run.send(run.ended(1, error=TypeError("a bug"), attempt=attempt))
+        assert (await retried(run, request=request)).failure is None
+        assert (await retried(run, request="first")).failure is None
+        assert run.status == "running"
+    run.send(run.ended(1, error=TypeError("a bug"), attempt=3))
+    assert (await retried(run, request="first")).failure is None
+    assert run.status == "failed"
+    assert [event.request for event in map(WIRE.decode, run.history) if isinstance(event, RunReopened)] == [
+        "first",
+        "second",
+    ]
 
 
 async def test_code_that_raised_is_run_again_as_it_is_now() -> None:

@@ -45,7 +45,7 @@ def test_an_engine_that_does_not_notice_is_found(monkeypatch: pytest.MonkeyPatch
     """A commit that is based on what the store has lost is not to be applied."""
     monkeypatch.setattr(_commit, "lost_commit", lambda *_: None)
     with pytest.raises(SimulationError):
-        for seed in range(40):
+        for seed in range(100):
             simulate(seed, chaos=OFTEN)
 
 
@@ -67,5 +67,6 @@ def test_a_scenario_that_cannot_begin_anew_is_spared() -> None:
             self.plan: Any = whole.plan
             self.check: Any = whole.check
             self.acknowledged: Any = whole.acknowledged
+            self.outside: Any = whole.outside
 
     assert not any(simulate(seed, scenario=Plain(), chaos=OFTEN).counts["went_back"] for seed in range(10))

@@ -78,7 +78,7 @@ def test_a_store_that_does_not_fence_is_found(monkeypatch: pytest.MonkeyPatch) -
         return state.partitions[commit.lease.partition].leases.get(commit.lease.inbox)
 
     monkeypatch.setattr(_commit, "_current", unfenced)
-    error = found_within(40, chaos=Chaos(freeze_every_s=5, lost_before=0, lost_after=0))
+    error = found_within(100, chaos=Chaos(freeze_every_s=5, lost_before=0, lost_after=0))
     assert error.problems[0][0] == "1 single writer"
     assert f"nox -s simulate -- {error.seed}" in str(error)
     assert error.lines

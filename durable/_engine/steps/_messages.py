@@ -11,7 +11,7 @@ from ...errors import RequestFailedError
 from ...history import SignalReceived, to_raw
 from ..decision import Decision
 from ..execution import Execution
-from ._deliver import deliver, live, open_run
+from ._deliver import deliver, open_run
 from ._local import pending_local
 from ._table import Handlers
 from ._updates import closed_reply
@@ -27,7 +27,11 @@ def _signal(execution: Execution, message: SendSignal, now_ms: int, decision: De
 
 
 def _query(execution: Execution, message: AskQuery, now_ms: int, decision: Decision) -> None:
-    run = live(execution)
+    run = execution.run
+    if run is None:  # its start is still to come, as after a store fell back: that it was asked does not make it stuck
+        error = RequestFailedError(f"run {execution.run_id} of {execution.workflow_id!r} has not begun yet: ask again")
+        decision.replies.append((message.reply, QueryReply(failure=failure_of(error, execution.codec).as_wire())))
+        return
     if _has_gone_on(execution, run):
         decision.replies.append((message.reply, closed_reply(execution.workflow_id, execution.codec)))
         return

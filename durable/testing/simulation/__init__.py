@@ -2,7 +2,8 @@
 
 from ._chaos import CALM, Chaos
 from ._coverage import Report
-from ._scenario import RandomPrograms, Recoverable, Scenario
+from ._random_programs import RandomPrograms
+from ._scenario import Recoverable, Scenario
 from ._simulate import SimulationError, simulate
 
 __all__ = ["CALM", "Chaos", "RandomPrograms", "Recoverable", "Report", "Scenario", "SimulationError", "simulate"]

@@ -14,7 +14,7 @@ from ...stores.memory import State
 from ._runs import RunModel
 
 _EVER_MS, _ALL = 10**15, 10**9
-_KNOWN = ("runs", "_epochs", "_consumed", "_digests", "_applied")
+_KNOWN = ("runs", "_epochs", "_consumed", "_digests", "_applied", "_reported", "_open")
 
 
 class Checker:
@@ -31,6 +31,8 @@ class Checker:
         self._digests: dict[str, bytes] = {}
         self._applied: set[str] = set()
         self._before: list[tuple[object, ...]] = []
+        self._open: dict[str, str] = {}  # the open run of each workflow id
+        self._reported: set[str] = set()  # ends of activities that were told by somebody outside
         self._lost_messages: set[str] = set()  # what runs asked for before the store forgot it; may be on its way
 
     def known(self) -> dict[str, object]:
@@ -40,7 +42,7 @@ class Checker:
     def fall_back(self, known: dict[str, object]) -> None:
         """The store has fallen back to the state in which `known` was known."""
         for run in self.runs.values():
-            self._lost_messages.update(outgoing_key(run.run_id, number) for number in run.asked)
+            self._lost_messages.update(run.asked)
             if run.closed:
                 self._lost_messages.add(outgoing_key(run.run_id, 0, "ended"))
         for name, value in known.items():
@@ -56,6 +58,7 @@ class Checker:
 
     def arrives(self, entry: Entry) -> None:
         """A message comes to an inbox: one of another run must be in that run's history."""
+        self._reported.add(entry.id)
         if entry.id in self._lost_messages:
             return
         if entry.id.endswith("/0/ended"):
@@ -67,7 +70,7 @@ class Checker:
         if not entry.id.endswith("/out") or not number.isdecimal():
             return  # a caller's; nobody but users makes up their ids
         run = self.runs.get(run_id)
-        if run is None or int(number) not in run.asked:
+        if run is None or entry.id not in run.asked:
             self._broken("3 outbox", f"the message {entry.id!r} was sent, and no commit asked for it")
 
     def before_commit(self, commits: Sequence[Commit]) -> None:
@@ -107,11 +110,23 @@ class Checker:
                 )
             for record in append.records:
                 self._take(run, record)
+        self._check_ids([self.runs[append.stream] for append in commit.appends])
         for task in [*(task.id for task in commit.tasks), *(due.key for due in commit.dues)]:
             touched.add(task.partition("/")[0])
         for run_id in sorted(touched):
             if (found := self.runs.get(run_id)) is not None:
                 self.check_run(found)
+
+    def _check_ids(self, touched: Sequence[RunModel]) -> None:
+        """At most one run of a workflow id is open."""
+        for run in touched:
+            run.order = run.order or len(self._applied)
+            if run.closed and self._open.get(run.workflow_id) == run.run_id:
+                del self._open[run.workflow_id]
+        for run in touched:
+            other = run.run_id if run.closed else self._open.setdefault(run.workflow_id, run.run_id)
+            if other != run.run_id:
+                self._broken("workflow ids", f"two runs of {run.workflow_id} are open: {other} and {run.run_id}")
 
     def _take(self, run: RunModel, record: bytes) -> None:
         digest = blake2b(self._digests.get(run.run_id, b""), digest_size=16)
@@ -143,12 +158,21 @@ class Checker:
         for number, attempt in run.activities.items():
             id_, retry = task_id(run.run_id, number, attempt), f"{run.run_id}/{number}/retry"
             message = ended_entry_id(run.run_id, number, attempt)
-            places = [id_ in tasks, attempt > 1 and retry in dues, message in here.entry_ids]
-            if sum(places) != 1:
+            told = message in here.entry_ids or f"{message}/deferred" in here.entry_ids
+            places = [id_ in tasks, attempt > 1 and retry in dues, told]
+            expected = {1}
+            if number in run.deferred:
+                expected = {0, int(places[2])}  # with nobody here, or reported
+            elif message in self._reported:
+                expected = {1, 2}  # maybe before the attempt has returned
+            if sum(places) not in expected:
                 where = [n for n, there in zip(("a task", "a retry", "a message"), places, strict=True) if there]
                 self._wrong(run, f"activity {number}, attempt {attempt} is {where or 'nowhere'}")
             tasks.discard(id_)
             kinds = ["retry", "total", "queue", *(["cancel"] if number in run.stopping else [])]
+            if number in run.deferred:
+                kinds.append("heartbeat")
+                wanted_dues |= {f"{run.run_id}/{number}/attempt"} if number in run.timed else set()
             wanted_dues |= {key for kind in kinds if (key := f"{run.run_id}/{number}/{kind}") in dues}
         if not run.closed:
             wanted_dues |= {key for key in dues if key == f"{run.run_id}/timeout"}
@@ -156,7 +180,7 @@ class Checker:
             self._wrong(run, f"there are tasks that no pending activity asked for: {sorted(tasks)}")
         if dues != wanted_dues:
             self._wrong(run, f"dues: there are {sorted(dues)}, wanted are {sorted(wanted_dues)}")
-        missing = {outgoing_key(run.run_id, number) for number in run.outgoing} - sent
+        missing = set(run.outgoing.values()) - sent
         if missing:
             self._wrong(run, f"nothing is in the outbox for {sorted(missing)}")
 

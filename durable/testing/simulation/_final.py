@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ..._engine.execution import Execution, rebuild
 from ..._log import read_run
+from ..._runtime.around import Around
 from ...author import Workflow
 from ...codec import default_codec
 from ...history import (
@@ -25,7 +26,8 @@ from ...stores.memory import State
 from ._checks import Checker
 from ._coverage import Report
 from ._runs import RunModel
-from ._scenario import Scenario
+from ._scenario import Inquiring, Record, Scenario
+from ._witness import Witness
 
 
 class Ended(Protocol):
@@ -36,6 +38,9 @@ class Ended(Protocol):
     effects: dict[str, int]
     report: Report
     scenario: Scenario
+    calm_ms: int
+    is_calm: bool
+    witness: Witness | None
 
     async def counts(self) -> dict[str, int]:
         """Return what the store holds."""
@@ -54,7 +59,7 @@ async def check_end(world: Ended) -> None:
     if left:
         broken("liveness", f"this is left in the store: {left}")
     world.checker.check_histories()
-    specs = {workflow.name: workflow for workflow in scenario.workflows}
+    specs = {(workflow.name, workflow.version): workflow for workflow in scenario.workflows}
     _check_chains(world)
     for run in world.checker.runs.values():
         world.report.counts["runs"] += 1
@@ -68,6 +73,19 @@ async def check_end(world: Ended) -> None:
     world.report.counts["effects"] += sum(repeats.values())
     world.report.counts["effects_repeated"] += sum(count - 1 for count in repeats.values())
     scenario.check(broken)
+    if isinstance(scenario, Inquiring):
+        scenario.check_runs(_recorded(world), broken)
+
+
+def _recorded(world: Ended) -> Record:
+    runs = world.checker.runs
+
+    def history(run_id: str) -> list[RecordedEvent]:
+        records: Sequence[bytes] = world.state.partitions[runs[run_id].partition].streams[run_id]
+        return [RecordedEvent.read(seq, record) for seq, record in enumerate(records, 1)]
+
+    went_back = world.report.counts["went_back"] > 0
+    return Record(runs, history, world.effects, went_back, world.calm_ms, world.is_calm)
 
 
 def _check_chains(world: Ended) -> None:
@@ -154,11 +172,29 @@ def _from_history(records: Sequence[bytes]) -> tuple[dict[str, AttributeValue], 
     return attributes, patches
 
 
-def _check_replay(world: Ended, run: RunModel, specs: Mapping[str, Workflow[..., Any]]) -> None:
+def _check_witnessed(world: Ended, run: RunModel, replayer: Witness) -> None:
+    """What an interceptor has seen live is what it sees in the replay, and more only where a step was lost."""
+    saw = world.witness
+    if saw is None:
+        return
+    live, calls = saw.live[run.run_id], replayer.replayed[run.run_id] + replayer.live[run.run_id]
+    inherited = bool(run.forked[0] or run.reopened)
+    exact = world.is_calm and not any(name.startswith("refused") for name in world.report.counts)
+    if not inherited and (live < calls or (live != calls and exact)):
+        world.broken("interceptors", f"{run.workflow_id} ({run.run_id}) was seen to make {live} calls, it made {calls}")
+    began = saw.begun[run.run_id]
+    effects = sum(count for key, count in world.effects.items() if key.startswith(run.run_id + "/"))
+    if began < effects or (began != effects and exact):
+        world.broken("interceptors", f"{began} attempts of {run.run_id} were seen to begin, {effects} have begun")
+
+
+def _check_replay(world: Ended, run: RunModel, specs: Mapping[tuple[str, str], Workflow[..., Any]]) -> None:
     records: Sequence[bytes] = world.state.partitions[run.partition].streams[run.run_id]
     history = [RecordedEvent.read(seq, record) for seq, record in enumerate(records, 1)]
     first: Any = history[0].event
-    execution = Execution(run.workflow_id, run.run_id, specs[first.workflow], default_codec())
+    replayer = Witness(world.broken)
+    spec = specs[first.workflow, first.version].within(Around((replayer,) if world.witness is not None else ()))
+    execution = Execution(run.workflow_id, run.run_id, spec, default_codec())
     try:
         rebuild(execution, history)
     except Exception as error:
@@ -166,6 +202,7 @@ def _check_replay(world: Ended, run: RunModel, specs: Mapping[str, Workflow[...,
         return
     try:
         world.report.counts["replays"] += 1
+        _check_witnessed(world, run, replayer)
         live = execution.run
         last = history[-1].event
         if live is None or live.matcher.emitted or live.given_up:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any
 
 from ...author import (
@@ -12,8 +10,6 @@ from ...author import (
     Query,
     Signal,
     Update,
-    activity,
-    activity_info,
     all_handlers_finished,
     continue_as_new,
     deprecate_patch,
@@ -31,51 +27,20 @@ from ...author import (
     workflow,
 )
 from ...errors import ActivityError, ChildWorkflowError, RunNotFoundError
-from ...retry import RetryPolicy
+from ...history import ParentClose
+from ._activities import act, give, near, shaky
 from ._programs import Program, Step
 
 go = Signal("go", int)
 told = Signal("told", int)
 never = Signal("never", int)
-ask = Update("ask", int, int)
+ask, linger = Update("ask", int, int), Update("linger", int, int)
 chosen, fresh = Attribute("chosen", int), Attribute("fresh", int)
 progress = Query("progress", int)
-
-_QUICK = RetryPolicy(initial_interval=0.5, maximum_interval=5, max_attempts=4)
-
-Noted = Callable[[str, int], Awaitable[None]]
-
-
-async def _unnoted(_key: str, _n: int) -> None:
-    return None
-
-
-noted: ContextVar[Noted] = ContextVar("durable_effects_of_random_programs", default=_unnoted)
-"""What activities tell of their effect on the world: the idempotency key and the number. Whoever runs a worker sets it."""
 
 
 class RefusedError(Exception):
     """What a program raises."""
-
-
-async def _effect(n: int, failures: int) -> None:
-    await noted.get()(activity_info().idempotency_key, n)
-    if activity_info().attempt <= failures:
-        raise RuntimeError(f"attempt {activity_info().attempt} of {n} fails")
-
-
-@activity(name="durable.random.act", retry=_QUICK)
-async def act(n: int, failures: int = 0) -> int:
-    """Succeed after some failures."""
-    await _effect(n, failures)
-    return 2 * n
-
-
-@activity(name="durable.random.near", retry=_QUICK)
-async def near(n: int, failures: int = 0) -> int:
-    """The same, but called as a local activity."""
-    await _effect(n, failures)
-    return n + 1
 
 
 @workflow(name="durable.random.program", raises=[RefusedError])
@@ -103,6 +68,10 @@ async def interpret(
         state.served.append(n)
         return doubled
 
+    @linger.handler(concurrent=True, unfinished="abandon")
+    async def wait_with_it(n: int) -> int:  # pyright: ignore[reportUnusedFunction]
+        return n + await never.receive()
+
     await state.run(program, state.log)
     return {"log": state.log, "heard": sorted(state.heard), "served": sorted(state.served)}
 
@@ -111,6 +80,28 @@ async def interpret(
 async def listen(count: int) -> list[int]:
     """Receive `count` values and return them, sorted."""
     return sorted([await told.receive() for _ in range(count)])
+
+
+@workflow(name="durable.random.overhearer")
+async def overhear(count: int) -> list[int]:
+    """The same, without knowing any name; tell whoever asks what was asked."""
+    heard: list[int] = []
+
+    @Signal.dynamic
+    def hear(name: str, value: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        if name == told.name:
+            heard.append(value)
+
+    @Update.dynamic
+    async def answer(name: str, value: Any) -> list[Any]:  # pyright: ignore[reportUnusedFunction]
+        return [name, await act(value)]
+
+    @Query.dynamic
+    def echo(name: str, args: list[Any]) -> list[Any]:  # pyright: ignore[reportUnusedFunction]
+        return [name, *args]
+
+    await wait_condition(lambda: len(heard) >= count)
+    return sorted(heard)
 
 
 @workflow(name="durable.random.victim", version="1", pinned=True)
@@ -122,8 +113,66 @@ async def suffer(n: int) -> int:
         await act(n)
 
 
-WORKFLOWS = (interpret, listen, suffer)
-ACTIVITIES = (act, near)
+@workflow(name="durable.random.stay")
+async def stay(n: int, seconds: float) -> int:
+    """Take some seconds, or (less than 0) wait for ever; clean up."""
+    try:
+        if seconds < 0:
+            return await never.receive()
+        await sleep(seconds)
+        return n
+    finally:
+        await local(near)(n)
+
+
+@workflow(name="durable.random.keep", version="1", pinned=True)
+async def keep_1(n: int, rounds: int) -> int:
+    """Say which code it is that runs; in several runs, one after the other."""
+    return await _keep(1, n, rounds)
+
+
+@workflow(name="durable.random.keep", version="2", pinned=True)
+async def keep_2(n: int, rounds: int) -> int:
+    """The same, by other code."""
+    return await _keep(2, n, rounds)
+
+
+async def _keep(version: int, n: int, rounds: int) -> int:
+    kept: int = await local(near)(n - 1)
+    if rounds > 1:
+        continue_as_new(kept, rounds - 1)
+    return 10 * kept + version
+
+
+@workflow(name="durable.random.contender", raises=[RefusedError])
+async def compete(number: int, seconds: float) -> int:
+    """Take messages for some seconds; then return `number`, or fail if it is one of three."""
+
+    @told.handler
+    def hear(_n: int) -> None:  # pyright: ignore[reportUnusedFunction]
+        """It is in the history."""
+
+    @ask.handler
+    async def serve(n: int) -> int:  # pyright: ignore[reportUnusedFunction]
+        return await act(n)
+
+    await sleep(seconds)
+    if number % 3 == 0:
+        raise RefusedError(f"no {number}")
+    return number
+
+
+@workflow(name="durable.random.dawdler")
+async def dawdle(rounds: int, seconds: float) -> int:
+    """Take some seconds in each of several runs, one after the other."""
+    await sleep(seconds)
+    if rounds > 1:
+        continue_as_new(rounds - 1, seconds)
+    return await act(rounds)
+
+
+WORKFLOWS = (interpret, listen, overhear, suffer, stay, keep_1, keep_2, compete, dawdle)
+PARENT_CLOSE: tuple[ParentClose, ...] = ("terminate", "cancel", "abandon")
 
 
 def listener_of(workflow_id: str) -> str:
@@ -160,8 +209,15 @@ class _State:
         match kind:
             case "act" | "flaky":
                 return [await act(*args)]
-            case "patient":
-                return [await proxy(act, cancellation="wait")(*args)]
+            case "patient" | "kept":
+                patient: Any = proxy(act if kind == "patient" else give, cancellation="wait")
+                result = await (patient(args[0]) if kind == "patient" else patient(args[0], True))
+                _go_on()
+                return [result]
+            case "shaky":
+                return [await shaky(args[0])]
+            case "given":
+                return [await give(*args)]
             case "local" | "near":
                 return [await local(near)(*args)]
             case "fail" | "fail_near":
@@ -207,6 +263,15 @@ class _State:
                 except ChildWorkflowError:
                     _go_on()
                     return [-6]
+            case "pinned":
+                pinned = keep_1 if args[0] == 1 else keep_2
+                kept = await pinned(args[1], 2)
+                _go_on()
+                return [kept]
+            case "left":
+                n, close = int(args[0]), PARENT_CLOSE[int(args[1])]
+                left = start_child(stay, parent_close=close, cancellation="abandon")
+                await left(n, n * self._unit_s if close == "abandon" else -1)
             case "halt":
                 await external(victim_of(me, args[0])).cancel("halted")
             case "nobody":
@@ -313,7 +378,7 @@ class _State:
 
 
 def _go_on() -> None:
-    """Raise `CancelledError` if the task was cancelled while its child came to another end: its code must not go on for ever."""
+    """Raise `CancelledError` if the task was cancelled while what it waited for came to another end: its code must not go on for ever."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -67,10 +67,14 @@ def _step_ends(step: Step, log: Sequence[int], start: int) -> set[int]:
 
 def _leaf(step: Step) -> list[int]:
     match step[0]:
-        case "act" | "patient" | "flaky":
+        case "act" | "patient" | "flaky" | "shaky":
             return [2 * step[1]]
         case "local" | "near":
             return [step[1] + 1]
+        case "given" | "kept":
+            return [3 * step[1]]
+        case "pinned":
+            return [10 * step[2] + step[1]]
         case "fail" | "fail_near":
             return [-step[1]]
         case "never":
@@ -97,7 +101,9 @@ def _literal(items: list[int], log: Sequence[int], start: int) -> set[int]:
 def _effects(step: Step) -> int:
     parts = parts_of(step)
     match step[0]:
-        case "act" | "patient" | "local" | "flaky" | "near" | "fail" | "fail_near" | "serve":
+        case (
+            "act" | "shaky" | "patient" | "given" | "kept" | "local" | "flaky" | "near" | "fail" | "fail_near" | "serve"
+        ):
             return 1
         case "race":
             return min(sum(map(_effects, part)) for part in parts)

@@ -5,7 +5,9 @@ workflow, `_oracle` says what it may give, without the engine. Steps and what th
 
 act n · local n          2n · n + 1
 flaky n k · near n k     the same, after k attempts that fail
-patient n                2n: an activity whose end is waited for, if it is cancelled (not drawn: for programs that are written)
+patient n                2n: an activity whose end is waited for, if it is cancelled
+given n · kept n         3n: an activity that somebody outside ends; `kept`: its end is waited for, if it is cancelled
+shaky n              2n: an activity that fails for good, until it is mended and the run is retried (once in a program)
 fail n · fail_near n     -n, and the failure is the last word
 nap s · hear             0 (after s seconds) · 0 (the value goes to `heard`)
 serve                    0: an update was carried out; what it asked for goes to `served`
@@ -20,6 +22,8 @@ finally P C              the logs of both
 stopped P C              the logs of P and C, and -3: P has run when it is cancelled, and C cleans up
 child P              the log of P, which a run of its own has run
 broken n · called n  -5: a child that fails · -6: a child that is started and asked to cancel
+pinned v n           10n + v: a chain of two runs that are pinned to version v
+left n p             0: a child that nobody waits for; p says what becomes of it when its parent closes (see `PARENT_CLOSE`)
 tell n · nobody          0: n is signalled to another run · -4: there is no such run
 halt i                   0: the i-th victim of this program is asked to cancel
 raise n                  ends the run as failed (last step only)
@@ -29,6 +33,7 @@ again P                  the log of P, in a new run that continues this one as n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import Any, Protocol
 
 Step = list[Any]
@@ -46,6 +51,12 @@ _NESTED = {
     "stopped": 0,
     "child": 0,
 }  # where programs begin
+# What is more frequent is there more than once.
+_LEAVES: tuple[str, ...] = ("act", "local", "nap", "flaky", "near", "fail", "fail_near", "choice", "choice", "never", "act", "broken", "called",
+    "patient", "pinned")  # fmt: skip
+_ALONE_NOT: tuple[str, ...] = ("given", "given", "kept")
+_ONCE: tuple[str, ...] = ("hear", "serve")
+_OUTWARD: tuple[str, ...] = ("tell", "nobody")
 _PARTS_FROM = {**_NESTED, "again": 0}
 
 
@@ -57,12 +68,23 @@ class Chooser(Protocol):
         ...
 
 
+class RandomChooser:
+    """Draws a program's numbers from a generator."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+
+    def below(self, limit: int) -> int:
+        """See `Chooser`."""
+        return int(self._chance.random() * limit)
+
+
 class _Drawing:
     """One program while it is drawn. `once`: the step runs exactly once, whatever the timing, if its run is left alone."""
 
-    def __init__(self, chooser: Chooser, size: int) -> None:
+    def __init__(self, chooser: Chooser, size: int, alone: bool, inward: bool) -> None:
         self._below = chooser.below
-        self.left = size
+        self.left, self._alone, self._inward = size, alone, inward
         self.victims = 0
 
     def body(self, depth: int, *, once: bool, least: int = 1) -> Program:
@@ -76,33 +98,26 @@ class _Drawing:
 
     def step(self, depth: int, *, once: bool) -> Step:
         below = self._below
-        leaves = [
-            "act",
-            "local",
-            "nap",
-            "flaky",
-            "near",
-            "fail",
-            "fail_near",
-            "choice",
-            "never",
-            "act",
-            "broken",
-            "called",
-        ]
+        leaves = list(_LEAVES)
+        if not self._alone:
+            leaves += _ALONE_NOT if self._inward else [*_ALONE_NOT, "left"]
         if once:
-            leaves += ["hear", "tell", "nobody", "serve"]
-            if self.victims < VICTIMS_MAX:
+            leaves += _ONCE if self._inward else _ONCE + _OUTWARD
+            if not self._inward and self.victims < VICTIMS_MAX:
                 leaves.append("halt")
         kinds = leaves + (list(_NESTED) if depth < 3 and self.left > 0 else [])
         kind = kinds[below(len(kinds))]
         match kind:
-            case "act" | "patient" | "local" | "fail" | "fail_near" | "broken" | "called":
+            case "act" | "patient" | "given" | "kept" | "local" | "fail" | "fail_near" | "broken" | "called":
                 return [kind, 1 + below(9)]
             case "tell":
                 return [kind, 1 + below(9)]
             case "flaky" | "near":
                 return [kind, 1 + below(9), 1 + below(2)]
+            case "pinned":
+                return [kind, 1 + below(2), 1 + below(9)]
+            case "left":
+                return [kind, 1 + below(9), below(3)]
             case "nap":
                 return [kind, below(9)]
             case "never":
@@ -141,13 +156,21 @@ class _Drawing:
         return steps
 
 
-def draw_program(chooser: Chooser, *, size: int = 8) -> Program:
-    """Return a program of about `size` steps."""
-    drawing = _Drawing(chooser, size)
+def draw_program(chooser: Chooser, *, size: int = 8, alone: bool = False, inward: bool = False) -> Program:
+    """Return a program of about `size` steps. `alone`: nobody outside ends activities, and its end is that of all it has begun.
+
+    `inward`: it is one run, which asks nothing of other ones than its children.
+    """
+    drawing = _Drawing(chooser, size, alone, inward)
     bodies = [drawing.body(0, once=True, least=2)]
+    if inward:
+        return bodies[0]
     while len(bodies) < RUNS_MAX and chooser.below(4) == 3:
         drawing.left += size // 2
         bodies.append(drawing.body(0, once=True))
+    if not alone and chooser.below(6) == 5:
+        body = bodies[chooser.below(len(bodies))]
+        body.insert(chooser.below(len(body) + 1), ["shaky", 1 + chooser.below(9)])
     program = bodies.pop()
     if chooser.below(12) == 11:
         program.append(["raise", 1 + chooser.below(9)])

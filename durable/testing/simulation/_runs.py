@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
+from ..._log import outgoing_key
 from ...history import (
     ActivityCancelled,
     ActivityCancelRequested,
     ActivityCompleted,
+    ActivityDeferred,
     ActivityFailed,
     ActivityRetryScheduled,
     ActivityScheduled,
@@ -26,8 +28,13 @@ from ...history import (
     LocalActivityCompleted,
     LocalActivityFailed,
     Parent,
+    RunCompleted,
     RunContinuedAsNew,
+    RunForked,
+    RunReopened,
     RunStarted,
+    RunTerminated,
+    RunTimedOut,
     SignalReceived,
     TimerCancelled,
     TimerFired,
@@ -35,6 +42,13 @@ from ...history import (
     UpdateAccepted,
     UpdateCompleted,
 )
+
+
+class _Events(list[tuple[int, Event]]):
+    """Events with their numbers: they never change, so a copy of the list shares them."""
+
+    def __deepcopy__(self, _memo: object) -> _Events:
+        return _Events(self)
 
 
 @dataclass(slots=True)
@@ -51,8 +65,8 @@ class RunModel:
     closed: str = ""
     activities: dict[int, int] = field(default_factory=dict[int, int])  # the current attempt of each pending one
     timers: dict[int, int] = field(default_factory=dict[int, int])  # when each pending one is due
-    outgoing: set[int] = field(default_factory=set[int])
-    asked: set[int] = field(default_factory=set[int])  # messages to other runs, delivered ones too
+    outgoing: dict[int, str] = field(default_factory=dict[int, str])  # the key of each message on its way
+    asked: set[str] = field(default_factory=set[str])  # those of all messages to other runs, delivered ones too
     children: dict[int, str] = field(
         default_factory=dict[int, str]
     )  # the run of each pending one, empty before its start
@@ -61,34 +75,53 @@ class RunModel:
     signals: list[str] = field(default_factory=list[str])  # request ids, in order
     updates: dict[str, bool] = field(default_factory=dict[str, bool])  # by id: whether it is completed
     cancelled: bool = False
+    reopened: int = 0
+    started_ms: int = 0
+    closed_ms: int = 0
+    limits_ms: dict[str, int] = field(default_factory=dict[str, int])  # until when, by kind: "run", "execution"
+    timed_out: str = ""  # by which of them
+    ended_by: str = ""  # the request that terminated it
+    forked: tuple[str, int] = ("", 0)  # from which run, up to which event of it
+    order: int = 0  # by its first commit, among all runs
     patient: set[int] = field(default_factory=set[int])  # activities whose end is waited for when they are cancelled
     stopping: set[int] = field(default_factory=set[int])  # those that were
+    deferred: set[int] = field(default_factory=set[int])  # those whose attempt somebody outside is to end
+    timed: set[int] = field(default_factory=set[int])  # those whose attempts have a time limit
+    workflow: str = ""
+    version: str = ""
+    pinned: bool = False
+    request: str = ""  # of its start
+    closing: dict[int, str] = field(default_factory=dict[int, str])  # what becomes of each child if this run closes
+    left: dict[int, str] = field(default_factory=dict[int, str])  # the same, of those that were open when it did
     first_run_id: str = ""  # of its chain
     next_run_id: str = ""  # the run that it continued as
     carried: set[str] = field(default_factory=set[str])  # signals that it began with
     early_ms: int = 0
 
+    unanswered: list[str] = field(default_factory=list[str])  # names of updates under way as it closed by itself
+    _names: dict[str, str] = field(default_factory=dict[str, str])  # of updates
+    _counted: _Events = field(default_factory=lambda: _Events())
+
     def add(self, event: Event) -> str:
         """Take the next event."""
         self.seq += 1
+        if isinstance(event, RunReopened):
+            return self._reopen(event)
+        first = not self._counted or (isinstance(self._counted[0][1], RunReopened) and len(self._counted) == 1)
+        self._counted.append((self.seq, event))
         if self.closed:
             return f"a {type(event).__name__} after the run had closed"
-        if isinstance(event, RunStarted) != (self.seq == 1):
+        if isinstance(event, RunStarted) != first:
             return f"{type(event).__name__} as event {self.seq}"
         match event:
             case RunStarted():
-                self.workflow_id, self.parent = event.workflow_id, event.parent
-                self.first_run_id = event.first_run_id or event.run_id
-                self.signals += [signal.request for signal in event.signals]
-                self.carried = set(self.signals)
+                self._start(event)
             case Close():
-                if isinstance(event, RunContinuedAsNew):
-                    self.next_run_id = event.new_run_id
-                self.closed = event.status
-                self.activities.clear()
-                self.timers.clear()
-                self.outgoing.clear()
-                self.children.clear()
+                self._close(event)
+            case RunForked():
+                self.forked, self.started_ms = (event.run_id, event.event), event.at
+                self.deferred.clear()  # what is pending begins anew
+                self.limits_ms.pop("run", None)  # counts from here, and is not in the event
             case SignalReceived():
                 if event.request in self.signals:
                     return f"the signal {event.request!r} was recorded twice"
@@ -96,7 +129,7 @@ class RunModel:
             case UpdateAccepted():
                 if event.update in self.updates:
                     return f"the update {event.update!r} was accepted twice"
-                self.updates[event.update] = False
+                self.updates[event.update], self._names[event.update] = False, event.name
             case UpdateCompleted():
                 if self.updates.get(event.update, True):
                     return f"the end of update {event.update!r}, which is not under way"
@@ -106,12 +139,12 @@ class RunModel:
                     return "a second cancellation was recorded"
                 self.cancelled = True
             case ExternalSignalRequested() | ExternalCancelRequested():
-                self.outgoing.add(event.id)
-                self.asked.add(event.id)
+                self.outgoing[event.id] = outgoing_key(self.run_id, event.id)
+                self.asked.add(self.outgoing[event.id])
             case ExternalDelivered() | ExternalFailed():
                 if event.id not in self.outgoing:
                     return _not_pending(event)
-                self.outgoing.discard(event.id)
+                del self.outgoing[event.id]
             case ChildStartRequested() | ChildStarted() | ChildStartFailed() | ChildCompleted() | ChildFailed():
                 return self._add_child(event)
             case TimerStarted():
@@ -126,20 +159,73 @@ class RunModel:
                 return self._add_activity(event)
         return ""
 
+    def _start(self, event: RunStarted) -> None:
+        self.workflow_id, self.parent = event.workflow_id, event.parent
+        self.workflow, self.version, self.pinned = event.workflow, event.version, event.pinned
+        self.request, self.started_ms = event.request, event.at
+        if event.timeout_ms is not None:
+            self.limits_ms["run"] = event.at + event.timeout_ms
+        if event.deadline_ms is not None:
+            self.limits_ms["execution"] = event.deadline_ms
+        self.first_run_id = event.first_run_id or event.run_id
+        self.signals += [signal.request for signal in event.signals]
+        self.carried = set(self.signals)
+
+    def _close(self, event: Close) -> None:
+        if isinstance(event, RunContinuedAsNew):
+            self.next_run_id = event.new_run_id
+        self.closed, self.closed_ms = event.status, event.at
+        self.timed_out = event.kind if isinstance(event, RunTimedOut) else ""
+        self.ended_by = event.request if isinstance(event, RunTerminated) else ""
+        if isinstance(event, RunCompleted | RunContinuedAsNew):
+            self.unanswered = [self._names[update] for update, done in self.updates.items() if not done]
+        self.activities.clear()
+        self.timers.clear()
+        self.outgoing.clear()
+        self.left = {number: self.closing[number] for number in self.children}
+        self.children.clear()
+
+    def _reopen(self, event: RunReopened) -> str:
+        """Be again as before the events that it voids."""
+        if self.closed != "failed":
+            return f"a run that is {self.closed or 'open'} was reopened"
+        before = RunModel(self.run_id, self.partition, early_ms=self.early_ms)
+        kept = _Events((seq, counted) for seq, counted in self._counted if seq < event.voids_from)
+        for _, counted in kept:
+            if isinstance(counted, RunReopened):
+                before._go_on(counted)
+            else:
+                before.add(counted)
+        before.seq = self.seq
+        before.workflow_id, before.parent, before.first_run_id = self.workflow_id, self.parent, self.first_run_id
+        before._counted = _Events([*kept, (self.seq, event)])
+        before.reopened, before.order, before.forked = self.reopened + 1, self.order, self.forked
+        before.limits_ms.clear()  # it has a whole one again
+        before.asked |= self.asked
+        before._go_on(event)
+        for each in fields(self):
+            setattr(self, each.name, getattr(before, each.name))
+        return ""
+
+    def _go_on(self, event: RunReopened) -> None:
+        if event.activity is not None:  # what had failed for good is tried anew
+            self.activities[event.activity] = event.attempt
+            self.deferred.discard(event.activity)
+
     def _add_child(self, event: Event) -> str:
         match event:
             case ChildStartRequested():
-                self.outgoing.add(event.id)
-                self.children[event.id] = ""
+                self.outgoing[event.id] = outgoing_key(self.run_id, event.id, reopened=self.reopened)
+                self.children[event.id], self.closing[event.id] = "", event.parent_close
             case ChildStarted():
                 if self.children.get(event.id) != "":
                     return _not_pending(event)
-                self.outgoing.discard(event.id)
+                self.outgoing.pop(event.id, None)
                 self.children[event.id] = event.run_id
             case ChildStartFailed():
                 if self.children.pop(event.id, None) != "":
                     return _not_pending(event)
-                self.outgoing.discard(event.id)
+                self.outgoing.pop(event.id, None)
             case ChildCompleted() | ChildFailed():
                 if not self.children.pop(event.id, ""):
                     return _not_pending(event)
@@ -153,12 +239,19 @@ class RunModel:
                 self.activities[event.id] = 1
                 if event.cancellation == "wait":
                     self.patient.add(event.id)
+                if event.timeout_ms is not None:
+                    self.timed.add(event.id)
             case ActivityRetryScheduled():
                 if event.id in self.stopping:
                     return f"a retry of activity {event.id}, which is cancelled"
                 if self.activities.get(event.id) != event.attempt:
                     return f"a retry of attempt {event.attempt} of activity {event.id}, which is not pending"
                 self.activities[event.id] = event.attempt + 1
+                self.deferred.discard(event.id)
+            case ActivityDeferred():
+                if self.activities.get(event.id) != event.attempt or event.id in self.deferred:
+                    return f"attempt {event.attempt} of activity {event.id} was left to others, and is not pending"
+                self.deferred.add(event.id)
             case ActivityCompleted() | ActivityFailed():
                 attempt = self.activities.pop(event.id, None)
                 if attempt is None:

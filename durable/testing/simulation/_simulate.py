@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from ._chaos import Chaos
 from ._coverage import Report
-from ._scenario import RandomPrograms, Scenario
+from ._random_programs import RandomPrograms
+from ._scenario import Scenario
 from ._world import World
 
 _LINES_SHOWN = 60

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from ..._runtime.entropy import RunRandom, run_random
 from ...client import Client
-from ...errors import StoreError
+from ...errors import RunClosedError, StoreError
 from ...stores import Commit, Entry, Lease
 from ...stores.memory import MemoryStore, State
 from ...worker import Worker
@@ -18,25 +17,17 @@ from ._checks import Checker
 from ._clock import SimulatedClock
 from ._coverage import Report, Trace
 from ._final import check_end
-from ._interpreter import noted
 from ._loop import DeadlockError, HotLoopError, Process, SimulationLoop, current_process
+from ._outside import Noting, reach
 from ._past import Moment, fall_back, held_by
-from ._scenario import Plan, Recoverable, Scenario
+from ._scenario import Plan, Reachable, Recoverable, Scenario
+from ._slots import Slot, draw_slots
 from ._store import FaultyStore
+from ._witness import Witness
 
 CALM_S_MAX = 900.0  # virtual: once nothing goes wrong any more, everything must have ended within
 CLIENTS = 3
 EVER_MS = 10**15
-
-
-class Slot:
-    """A place for a worker: when its process is gone, another one takes the place."""
-
-    def __init__(self, number: int, options: dict[str, Any], *, steps_runs: bool) -> None:
-        self.number, self.options, self.steps_runs = number, options, steps_runs
-        self.lives = 0
-        self.process: Process | None = None
-        self.told = asyncio.Event()
 
 
 class World:
@@ -59,6 +50,11 @@ class World:
         self.checker = Checker(self.state, self.broken, early_ms=EVER_MS if goes_back else 0)
         self.problems: list[tuple[str, str]] = []
         self.effects: dict[str, int] = {}
+        self._outside = (
+            scenario.outside(self.has_effect, goes_back=self.chaos.back_every_s > 0)
+            if isinstance(scenario, Reachable)
+            else Noting(self.has_effect)
+        )
         self._over: asyncio.Future[None] = self.loop.create_future()
         self._slots: list[Slot] = []
         self._users: list[Process] = []
@@ -66,6 +62,9 @@ class World:
         self._playing: list[asyncio.Task[None]] = []
         self._processes = 0
         self._stopping = False
+        self.calm_ms = 0
+        self.is_calm = chaos == CALM
+        self.witness = Witness(self.broken) if self._new_chance("witness", seed).random() < 0.4 else None
 
     @staticmethod
     def _new_chance(what: str, seed: int) -> RunRandom:
@@ -107,6 +106,12 @@ class World:
                 self.count(f"refused: {type(answer).__name__}")
                 self.note(process, f"commit {commit.id.rpartition('/')[2]} refused: {type(answer).__name__}")
         self.checker.after_commit(commits, answers)
+        slot = next((slot for slot in self._slots if slot.process is process), None)
+        for commit, answer in zip(commits, answers, strict=True):
+            for append in commit.appends if answer is None else ():
+                run = self.checker.runs[append.stream]
+                if slot is not None and run.pinned and (run.workflow, run.version) not in slot.offers:
+                    self.broken("pinned versions", f"{process.name} stepped {run.run_id}, of version {run.version}")
 
     def acquired(self, leases: Sequence[Lease]) -> None:
         """See `StoreWorld`."""
@@ -155,12 +160,12 @@ class World:
         self.loop.spawn(process, self._work(slot, process))
 
     async def _work(self, slot: Slot, process: Process) -> None:
-        noted.set(self._noted)
+        reach(self._outside)
         client = self._client(process)
         scenario = self.scenario
         worker = Worker(
             client,
-            workflows=scenario.workflows if slot.steps_runs else (),
+            workflows=slot.workflows,
             activities=scenario.activities,
             renew_in_thread=False,
             **slot.options,
@@ -186,9 +191,10 @@ class World:
         chance = self._new_chance(process.name, self._seed)
         skew = round((2 * chance.random() - 1) * self.chaos.skew_ms_max)
         clock = SimulatedClock(self.loop, chance, skew)
-        return Client(FaultyStore(self.store, process, clock, chance, self))
+        store = FaultyStore(self.store, process, clock, chance, self)
+        return Client(store, interceptors=[] if self.witness is None else [self.witness])
 
-    async def _noted(self, key: str, n: int) -> None:
+    async def has_effect(self, key: str, n: int) -> None:
         """An activity has its effect, and takes some time for it."""
         self.effects[key] = self.effects.get(key, 0) + 1
         process = current_process()
@@ -270,7 +276,7 @@ class World:
         self.report.turns = self.loop.turns
 
     async def _live(self) -> None:
-        self._slots = self._draw_slots()
+        self._slots = draw_slots(self._chance, self._new_chance("offers", self._seed), self.scenario)
         for slot in self._slots:
             self.run_later(5 * self._chance.random(), lambda slot=slot: self._begin_worker(slot))  # type: ignore[misc]
         self._users = [self.loop.new_process(f"client-{number}") for number in range(CLIENTS)]
@@ -298,18 +304,6 @@ class World:
         except Exception as error:
             self.broken("a client's call", f"{type(error).__name__}: {error}")
 
-    def _draw_slots(self) -> list[Slot]:
-        chance, slots = self._chance, list[Slot]()
-        for number in range(1 + int(3 * chance.random())):
-            options = {
-                "lease_ttl": chance.choice([2, 5]),
-                "cache_runs": chance.choice([0, 1, 10_000, 10_000]),
-                "max_concurrent_activities": chance.choice([1, 3, 100, 100]),
-                "grace": chance.choice([0, 3]),
-            }
-            slots.append(Slot(number, options, steps_runs=number == 0 or chance.random() < 0.7))
-        return slots
-
     async def _until_over(self) -> None:
         chaos = self.chaos
         befalling = [
@@ -329,9 +323,11 @@ class World:
                 task.cancel()
             self.chaos = CALM
         self.note(self.loop.world, "nothing goes wrong any more")
+        self.calm_ms = self._clock.now_ms()
         ends = self.loop.time() + CALM_S_MAX
         while not (played := await self._until_played(self.loop.time() + 5)) and self.loop.time() < ends:
             await self._release_parked()
+            await self._end_what_waits_for_nobody()
         if not played:
             self.broken("liveness", f"{sum(not task.done() for task in self._playing)} clients wait for ever")
         await self._until_settled()
@@ -349,6 +345,16 @@ class World:
         parked = [info.task.id for info in await self.store.inspect.tasks(parked=True)]
         if parked:
             self.report.counts["parked"] += await self.store.inspect.release_parked(parked)
+
+    async def _end_what_waits_for_nobody(self) -> None:
+        """A run whose child is in a part of the store that fell back, after it was told of its start, waits for ever."""
+        runs = self.checker.runs
+        for run in list(runs.values()) if self.report.counts["went_back"] else ():
+            if not run.closed and any(child and child not in runs for child in run.children.values()):
+                try:
+                    await self._clients[0].handle(run.workflow_id, run.run_id).terminate()
+                except (RunClosedError, StoreError):
+                    continue
 
     async def counts(self) -> dict[str, int]:
         """Return what the store holds."""
