@@ -106,8 +106,8 @@ CALLS: dict[str, Callable[[Scene], Awaitable[object]]] = {
 }
 # These only look; `available` puts back what dead sessions held on its way, and has nothing to say that a second look would not.
 LOOKING = {
-    "available", "counts", "document", "documents", "holder", "last_commit", "read_closed", "read_dues", "read_last", "read_outgoing",
-    "sessions",
+    "access", "available", "counts", "document", "documents", "holder", "last_commit", "read_closed", "read_dues", "read_last",
+    "read_outgoing", "sessions",
 }  # fmt: skip
 
 
