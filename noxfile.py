@@ -1,32 +1,29 @@
 """What CI runs: `nox` alone is the whole of it, with the interpreter that runs nox. `nox -s matrix` takes every one it finds."""
 
+import functools
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.5.1"
-nox.options.sessions = [
-    "lint",
-    "types",
-    "tests",
-    "scenarios",
-    "properties",
-    "simulate",
-    "crash",
-    "docs",
-    "samples",
-    "wheel",
-]
+nox.options.sessions = ["lint", "types", "check", "wheel"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 PARALLEL = ("-n", "2")
-ASIDE = ["crash", "docs", "properties", "samples", "wheel"]  # each has a session of its own
+ASIDE = [
+    "crash",
+    "docs",
+    "properties",
+    "samples",
+    "wheel",
+]  # not of the suite: each is run by a session of its own name
 
 # What has no use for an execution cache, draws its size itself, or has runs so long that to replay each step takes minutes: run once.
 CACHELESS = [
@@ -77,9 +74,8 @@ def run_tests(session: nox.Session, *args: str, none_is_fine: bool = False, env:
     session.run("python", "-m", "pytest", "-q", *args, env=settings, success_codes=[0, 5] if none_is_fine else [0])
 
 
-def suite(session: nox.Session) -> None:
+def run_suite(session: nox.Session) -> None:
     """Run the suite, and what uses the execution cache again with one of size 0, where every step replays its run."""
-    install(session, "test")
     if session.posargs:
         run_tests(session, *session.posargs)
         return
@@ -89,6 +85,72 @@ def suite(session: nox.Session) -> None:
         aside = [f"--ignore-glob=tests/{name}" for name in (ASIDE + CACHELESS if cache else ASIDE)]
         run_tests(session, *PARALLEL, "-m", "not serial", *aside, "tests", env=env)
         run_tests(session, "-m", "serial", *aside, "tests", none_is_fine=True, env=env)
+
+
+def run_scenarios(session: nox.Session) -> None:
+    """Run the scenarios on a Redis server, unchanged. The suite has run them on memory."""
+    run_tests(session, *PARALLEL, *(session.posargs or SCENARIOS), env={"DURABLE_TEST_STORE": "redis"})
+
+
+def run_properties(session: nox.Session) -> None:
+    """Run the property tests: the laws that hold for any program, history and crash."""
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/properties"]))
+
+
+def run_simulation(session: nox.Session) -> None:
+    """Simulate the whole system: the given seeds (`-- 4711`), or as many as wanted (`-- --seeds 5000 --from 0`); by default 200."""
+    session.run("python", "-m", "durable.testing.simulation", *session.posargs)
+
+
+def run_crash(session: nox.Session) -> None:
+    """Kill and stop real worker processes, and count the effects outside."""
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/crash"]))
+
+
+def run_docs(session: nox.Session) -> None:
+    """Run what the README and the docs show, and build the site from them (into `site/`)."""
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/docs"]))
+    session.install("mkdocs-material>=9.6")
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+def run_samples(session: nox.Session) -> None:
+    """Run the samples and their tests."""
+    run_tests(session, *PARALLEL, *(session.posargs or ["samples", "tests/samples"]))
+
+
+PARTS = {
+    "tests": run_suite,
+    "scenarios": run_scenarios,
+    "properties": run_properties,
+    "simulate": run_simulation,
+    "crash": run_crash,
+    "docs": run_docs,
+    "samples": run_samples,
+}
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Run all the tests, in one environment: every session of those below, from `tests` to `samples`."""
+    install(session, "test")
+    for name, run in PARTS.items():
+        session.log("--- %s", name)
+        run(session)
+
+
+def session_of(name: str, run: Callable[[nox.Session], None]) -> None:
+    """Make a part of `check` a session of its own as well."""
+
+    @nox.session(name=name)
+    @functools.wraps(run)
+    def alone(session: nox.Session) -> None:
+        install(session, "test")
+        run(session)
+
+
+for part in PARTS.items():
+    session_of(*part)
 
 
 @nox.session
@@ -107,23 +169,11 @@ def types(session: nox.Session) -> None:
     session.run("pyright")
 
 
-@nox.session
-def tests(session: nox.Session) -> None:
-    """Run the suite with the interpreter that runs nox."""
-    suite(session)
-
-
 @nox.session(python=PYTHONS)
 def matrix(session: nox.Session) -> None:
     """Run the suite with each interpreter that is found."""
-    suite(session)
-
-
-@nox.session
-def scenarios(session: nox.Session) -> None:
-    """Run the scenarios on a Redis server, unchanged. The suite has run them on memory."""
     install(session, "test")
-    run_tests(session, *PARALLEL, *(session.posargs or SCENARIOS), env={"DURABLE_TEST_STORE": "redis"})
+    run_suite(session)
 
 
 @nox.session
@@ -138,13 +188,6 @@ def redis(session: nox.Session) -> None:
         run_tests(session, "tests/faults", "tests/crash", "-k", "not sqlite", env=env)
         for store in ("sentinel", "cluster"):
             run_tests(session, *PARALLEL, "tests/samples", *SCENARIOS, env={**env, "DURABLE_TEST_STORE": store})
-
-
-@nox.session
-def properties(session: nox.Session) -> None:
-    """Run the property tests: the laws that hold for any program, history and crash."""
-    install(session, "test")
-    run_tests(session, *PARALLEL, *(session.posargs or ["tests/properties"]))
 
 
 @nox.session
@@ -165,40 +208,10 @@ def scale(session: nox.Session) -> None:
 
 
 @nox.session
-def crash(session: nox.Session) -> None:
-    """Kill and stop real worker processes, and count the effects outside."""
-    install(session, "test")
-    run_tests(session, *PARALLEL, *(session.posargs or ["tests/crash"]))
-
-
-@nox.session
 def bench(session: nox.Session) -> None:
     """Measure: everything (an hour), or `-- --quick` (minutes), or `-- W2 W3 --store sqlite-full`. See tests/benchmarks/README.md."""
     install(session, "test")
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
-
-
-@nox.session
-def simulate(session: nox.Session) -> None:
-    """Simulate the whole system: the given seeds (`-- 4711`), or as many as wanted (`-- --seeds 5000 --from 0`); by default 200."""
-    install(session, "test")
-    session.run("python", "-m", "durable.testing.simulation", *session.posargs)
-
-
-@nox.session
-def docs(session: nox.Session) -> None:
-    """Run what the README and the docs show, and build the site from them (into `site/`)."""
-    install(session, "test")
-    run_tests(session, *PARALLEL, *(session.posargs or ["tests/docs"]))
-    session.install("mkdocs-material>=9.6")
-    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
-
-
-@nox.session
-def samples(session: nox.Session) -> None:
-    """Run the samples and their tests."""
-    install(session, "test")
-    run_tests(session, *PARALLEL, *(session.posargs or ["samples", "tests/samples"]))
 
 
 @nox.session
