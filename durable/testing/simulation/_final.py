@@ -177,6 +177,8 @@ def _check_witnessed(world: Ended, run: RunModel, replayer: Witness) -> None:
     saw = world.witness
     if saw is None:
         return
+    if replayer.live[run.run_id]:
+        world.broken("interceptors", f"a replay of {run.run_id} said that {replayer.live[run.run_id]} calls were none")
     live, calls = saw.live[run.run_id], replayer.replayed[run.run_id] + replayer.live[run.run_id]
     inherited = bool(run.forked[0] or run.reopened)
     exact = world.is_calm and not any(name.startswith("refused") for name in world.report.counts)

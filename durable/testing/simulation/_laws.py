@@ -28,6 +28,10 @@ def check_limits(record: Record, broken: Broken) -> None:
         early_ms = run.limits_ms.get(run.timed_out, 0) - run.closed_ms
         if early_ms > run.early_ms:
             broken("time limits", f"{which} timed out {early_ms} ms early")
+        first = record.runs.get(run.first_run_id)
+        differ = first is not None and run.limits_ms.get("execution") != first.limits_ms.get("execution")
+        if first is not None and differ and not (first.reopened or run.reopened):
+            broken("time limits", f"{which} has {run.limits_ms}, the first run of its chain {first.limits_ms}")
         first_ms = min(run.limits_ms.values(), default=None)
         if first_ms is not None and run.closed_ms > max(first_ms, record.calm_ms + grace_ms) + late_ms:
             broken("time limits", f"{which} ended {run.closed_ms - first_ms} ms after it had reached its limit")

@@ -348,4 +348,57 @@ BUGS = [
         ),
         (Look("simulate:4", budget=300),),
     ),
+    Planted(
+        "A child that is to be abandoned is terminated with its parent",
+        ENGINE + "effects/_children.py",
+        (('    if event.parent_close == "abandon":\n', '    if event.parent_close == "never":\n'),),
+        (Look("simulate", "parent close"),),
+    ),
+    Planted(
+        "The time limit of an attempt that others are to end stays when it is tried anew",
+        ENGINE + "steps/_activities.py",
+        (("    effects.drop_deferral(run, command, decision)\n", ""),),
+        SIMULATE,
+    ),
+    Planted(
+        "Runs of a pinned version are in the inbox of their queue: whoever is there steps them",
+        "durable/_ids.py",
+        (('{version}" if pinned else queue', '{version}" if pinned and not version else queue'),),
+        SIMULATE,
+    ),
+    Planted(
+        "A policy for a workflow id that was used holds only if nobody else starts it meanwhile",
+        "durable/client/_placing.py",
+        (('expects = "" if seen is None else seen.id\n', "expects = None\n"),),
+        (Look("simulate", "workflow ids", budget=400),),
+    ),
+    Planted(
+        "The time limit of a chain begins anew with each of its runs",
+        ENGINE + "steps/_continuing.py",
+        (("        deadline_ms=run.deadline_ms,\n", ""),),
+        (Look("simulate", "time limits", budget=400),),
+    ),
+    Planted(
+        "A fork lacks the last event of what it was to have",
+        "durable/history/_forks.py",
+        (("    for recorded in effective(history[:at]):\n", "    for recorded in effective(history[: at - 1]):\n"),),
+        SIMULATE,
+    ),
+    Planted(
+        "A replay tells interceptors that it is none",
+        RUNTIME + "around.py",
+        (
+            (
+                "        return self._run.replaying or self._run.aborted is not None ",
+                "        return self._run.aborted is not None ",
+            ),
+        ),
+        (Look("simulate", "interceptors"),),
+    ),
+    Planted(
+        "A run ends without waiting for its handlers",
+        RUNTIME + "run.py",
+        (("(main.done() and not self.calls.busy)", "main.done()"),),
+        SIMULATE,
+    ),
 ]
