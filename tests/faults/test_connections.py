@@ -161,3 +161,21 @@ async def test_an_old_server_is_refused(proxy: Proxy, redis_server: RedisServer)
 def contents_of(server: RedisServer) -> list[bytes]:
     with server.client() as client:
         return list(client.keys("*"))
+
+
+async def test_notifications_survive_cuts_at_any_moment(store: Store, proxy: Proxy) -> None:
+    """While watches come and go, in the middle of what redis-py writes and reads: who watches is told afterwards all the same."""
+    for number in range(60):
+        watches = [store.watch([f"inbox/{topic}/orders"]) for topic in range(number % 7 + 1)]
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        proxy.cut()
+        for _ in range(number % 3):
+            await asyncio.sleep(0)
+        for watch in watches:
+            watch.close()
+    watch = store.watch(["inbox/1/orders"])
+    async with open_store(proxy.url) as other, asyncio.timeout(20):
+        await other.create(P, document(), [entry()])
+        assert await watch.wait(None)
+    watch.close()

@@ -15,6 +15,10 @@ from ._options import Options
 
 TIMEOUT_S = 10.0  # for one answer: above the 5 s after which a server says BUSY, so that it can say so
 
+# No error is one to be retried: even with no retry allowed, redis-py would connect anew by itself before it tells. Two tasks that
+# share a subscription would do so at once, and what was said meanwhile be missed without a word.
+_NEVER = AsyncRetry(NoBackoff(), 0, supported_errors=())
+
 
 class Address(NamedTuple):
     """Where a server is. A server at a socket's path has no port."""
@@ -44,7 +48,7 @@ class Clients:
         found = self._clients.get(address)
         if found is None:
             settings = self._settings(address, TIMEOUT_S)
-            found = self._clients[address] = redis.asyncio.Redis(**settings, retry=AsyncRetry(NoBackoff(), 0))
+            found = self._clients[address] = redis.asyncio.Redis(**settings, retry=_NEVER)
         return found
 
     def blocking(self, address: Address) -> redis.Redis:

@@ -73,6 +73,8 @@ class Lane:
                             self._read(self._connection), name="durable answers of redis"
                         )
                     await self._connection.send_packed_command(packed, check_health=False)
+        except AttributeError as error:  # of redis-py, if the reader found the connection at its end meanwhile
+            await self._break(ConnectionError(f"the connection ended while it was written to ({error})"))
         except Exception as error:
             await self._break(error)
         finally:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from ..._clock import Clock
 from .._watch import Topics, TopicWatch
 from ._errors import code_of
@@ -95,7 +93,8 @@ class Notifier:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._listen(subscriptions))
                     group.create_task(self._follow(subscriptions))
-            except* (RedisError, OSError) as errors:
+            except* Exception as errors:
+                # Not only errors of connections: one that breaks while redis-py writes to it may end in an AttributeError.
                 self._tell(errors.exceptions[0])
             finally:
                 if subscriptions is not None:
@@ -179,8 +178,8 @@ class Notifier:
 async def _closed(subscriptions: Any) -> None:
     try:
         await subscriptions.aclose()
-    except (RedisError, OSError):
-        pass  # it was broken: that is why it is closed
+    except Exception as error:
+        _log.debug("a broken connection could not be closed in good order: %r", error)
 
 
 class _Topics(Topics):
