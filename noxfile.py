@@ -18,12 +18,13 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 PARALLEL = ("-n", "2")
 ASIDE = [
+    "chaos",
     "crash",
     "docs",
     "properties",
     "samples",
     "wheel",
-]  # not of the suite: each is run by a session of its own name
+]  # not of the suite: each is run by a session of its own name, a small soak by `crash`
 
 # What has no use for an execution cache, draws its size itself, or has runs so long that to replay each step takes minutes: run once.
 CACHELESS = [
@@ -103,8 +104,8 @@ def run_simulation(session: nox.Session) -> None:
 
 
 def run_crash(session: nox.Session) -> None:
-    """Kill and stop real worker processes, and count the effects outside."""
-    run_tests(session, *PARALLEL, *(session.posargs or ["tests/crash"]))
+    """Kill and stop real worker processes, and count the effects outside; a small soak."""
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/crash", "tests/chaos"]))
 
 
 def run_docs(session: nox.Session) -> None:
@@ -188,6 +189,13 @@ def redis(session: nox.Session) -> None:
         run_tests(session, "tests/faults", "tests/crash", "-k", "not sqlite", env=env)
         for store in ("sentinel", "cluster"):
             run_tests(session, *PARALLEL, "tests/samples", *SCENARIOS, env={**env, "DURABLE_TEST_STORE": store})
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Soak workers on Redis in faults: 20,000 runs in some minutes, or `-- --runs 1000 --seed 7`. The seed is printed."""
+    install(session, "test")
+    session.run("python", "-m", "tests.chaos", *session.posargs)
 
 
 @nox.session

@@ -6,7 +6,6 @@ from collections import Counter
 
 from tests.chaos.processes import Cast
 
-PAUSE_S = (0.3, 2.0)  # from one fault to the next
 _LOST = ("commit", "claim", "complete", "send", "create", "renew", "acquire", "begin_session")
 _KINDS = {
     "a worker is killed": 4,
@@ -22,8 +21,8 @@ _KINDS = {
 class Faults:
     """Lets one fault follow the other, until it is cancelled."""
 
-    def __init__(self, cast: Cast, seed: int, lease_s: float) -> None:
-        self._cast, self._lease_s = cast, lease_s
+    def __init__(self, cast: Cast, seed: int, *, lease_s: float, pause_s: tuple[float, float]) -> None:
+        self._cast, self._lease_s, self._pause_s = cast, lease_s, pause_s
         self._chance = random.Random(seed)
         self._frozen: dict[int, asyncio.Task[None]] = {}
         self.counts = Counter[str]()
@@ -33,7 +32,7 @@ class Faults:
         chance = self._chance
         try:
             while True:
-                await asyncio.sleep(chance.uniform(*PAUSE_S))
+                await asyncio.sleep(chance.uniform(*self._pause_s))
                 self._cast.check()
                 (kind,) = chance.choices(list(_KINDS), list(_KINDS.values()))
                 await self._happen(kind)

@@ -33,6 +33,7 @@ class Size:
     runs: int = 20_000
     workers: int = 4
     lease_s: float = 2.0
+    pause_s: tuple[float, float] = (0.3, 2.0)  # from one fault to the next
 
 
 class Producers:
@@ -111,7 +112,7 @@ async def _play(cast: Cast, size: Size, seed: int, say: Callable[[str], None]) -
     progress = _every(
         size.runs // 10, lambda done: say(f"{done:,} runs ended after {time.monotonic() - began_s:.0f} s")
     )
-    faults = Faults(cast, seed, size.lease_s)
+    faults = Faults(cast, seed, lease_s=size.lease_s, pause_s=size.pause_s)
     async with Client.connect(cast.url) as client:
         producers = Producers(client, size.runs, progress)
         helpers = [asyncio.create_task(each) for each in (faults.run(), operate(client), watch(cast, producers))]

@@ -27,6 +27,7 @@ class Workers:
     """Worker processes on one store. `module` is the program that each runs."""
 
     module = "tests.crash.program"
+    ttl_s = TTL_S
 
     def __init__(self, url: str, book: str, log: Path) -> None:
         self.url, self.book, self._log = url, book, log
@@ -38,7 +39,7 @@ class Workers:
         """Start one more."""
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", self.module, self.url, self.book, str(TTL_S)],
+                [sys.executable, "-m", self.module, self.url, self.book, str(self.ttl_s)],
                 cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         self.alive.append(process)
