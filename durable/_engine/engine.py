@@ -72,6 +72,8 @@ class Engine:
         self._stopped = asyncio.Event()
         self._stopping = False
         self._commits = 0
+        self._reading = telemetry.Outage(_log, "the store cannot be read")
+        self._balancing = telemetry.Outage(_log, "partitions cannot be shared out")
         self._watchdog = Watchdog()
         self._handover = Handover(store, session, queue, self._inbox, publish)
         committer = Committer(store, local, session, self._inbox)
@@ -112,12 +114,15 @@ class Engine:
         self._rebalance.set()
 
     def lost(self, leases: Sequence[Lease]) -> None:
-        """The keeper found that other sessions hold `leases` by now."""
-        for lease in leases:
-            owned = self._owned.get(lease.partition)
-            if owned is not None and owned.lease == lease:
-                _log.warning("the lease of partition %d was lost to another worker", lease.partition)
-                self._drop(owned)
+        """The keeper found that this session does not hold `leases` any more."""
+        ours = [self._owned[each.partition] for each in leases if each in self._leases]
+        for owned in ours:
+            self._drop(owned)
+        if ours:
+            _log.warning(
+                "leases were lost, to another worker or because the session had expired: of the partitions %s of inbox %r",
+                ", ".join(str(owned.lease.partition) for owned in ours), self._inbox,
+            )  # fmt: skip
 
     def accept(self, claimed: ClaimedTask, ended: ActivityEnded, asked_s: float) -> bool:
         """Take a local result; False if its partition is not owned, or was not yet when the task was claimed (`asked_s`).
@@ -179,9 +184,10 @@ class Engine:
             try:
                 await self._intake.read(list(self._owned.values()))
             except StoreError as error:
-                _log.warning("the store cannot be read, trying again: %s", error)
+                self._reading.failed(error, self._interval_s)
                 await self._store.clock.sleep(self._interval_s)
                 continue
+            self._reading.ended()
             if self._step_all():
                 await asyncio.sleep(0)  # let activities begin, results come and commits go out
                 continue
@@ -326,7 +332,9 @@ class Engine:
             try:
                 await self._balance()
             except StoreError as error:
-                _log.warning("partitions cannot be shared out, trying again: %s", error)
+                self._balancing.failed(error, self._interval_s)
+            else:
+                self._balancing.ended()
             await self._store.clock.wait(self._rebalance, self._store.clock.upkeep_s(self._interval_s))
 
     async def _balance(self) -> None:

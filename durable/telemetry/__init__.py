@@ -10,9 +10,11 @@ from ._metrics import (
     run_stuck,
     store_went_back,
 )
+from ._outages import Outage
 from ._tracing import TracingInterceptor
 
 __all__ = [
+    "Outage",
     "TracingInterceptor",
     "attempt_ended",
     "commits_answered",

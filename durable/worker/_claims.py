@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from .. import telemetry
 from ..errors import StoreError
 from ..stores import ClaimedTask, Store, tasks_topic
 from ._slots import Mode, Slots
@@ -63,6 +64,7 @@ class Claimer:
         self._task = asyncio.current_task()
         watch = self._store.watch([tasks_topic(self._queue)])
         pause_s = _RETRY_S_MIN
+        outage = telemetry.Outage(logger, f"no tasks could be claimed from queue {self._queue}")
         try:
             while not self._stopping:
                 await self._wait_for_slot()
@@ -74,10 +76,9 @@ class Claimer:
                         await self._hand_back_unknown()
                     limit, got = await self._claim()
                     pause_s = _RETRY_S_MIN
+                    outage.ended()
                 except StoreError as error:
-                    logger.warning(
-                        "no tasks could be claimed from queue %s, next try in %g s: %s", self._queue, pause_s, error
-                    )
+                    outage.failed(error, pause_s)
                     await self._store.clock.sleep(pause_s)
                     pause_s = min(2 * pause_s, _RETRY_S_MAX)
                     self._in_doubt = True

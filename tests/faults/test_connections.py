@@ -179,3 +179,14 @@ async def test_notifications_survive_cuts_at_any_moment(store: Store, proxy: Pro
         await other.create(P, document(), [entry()])
         assert await watch.wait(None)
     watch.close()
+
+
+async def test_a_call_right_after_a_lost_connection_has_a_new_one(redis_server: RedisServer) -> None:
+    """The one before is told that its outcome is unknown; the sender, still busy with it, tells that to nobody else."""
+    async with open_store(redis_server.url) as store:
+        for _ in range(5):
+            await store.document(P, id="d-01")
+            ask(redis_server, "CLIENT", "KILL", "TYPE", "normal")
+            with pytest.raises(StoreUnavailableError, match="unknown"):
+                await store.document(P, id="d-01")
+            assert await store.document(P, id="d-01") is None

@@ -104,7 +104,7 @@ CALLS: dict[str, Callable[[Scene], Awaitable[object]]] = {
     "take_reply": lambda scene: scene.store.take_reply(P, "y"),
     "unclaim": lambda scene: scene.store.unclaim("s-1", ["t-1"]),
 }
-# These only look; `available` puts back what dead sessions held on its way, and has nothing to say that a second look would not.
+# These only look (`access` leaves nothing of what it tries); `available` puts back what dead sessions held on its way, and would say the same again.
 LOOKING = {
     "access", "available", "counts", "document", "documents", "holder", "last_commit", "read_closed", "read_dues", "read_last",
     "read_outgoing", "sessions",

@@ -1,5 +1,6 @@
 """What people are told of a Redis server: by the log at connect, by `durable doctor`, and by the page on running on it."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Iterator
@@ -7,9 +8,11 @@ from importlib.resources import files
 
 import pytest
 
+from durable.errors import StoreUnavailableError, StoreUrlError
 from durable.stores import checks_of, open_store
 from durable.stores.redis._keys import FIXED, NAMED
-from durable.testing.conformance._base import P
+from durable.testing.conformance._base import TTL_MS, P, document, entry
+from tests.redis_cluster import free_port
 from tests.redis_server import RedisServer
 from tests.redis_user import NAMESPACE, PAGE, USER, documented_user
 
@@ -193,3 +196,26 @@ def test_the_page_lists_every_key() -> None:
         kinds = types.split(", ")
         listed |= dict(zip(keys, kinds if len(kinds) > 1 else kinds * len(keys), strict=True))
     assert listed == {name: kind.replace("zset", "sorted set") for name, kind in {**FIXED, **NAMED}.items()}
+
+
+async def test_a_database_that_is_not_there_is_told(redis_process: RedisServer) -> None:
+    """A mistyped URL is no bug of ours."""
+    port = free_port()
+    server = RedisServer(redis_process.binary, "--port", str(port), "--bind", "127.0.0.1")
+    try:
+        with pytest.raises(StoreUrlError, match=r"the server has no database 99 .*Nothing was written"):
+            await open_store(f"redis://127.0.0.1:{port}/99")
+    finally:
+        server.close()
+
+
+async def test_a_call_that_found_no_connection_says_that_nothing_was_written(own_server: RedisServer) -> None:
+    """Once the server is gone; a call that was on its way when it went does not know."""
+    async with open_store(own_server.url) as store:
+        own_server.kill()
+        with pytest.raises(StoreUnavailableError, match=r"whether the call was applied is unknown$"):
+            await store.create(P, document(), [entry()])
+        with pytest.raises(StoreUnavailableError, match=r"connecting to .*\. Nothing was written$"):
+            await store.create(P, document(), [entry()])
+        with pytest.raises(StoreUnavailableError, match=r"connecting to .*\. Nothing was written$"):
+            await asyncio.to_thread(store.renew, "s-1", TTL_MS, [], [])

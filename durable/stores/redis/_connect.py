@@ -51,6 +51,12 @@ async def _information(connection: Connection, options: Options) -> list[tuple[s
                 options.shown,
             )
             return []
+        if "DB index" in str(error):
+            number = options.connect["db"]
+            raise StoreUrlError(
+                f"store URL {options.shown!r}: the server has no database {number} ({error}); "
+                "use another one, or namespace=name to keep programs apart. Nothing was written"
+            ) from error
         raise not_connected(error, options.shown, _hint(options)) from error
 
 
@@ -121,7 +127,8 @@ async def _fixed(namespace: Namespace, options: Options) -> int:
         )
     if options.partitions not in (None, int(text)):
         raise StoreUrlError(
-            f"store URL {options.shown!r}: the store has {int(text)} partitions, not {options.partitions}; their number cannot change"
+            f"store URL {options.shown!r}: the store has {int(text)} partitions, not {options.partitions}; their number cannot change: "
+            "leave partitions= out, or take another namespace"
         )
     return int(text)
 

@@ -36,6 +36,8 @@ _CODE = re.compile(
     r"(?:^|[-\s])(OOM|READONLY|NOPERM|NOAUTH|WRONGPASS|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS"
     r"|TRYAGAIN|MOVED|ASK)\b"
 )
+# What redis-py says if there was no connection yet, and so nothing was sent on it.
+_NOT_MADE = re.compile(r"(?:Error -?\d+|Timeout) connecting to ")
 _REFUSED = {  # nothing was written: the server refused before the script wrote
     "OOM": (StoreFullError, "the server has reached its maxmemory: give it more"),
     "READONLY": (StoreUnavailableError, "this server is a read-only replica now; the next try connects anew"),
@@ -101,7 +103,7 @@ def not_connected(error: BaseException, where: str, hint: str) -> BaseException:
     found = mapped(error, where)
     if isinstance(found, StoreUnavailableError) and "Nothing was written" not in str(found):
         ended = "connecting to server" in str(error) or "reading from" in str(error) or "closed by server" in str(error)
-        return StoreUnavailableError(f"{where}: {error}{hint if ended else ''}. Nothing was written")
+        return StoreUnavailableError(f"{where}: {_said(error)}{hint if ended else ''}. Nothing was written")
     return found
 
 
@@ -115,8 +117,12 @@ def mapped(error: BaseException, where: str) -> BaseException:
     if isinstance(error, RedisError):
         return _of_redis(error, where)
     if isinstance(error, OSError):
-        return StoreUnavailableError(f"{where}: {error}; whether the call was applied is unknown")
+        return StoreUnavailableError(f"{where}: {_said(error)}; whether the call was applied is unknown")
     return error
+
+
+def _said(error: BaseException) -> str:
+    return str(error).rstrip(".")
 
 
 def _of_redis(error: RedisError, where: str) -> StoreError | InternalError:
@@ -129,7 +135,9 @@ def _of_redis(error: RedisError, where: str) -> StoreError | InternalError:
         advice = "the server's certificate is not trusted: tls_ca must name the CA that signed it, and the host must be one of its names"
         return StoreUnavailableError(f"{where}: {advice}. Nothing was written ({error})")
     if isinstance(error, ConnectionError | TimeoutError):
-        return StoreUnavailableError(f"{where}: {error}; whether the call was applied is unknown")
+        if _NOT_MADE.match(str(error)):
+            return StoreUnavailableError(f"{where}: {_said(error)}. Nothing was written")
+        return StoreUnavailableError(f"{where}: {_said(error)}; whether the call was applied is unknown")
     if isinstance(error, ResponseError):
         return InternalError(f"{where}: Redis answered {error}")
-    return StoreUnavailableError(f"{where}: {error}; whether the call was applied is unknown")
+    return StoreUnavailableError(f"{where}: {_said(error)}; whether the call was applied is unknown")

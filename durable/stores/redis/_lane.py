@@ -66,21 +66,30 @@ class Lane:
                     await self._break(ConnectionError("the server closed the connection"))
                 if self._connection is None:
                     self._connection = await self._connected()
-                packed = self._packed()
-                if packed:
-                    if self._reader is None:
-                        self._reader = asyncio.create_task(
-                            self._read(self._connection), name="durable answers of redis"
-                        )
-                    await self._connection.send_packed_command(packed, check_health=False)
-        except AttributeError as error:  # of redis-py, if the reader found the connection at its end meanwhile
-            await self._break(ConnectionError(f"the connection ended while it was written to ({error})"))
+                await self._send(self._connection)
         except Exception as error:
             await self._break(error)
         finally:
             self._writer = None
             if self._queued and not self._closed:
                 self._writer = asyncio.create_task(self._write(), name="durable commands to redis")
+
+    async def _send(self, connection: AbstractConnection) -> None:
+        packed = self._packed()
+        if not packed:
+            return
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read(connection), name="durable answers of redis")
+        try:
+            await connection.send_packed_command(packed, check_health=False)
+        except Exception as error:
+            # Whoever reads may have been the first to see it break, and taken it away under our hands: then those who lost
+            # their answers were told, and those who are queued by now have nothing to do with it.
+            if self._connection is connection:
+                # redis-py, which may have found the end itself, says it by an AttributeError.
+                await self._break(
+                    error if isinstance(error, RedisError | OSError) else ConnectionError(f"it ended: {error}")
+                )
 
     def _packed(self) -> list[bytes]:
         """Take what is queued, as the server gets it; its callers wait for answers from now on."""

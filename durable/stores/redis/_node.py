@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import Connection as BlockingConnection
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError  # noqa: A004 - the name of redis-py
 
 from ...errors import StoreUnavailableError
 from . import _clients
@@ -34,7 +34,10 @@ class Node:
         missing = [index for index, answer in enumerate(answers) if is_missing_script(answer)]
         if missing:
             again = [calls[index] for index in missing]
-            found = await self._send([by_source(call) for call in again], writing(again), asking)
+            try:
+                found = await self._send([by_source(call) for call in again], writing(again), asking)
+            except (RedisError, OSError) as error:  # even if there was no connection: the others were carried out
+                raise ConnectionError(f"the connection ended before all was answered: {error}") from error
             for index, answer in zip(missing, found, strict=True):
                 answers[index] = answer
         if any(isinstance(answer, Exception) and is_demoted(answer) for answer in answers):
