@@ -126,8 +126,7 @@ class Client:
         starting = Start(self._store, self._codec, self._around, workflow, **options)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            handle = await starting.call(args, kwargs)
-            return await handle.result()
+            return await starting.execute(args, kwargs)
 
         return call
 
