@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._collector import sparing_the_collector
 from ._output import as_json as as_json_text
 from ._output import print_table
 from ._progress import progress
@@ -44,7 +45,8 @@ def bench_command(settings: Settings, names: Sequence[str], passes: int, full: b
     clock = SystemClock()
     place = place_of(settings.store, clock)
     try:
-        lines = _measured(parts, place, clock, passes, settings.shown_store)
+        with sparing_the_collector():  # as in `durable worker`
+            lines = _measured(parts, place, clock, passes, settings.shown_store)
     finally:
         place.close()
     if as_json:
