@@ -9,6 +9,7 @@ from .._log import read_run
 from ..author import Workflow
 from ..codec import Codec, Failure, Payload, exception_of, untyped_signature
 from ..errors import (
+    HistoryError,
     RunCancelledError,
     RunFailedError,
     RunNotFoundError,
@@ -18,6 +19,7 @@ from ..errors import (
 )
 from ..history import (
     Close,
+    Event,
     RecordedEvent,
     RunCancelled,
     RunCompleted,
@@ -102,10 +104,22 @@ async def _wait_for_close(line: Line, document: Document, timeout_s: float | Non
         if last is None and not known:
             await line.document(document.id)  # it may not have begun, or be forgotten by now
         known = False
-        event = None if last is None else RecordedEvent.read(*last).event
-        return event if isinstance(event, Close) else None
+        return None if last is None else await _close_in(line, document, last)
 
     return await wait_for(line.store, [document_topic(document.id)], look, timeout_s)
+
+
+async def _close_in(line: Line, document: Document, last: tuple[int, bytes]) -> Close | None:
+    """Return the close in the `last` record of the history, or None. Raises `HistoryError` if it is closed and that cannot be read."""
+    event: Event | None
+    try:
+        event = RecordedEvent.read(*last).event
+    except HistoryError:  # an open run with such an event is stuck, and may still be ended: wait for that
+        if (await line.document(document.id)).open:
+            return None
+        at_the_end = await line.store.read_last(line.partition, document.id)
+        event = None if at_the_end is None else RecordedEvent.read(*at_the_end).event
+    return event if isinstance(event, Close) else None
 
 
 def outcome_error(codec: Codec, document: Document, expected: Expected, close: Close) -> RunOutcomeError:
