@@ -190,8 +190,7 @@ class Engine:
             self._reading.ended()
             if self._step_all():
                 await asyncio.sleep(0)  # let activities begin, results come and commits go out
-                if self._wake.is_set() or self._is_waiting():
-                    continue
+                continue
             if not self._stopping:
                 await self._store.clock.wait(self._wake, self._pause_s())
 
@@ -221,13 +220,6 @@ class Engine:
             self._submit(batch)
         return bool(batch) or left < _limits.BATCH_MESSAGES_MAX
 
-    def _is_waiting(self) -> bool:
-        """Return whether there is something to do or to read that no time has to pass for."""
-        waiting = False
-        for owned in self._owned.values():  # a generator would take longer than all else of this turn
-            waiting = waiting or bool(owned.ready or owned.unread or owned.relayed)
-        return waiting
-
     def _pause_s(self) -> float | None:
         """Return how long there is nothing to do if nobody wakes the loop."""
         clock = self._store.clock
@@ -235,10 +227,7 @@ class Engine:
         if self._commits >= COMMITS_MAX:
             return poll_s
         # What is due in a partition that is being given up is the next owner's.
-        next_ms = FOREVER_MS
-        for owned in self._owned.values():
-            if not owned.leaving and (at_ms := owned.next_ms()) < next_ms:
-                next_ms = at_ms
+        next_ms = min((owned.next_ms() for owned in self._owned.values() if not owned.leaving), default=FOREVER_MS)
         if next_ms >= FOREVER_MS:
             return poll_s
         left_s = max(0.0, (next_ms - self._store.now_ms()) / 1000)

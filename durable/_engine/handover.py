@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Set
 
-from .._log import Offer, offers_serving
+from .._log import Offer, offered, offers_serving
 from ..stores import Store
 from . import balance
 from .loading import UnknownWorkflowError
@@ -83,6 +83,14 @@ class Handover:
                 f"workflow {error.workflow!r} is not registered with the worker that owns partition {partition}; another worker of "
                 f"this queue has it, but none has all that runs of this partition need ({', '.join(sorted(needs))}): start one that "
                 "has all of them, and the run goes on"
+            )
+        pinned = [
+            version for name, version in (await offered(self._store, self._queue)).pinned if name == error.workflow
+        ]
+        if pinned:
+            return (
+                f"workflow {error.workflow!r} is served in pinned versions only ({', '.join(pinned)}), and this run is of none: "
+                f"terminate it, and start it with `version={pinned[-1]!r}`, or serve the workflow unpinned"
             )
         return str(error)
 

@@ -217,12 +217,12 @@ class Owned:
 
         `FOREVER_MS` if there is nothing.
         """
-        next_ms = self.refresh_ms
-        if self._heap and self._heap[0][0] < next_ms:
-            next_ms = self._heap[0][0]
-        if self.delayed and self.delayed[0][0] < next_ms:
-            next_ms = self.delayed[0][0]
-        return next_ms
+        times = [self.refresh_ms]
+        if self._heap:
+            times.append(self._heap[0][0])
+        if self.delayed:
+            times.append(self.delayed[0][0])
+        return min(times)
 
     def _keep(self, due: Due) -> None:
         if self._dues.get(due.key) != due:

@@ -14,7 +14,7 @@ from .._runtime.options import ActivityCall, ActivityOptions
 from ..codec import untyped_signature
 from ..errors import DefinitionError
 from ..history import Cancellation, ParentClose
-from ..retry import RetryPolicy
+from ..retry import DEFAULT_RETRY, RetryPolicy
 from ._activity import Activity, activities_of, activity_options, is_activity
 from ._attributes import Attribute
 from ._children import child_call, child_caller
@@ -128,7 +128,8 @@ def proxy(
     """Return a callable that runs `target` with these options; what is not given stays as declared.
 
     `target` is an activity, the name of one (for code that lives elsewhere; `returns` is its result's type), or a module, class or
-    instance: then the result has each of its activities as an attribute. The options are those of `@activity`.
+    instance: then the result has each of its activities as an attribute. The options are those of `@activity`. An error in
+    `raises` that the activity does not declare itself arrives with its message alone, as `Error(message)`.
 
     A workflow is run as a child, whose result the callable gives: its options are those of `start_child`, and the await raises
     `ChildWorkflowError` as `ChildHandle.result` does, or `RunAlreadyOpenError` if a run of its `id` is open.
@@ -157,7 +158,7 @@ def proxy(
     )
     if isinstance(target, str):
         name = checked_name(target, "activity name")
-        return _caller(ActivityCall(name, untyped_signature(returns), given))
+        return _caller(ActivityCall(name, untyped_signature(returns), replace(given, retry=_retry(given, None))))
     if is_activity(target):
         return _caller(_with_options(target, given))
     _refuse_plain_function(target, "proxy")
@@ -168,22 +169,44 @@ def proxy(
 
 
 @overload
-def local(target: Activity[P, Coroutine[Any, Any, R]]) -> Callable[P, Awaitable[R]]: ...
+def local(
+    target: Activity[P, Coroutine[Any, Any, R]],
+    *,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Callable[P, Awaitable[R]]: ...
 @overload
-def local(target: Activity[P, R]) -> Callable[P, Awaitable[R]]: ...
-def local(target: Activity[P, Any]) -> Callable[P, Awaitable[Any]]:
+def local(
+    target: Activity[P, R],
+    *,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Callable[P, Awaitable[R]]: ...
+def local(
+    target: Activity[P, Any],
+    *,
+    timeout: Duration | None = None,
+    total_timeout: Duration | None = None,
+    retry: RetryPolicy | None = None,
+    raises: Sequence[type[BaseException]] = (),
+) -> Callable[P, Awaitable[Any]]:
     """Return a callable that runs the activity `target` in the engine's own process, without a task on a queue.
 
     For short calls: the step is held open until it ends, and its outcome is recorded in the same commit as what follows. If
-    the process dies before that, it runs again. Retries follow the activity's policy; one whose pause is longer than 5 s is
-    recorded, and waits as a durable timer. Of the time limits, `timeout` and `total_timeout` count. Cancelling it (also by
-    cancelling the run, which reaches it while it runs) tells the attempt to stop, and raises at once. Workflow code only.
+    the process dies before that, it runs again. Retries follow the policy; one whose pause is longer than 5 s is
+    recorded, and waits as a durable timer. The options are those of `@activity` that mean something here, and what is not
+    given stays as declared. Cancelling it (also by cancelling the run, which reaches it while it runs) tells the attempt
+    to stop, and raises at once. Workflow code only.
 
-    Raises `DefinitionError` if `target` is no activity.
+    Raises `DefinitionError` if `target` is no activity, `ValueError` for a limit out of range.
     """
     if not isinstance(target, Activity):
         raise DefinitionError(f"local: expected an activity, got {target!r}; decorate the function with @activity")
-    call = target.call
+    call = _with_options(target, activity_options(None, timeout, total_timeout, None, None, retry, raises, None))
 
     def run_locally(*args: P.args, **kwargs: P.kwargs) -> Awaitable[Any]:
         return schedule_local(require_run(f"local({call.name})"), call, args, kwargs)
@@ -207,11 +230,20 @@ def _with_options(target: Activity[..., Any], given: ActivityOptions) -> Activit
         total_timeout_ms=_either(given.total_timeout_ms, declared.total_timeout_ms),
         queue_timeout_ms=_either(given.queue_timeout_ms, declared.queue_timeout_ms),
         heartbeat_timeout_ms=_either(given.heartbeat_timeout_ms, declared.heartbeat_timeout_ms),
-        retry=given.retry or declared.retry,
+        retry=_retry(given, declared.retry),
         raises=given.raises or declared.raises,
         cancellation=given.cancellation or declared.cancellation,
     )
     return ActivityCall(target.name, target.signature, merged)
+
+
+def _retry(given: ActivityOptions, declared: RetryPolicy | None) -> RetryPolicy | None:
+    """The policy of a call. Errors that the call declares are not retried: the worker, who has not heard of them, would."""
+    policy = given.retry or declared
+    if not given.raises:
+        return policy
+    policy = policy or DEFAULT_RETRY
+    return replace(policy, non_retryable=(*policy.non_retryable, *given.raises))
 
 
 def _either(given: int | None, declared: int | None) -> int | None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._collector import sparing_the_collector
 from ._output import as_json as as_json_text
 from ._output import print_table
 from ._progress import progress
@@ -45,8 +44,7 @@ def bench_command(settings: Settings, names: Sequence[str], passes: int, full: b
     clock = SystemClock()
     place = place_of(settings.store, clock)
     try:
-        with sparing_the_collector():  # as in `durable worker`
-            lines = _measured(parts, place, clock, passes, settings.shown_store)
+        lines = _measured(parts, place, clock, passes, settings.shown_store)
     finally:
         place.close()
     if as_json:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._collector import sparing_the_collector
 from ._exit import OK
 from ._find import Served, interceptor_of, served_by
 from ._settings import Settings, store_option
@@ -83,8 +82,7 @@ async def _serve(client: "Client", served: Served, options: dict[str, Any], summ
 
     worker = Worker(client, workflows=served.workflows, activities=served.activities, **options)
     click.echo(f"worker {os.getpid()}: {summary}", err=True)
-    with sparing_the_collector():
-        await worker.run()
+    await worker.run()
     click.echo(f"worker {os.getpid()}: stopped", err=True)
 
 

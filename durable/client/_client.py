@@ -126,7 +126,8 @@ class Client:
         starting = Start(self._store, self._codec, self._around, workflow, **options)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await starting.execute(args, kwargs)
+            handle = await starting.call(args, kwargs)
+            return await handle.result()
 
         return call
 

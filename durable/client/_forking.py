@@ -45,7 +45,7 @@ async def fork(
     entry = start_entry(line.workflow_id, message)
     try:
         return line, await line.insist(lambda: line.store.create(line.partition, document, [entry]))
-    except NameTakenError as error:
+    except NameTakenError:
         raise RunAlreadyOpenError(
             f"a run of workflow id {line.workflow_id!r} is open: fork to another id, or give none, which makes a new one"
-        ) from error
+        ) from None

@@ -43,9 +43,8 @@ class Handle(Generic[R_co]):
     `StoreUnavailableError` if the store stays out of reach; what is sent is durable on return.
     """
 
-    def __init__(self, line: Line, run_id: str | None, expected: Expected, placed: Document | None = None) -> None:
+    def __init__(self, line: Line, run_id: str | None, expected: Expected) -> None:
         self._line, self._run_id, self._expected = line, run_id, expected
-        self._placed = placed  # the run's document as the start found it
         self._current: str | None = None  # where the chain was last seen to have come to
 
     @property

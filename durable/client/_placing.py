@@ -142,4 +142,4 @@ class Placing:
         )
 
     def _handle(self, document: Document) -> Handle[Any]:
-        return Handle(self._line, document.id, self._expected, document)
+        return Handle(self._line, document.id, self._expected)

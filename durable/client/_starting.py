@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,7 +13,7 @@ from .._ids import DEFAULT_QUEUE, checked_name, checked_queue, checked_version, 
 from .._log import StartRun, start_document
 from ..author import Activity, Attribute, Workflow, attributes_at_start, stored_memo
 from ..codec import Codec, Payload, untyped_signature
-from ..errors import DefinitionError, InvalidCallError, RunNotFoundError
+from ..errors import DefinitionError, InvalidCallError
 from ..history import CarriedSignal, to_raw
 from ..interceptors import SignalInput, StartInput
 from ..stores import Store
@@ -22,7 +21,7 @@ from ._around import Around
 from ._handle import Handle
 from ._line import Line
 from ._options import OnConflict, Reuse, checked_on_conflict, checked_reuse
-from ._outcome import Expected, expected_of, wait_for_outcome
+from ._outcome import Expected, expected_of
 from ._placing import Placing
 from ._sending import FirstSignal, encoded_signal, signal_of
 
@@ -91,15 +90,6 @@ class Start:
         )
         handle: Handle[Any] = await around(given)
         return handle
-
-    async def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Start the run and return its result, as `Handle.result` does. The record that the start has just written is not read again."""
-        handle = await self.call(args, kwargs)
-        placed = handle._placed
-        if placed is not None:
-            with suppress(RunNotFoundError):  # it ended, and was removed: its chain may have gone on
-                return await wait_for_outcome(self._line, placed, self.expected, None)
-        return await handle.result()
 
     async def _begin(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], headers: dict[str, str] | None

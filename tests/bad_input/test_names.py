@@ -180,6 +180,22 @@ def test_what_is_no_activity_has_no_proxy(target: Any, says: str) -> None:
         local(target)
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"timeout": -1}, "timeout: .*-1"),
+        ({"total_timeout": "soon"}, "'soon'"),
+        ({"retry": 3}, "expected a RetryPolicy, got 3"),
+        ({"raises": ["Declined"]}, "'Declined'"),
+        ({"queue": "q"}, "queue"),
+    ],
+)
+def test_options_of_a_local_activity_are_checked(options: Any, says: str) -> None:
+    """At the call of `local`; it has no queue, so that is none of them."""
+    with pytest.raises((ValueError, TypeError), match=says):
+        local(work, **options)
+
+
 def test_a_workflow_is_not_run_locally() -> None:
     """It has a proxy, as a child; a local activity has no run of its own."""
     with pytest.raises(DefinitionError, match="expected an activity"):

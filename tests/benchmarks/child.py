@@ -6,7 +6,6 @@ import sys
 from typing import cast
 
 from durable._clock import SystemClock
-from durable.cli._collector import sparing_the_collector
 from durable.testing.benchmark import Costs, Figure, Scale, one_pass, place_of
 from tests.benchmarks.workloads import WORKLOADS
 
@@ -22,8 +21,7 @@ def main() -> None:
     clock = SystemClock()
     place = place_of(url, clock)
     try:
-        with sparing_the_collector():  # as in `durable worker`
-            figures = one_pass(WORKLOADS[workload].parts(cast(Scale, scale))[int(part)], place, clock)
+        figures = one_pass(WORKLOADS[workload].parts(cast(Scale, scale))[int(part)], place, clock)
     finally:
         place.close()
     print(json.dumps([dataclasses.asdict(figure) for figure in figures]))

@@ -5,7 +5,6 @@ import os
 import sys
 
 from durable import Client, Worker, activity, activity_info, workflow
-from durable.cli._collector import sparing_the_collector
 from durable.testing.benchmark._programs import ACTIVITIES, WORKFLOWS
 
 LEASE_S = 2.0  # so that the workers of a pass have shared the partitions soon
@@ -36,5 +35,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with sparing_the_collector():  # as in `durable worker`
-        asyncio.run(main())
+    asyncio.run(main())

@@ -258,6 +258,7 @@ async def test_wrong_filters_are_named(client: Client) -> None:
         (5, TypeError, "expected a list of conditions"),
         ({"customer": "ada"}, InvalidCallError, "as a key, got 'customer'"),
         ({customer: 5}, InvalidCallError, "expected a str, got 5"),
+        ({customer: None}, InvalidCallError, "expected a str, got None"),
     ]
     for attributes, error, said in wrong:
         with pytest.raises(error, match=said):

@@ -93,6 +93,37 @@ async def test_a_long_pause_is_a_timer(url: str) -> None:
         assert (counts["dues"], counts["inbox"]) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("options", "calls", "tags"),
+    [
+        ({}, 3, ["LocalActivityRetryScheduled"] * 2 + ["LocalActivityCompleted"]),
+        ({"retry": NO_RETRY}, 1, ["LocalActivityFailed"]),
+        ({"retry": SHORT}, 3, ["LocalActivityCompleted"]),
+        ({"total_timeout": 90}, 2, ["LocalActivityRetryScheduled", "LocalActivityFailed"]),
+    ],
+)
+@pytest.mark.parametrize("cache_runs", [0, 100])
+async def test_a_call_may_have_options_of_its_own(
+    options: dict[str, Any], calls: int, tags: list[str], cache_runs: int
+) -> None:
+    """What is not given stays as declared; after each recorded pause the code is asked again, and says the same."""
+    shaky = Shaky(2)
+
+    @workflow
+    async def calling_so(n: int) -> Any:
+        try:
+            return await local(shaky.activity, **options)(n)
+        except ActivityError:
+            return "failed"
+
+    async with engines() as env:
+        await env.begin([calling_so], [shaky.activity], cache_runs=cache_runs)
+        handle = await env.client.start(calling_so, id="w")(5)
+        assert await env.drive(handle.result()) == ("failed" if tags[-1].endswith("Failed") else 5)
+        assert await env.tags("w") == ["RunStarted", "LocalActivityScheduled", *tags, "RunCompleted"]
+    assert shaky.calls == calls
+
+
 async def test_the_policy_counts_attempts_over_steps_and_workers(url: str) -> None:
     """The worker is lost between each attempt and the next; no attempt is lost, none is counted twice."""
     shaky = Shaky(9)

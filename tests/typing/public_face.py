@@ -67,6 +67,7 @@ async def checkout(order: Order, *, note: str = "") -> Receipt:
     assert_type(await proxy(charge)(order), str)
     await local(charge)(42)  # type: ignore[arg-type]
     assert_type(await local(charge)(order), str)
+    assert_type(await local(ship, timeout="5 s")(order, express=True), int)
     assert_type(await approved.receive(), bool)
     assert_type(await approved.receive(timeout="2 days", default=None), bool | None)
     assert_type(now(), datetime)

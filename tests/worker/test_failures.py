@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from durable import RetryPolicy, activity, proxy, workflow
+from durable import RetryPolicy, activity, local, proxy, workflow
 from durable.codec import JsonCodec, Payload
 from durable.errors import ActivityError, EncodeError, RunFailedError
 from tests.virtual import in_virtual_time
@@ -43,6 +43,39 @@ async def test_a_declared_error_reaches_the_workflow_as_itself() -> None:
     async with serving(workflows=[pay], activities=[charge]) as client:
         assert await client.execute(pay)() == ["no cover", 402]
     assert calls == 1
+
+
+@pytest.mark.parametrize("how", ["function", "name", "local"])
+@in_virtual_time
+async def test_an_error_that_only_the_call_declares_is_not_retried(how: str) -> None:
+    """It is raised as itself, made of its message, although the activity does not know that it is declared."""
+    calls = 0
+
+    @activity
+    async def charge(cents: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ConnectionError("try again")
+        raise Declined(f"no cover for {cents}")
+
+    declaring: dict[str, Any] = {
+        "function": proxy(charge, raises=[Declined], retry=AT_ONCE),
+        "name": proxy("charge", raises=[Declined], retry=AT_ONCE),
+        "local": local(charge, raises=[Declined], retry=AT_ONCE),
+    }
+
+    @workflow
+    async def pay() -> str:
+        try:
+            await declaring[how](5)
+        except Declined as error:
+            return str(error)
+        return ""
+
+    async with serving(workflows=[pay], activities=[charge]) as client:
+        assert await client.execute(pay)() == "no cover for 5"
+    assert calls == 2
 
 
 async def test_a_declared_error_crosses_processes() -> None:

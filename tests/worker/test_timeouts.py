@@ -161,23 +161,26 @@ async def test_silence_is_noticed_and_heartbeats_keep_an_attempt_alive() -> None
     assert beats == 8
 
 
+@pytest.mark.parametrize("declared", [True, False])
 @in_virtual_time
-async def test_a_local_activity_has_its_time_limit_too() -> None:
-    """It runs in the same way, without a task."""
+async def test_a_local_activity_has_its_time_limit_too(declared: bool) -> None:
+    """It runs in the same way, without a task. The limit is the activity's, or that of the call."""
 
-    @activity(timeout="10 s", retry=ONCE)
     async def wait() -> None:
         await asyncio.Event().wait()
+
+    waiting = activity(timeout="10 s" if declared else None, retry=ONCE)(wait)
+    call = local(waiting) if declared else local(waiting, timeout="10 s")
 
     @workflow
     async def run_it() -> str:
         try:
-            await local(wait)()
+            await call()
         except Exception as error:
             return type(error.__cause__).__name__
         return ""
 
-    async with serving(workflows=[run_it], activities=[wait]) as client:
+    async with serving(workflows=[run_it], activities=[waiting]) as client:
         assert await client.execute(run_it)() == "TimeoutError"
 
 

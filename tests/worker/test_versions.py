@@ -213,6 +213,24 @@ async def test_a_version_is_started_by_name(client: Client) -> None:
         assert (run.version, run.pinned, run.queue, run.workflow) == ("2", True, "default", "order")
 
 
+async def test_a_start_by_name_without_a_version_is_told_which_there_are(client: Client) -> None:
+    """Its run is of none of them, and would wait for ever without a word of why."""
+
+    @workflow
+    async def unpinned() -> None: ...
+
+    async with serve(client, order_1, order_2, unpinned):
+        handle = await client.start("order", id="of-no-version")("lamp")
+
+        async def stuck() -> str | None:
+            return (await handle.describe()).stuck
+
+        note = await until_async(stuck)
+        assert note is not None
+        assert "workflow 'order' is served in pinned versions only (1, 2), and this run is of none" in note
+        assert "version='2'" in note
+
+
 async def test_queries_cancellation_and_termination_reach_a_pinned_run(client: Client) -> None:
     """Through the inbox of its version; the closed run is asked there as well."""
     async with serve(client, order_1), serve(client, order_2):

@@ -2,7 +2,7 @@
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from ... import _limits
@@ -186,7 +186,7 @@ class State:
         """Add `task` at the end of its queue; one of the same id is replaced."""
         self.remove_task(task.id)
         owner = task.claimed_by
-        task = Task(task.id, task.queue, task.kind, task.inbox, task.name, task.data)  # the claim is the row's
+        task = replace(task, claimed_by=None)
         row = TaskRow(self.next_seq(), partition, task, owner, 0 if owner is None else 1, owner is None)
         self.tasks[task.id] = row
         if owner is None:
