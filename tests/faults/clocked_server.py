@@ -13,13 +13,13 @@ from tests.faults.server_faults import ask
 from tests.redis_server import RedisServer, server_binary
 
 
-def built(folder: Path) -> Path:
-    """Compile the library. The test is skipped where there is no compiler, or no Linux."""
+def built(folder: Path, name: str = "clock") -> Path:
+    """Compile a library to be preloaded. The test is skipped where there is no compiler, or no Linux."""
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
-        pytest.skip("the server's clock can be set only on Linux, with a C compiler (cc)")
-    library = folder / "clock.so"
-    source = Path(__file__).with_name("clock.c")
+        pytest.skip("what the server's machine does can be set only on Linux, with a C compiler (cc)")
+    library = folder / f"{name}.so"
+    source = Path(__file__).with_name(f"{name}.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
     return library
 

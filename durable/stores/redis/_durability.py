@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 FLUSHES = "appendfsync"  # how often an append-only file is on the disk; INFO does not say it
 _PROMISES = {
     "always": "what is acknowledged survives a power cut",
-    "everysec": "a power cut may lose about the last second; the end of the server's process loses nothing",
+    "everysec": "a power cut may lose about the last second; the end of the server's process loses nothing, or up to 2 s while the disk is slow",
     "no": "a power cut may lose what the system had not written yet, half a minute or so",
 }
 
