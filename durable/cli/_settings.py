@@ -43,7 +43,8 @@ class Settings:
     def with_client(self, work: Callable[["Client"], Awaitable[T]], *, creates: bool = False) -> T:
         """Open a client, run `work` with it, and return what that returns. `creates`: a new store may be made.
 
-        Raises `StoreError` if there is no store yet and none should be made: a look at nothing must not leave a file behind.
+        Raises `StoreError` if there is no store yet and none should be made: a look at nothing must not leave a file behind, or a
+        namespace with a number of partitions that nobody chose.
         """
         self._refuse_memory()
         if not creates:
@@ -52,7 +53,7 @@ class Settings:
         async def main() -> T:
             from durable import Client
 
-            async with Client.connect(self.store) as client:
+            async with Client.connect(self.store if creates else self._existing()) as client:
                 return await work(client)
 
         return asyncio.run(main())
@@ -63,6 +64,15 @@ class Settings:
         from ..stores import _url
 
         return _url.without_password(self.store)
+
+    def _existing(self) -> str:
+        """Return the URL; of Redis, one that makes no namespace."""
+        from ..stores import _url
+
+        url = _url.parse(self.store)
+        if url.scheme.partition("+")[0] not in ("redis", "rediss", "unix") or "create" in url.options:
+            return self.store
+        return f"{self.store}{'&' if '?' in self.store else '?'}create=no"
 
     def _refuse_memory(self) -> None:
         from ..stores import _url

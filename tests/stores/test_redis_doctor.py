@@ -8,7 +8,9 @@ from importlib.resources import files
 
 import pytest
 
-from durable.errors import StoreUnavailableError, StoreUrlError
+from durable import Client
+from durable.cli._settings import Settings
+from durable.errors import StoreError, StoreUnavailableError, StoreUrlError
 from durable.stores import checks_of, open_store
 from durable.stores.redis._keys import FIXED, NAMED
 from durable.testing.conformance._base import TTL_MS, P, document, entry
@@ -219,3 +221,30 @@ async def test_a_call_that_found_no_connection_says_that_nothing_was_written(own
             await store.create(P, document(), [entry()])
         with pytest.raises(StoreUnavailableError, match=r"connecting to .*\. Nothing was written$"):
             await asyncio.to_thread(store.renew, "s-1", TTL_MS, [], [])
+
+
+async def test_a_namespace_with_a_mistyped_name_is_not_made_by_a_look(redis_server: RedisServer) -> None:
+    """It would answer that there are no runs, and stay, with a number of partitions that nobody chose."""
+    url = f"{redis_server.url}?namespace=tpyo"
+    with pytest.raises(StoreUnavailableError, match=r"no namespace 'tpyo' on this server yet.*Nothing was written"):
+        await open_store(f"{url}&create=no")
+    with pytest.raises(StoreError, match=rf"^{re.escape(url)}: there is no namespace 'tpyo'"):
+        await asyncio.to_thread(Settings(url).with_client, _look)
+    with redis_server.client() as client:
+        assert client.keys("*tpyo*") == []
+    async with open_store(url):
+        pass
+    assert await asyncio.to_thread(Settings(url).with_client, _look) == []
+
+
+async def _look(client: Client) -> list[str]:
+    return [run.workflow_id for run in await client.list()]
+
+
+async def test_a_full_server_is_a_problem(own_server: RedisServer) -> None:
+    """And to remove old runs would not help any more: that is a write as well."""
+    async with open_store(own_server.url) as store:
+        with own_server.client() as client:
+            client.config_set("maxmemory", int(client.info()["used_memory"] * 0.9))
+        (memory,) = [each for each in await checks_of(store) if each.check == "memory"]
+    assert (memory.level, "raise maxmemory" in memory.advice) == ("problem", True)

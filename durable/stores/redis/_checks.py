@@ -111,6 +111,9 @@ def _memory(info: dict[str, Any], at: str) -> Finding:
     if not most:
         return Finding("ok", "memory", f"{text}, no maxmemory")
     text = f"{text} of {most / 1e6:,.1f} MB"
+    if used > most:
+        advice = "raise maxmemory: until then nothing can be written, and `durable prune` cannot make room either"
+        return Finding("problem", "memory", f"{text}: all writes are refused", advice)
     if used > most * _MEMORY_SHARE_WARNED:
         return Finding("warning", "memory", text, "raise maxmemory, or forget old runs: `durable prune`")
     return Finding("ok", "memory", text)

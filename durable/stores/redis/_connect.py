@@ -114,6 +114,11 @@ async def _fixed(namespace: Namespace, options: Options) -> int:
     key = shared.key
     read = Plain(shared, ("HLEN", key)), Plain(shared, ("HMGET", key, "partitions", "format"))
     count, found = await namespace.run(read)
+    if not count and not options.create:
+        raise StoreUnavailableError(
+            f"{options.shown}: there is no namespace {options.namespace!r} on this server yet: is its name right (namespace= in the URL)? "
+            "A worker or a run that is started makes it. Nothing was written"
+        )
     if not count:
         fields = ("partitions", options.partitions or PARTITIONS_DEFAULT), ("format", FORMAT)
         await namespace.run([Plain(shared, ("HSETNX", key, *each), writes=True) for each in fields])

@@ -16,7 +16,7 @@ SENTINEL_PORT_DEFAULT = 26379
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:,@\s]+))(?::(\d{1,5}))?")
 _REPLICAS_MAX = 10
-KNOWN = {"partitions", "namespace", "wait_replicas", "allow_eviction"}
+KNOWN = {"partitions", "namespace", "wait_replicas", "allow_eviction", "create"}
 _TLS = {"tls_ca", "tls_cert", "tls_key", "tls_check_hostname"}
 _SENTINEL = {"sentinel_user", "sentinel_password"}
 _NONE = frozenset[str]()
@@ -38,6 +38,7 @@ class Options:
     partitions: int | None
     wait_replicas: int
     allow_eviction: bool
+    create: bool  # whether a namespace that is not there yet is made
     connect: dict[str, Any] = field(repr=False)
     connect_sentinel: dict[str, Any] = field(repr=False)
 
@@ -78,9 +79,10 @@ def options_of(url: str, parsed: StoreUrl, partitions: int | None) -> Options:
     sentinel = {
         "username": parsed.options.get("sentinel_user"), "password": parsed.options.get("sentinel_password"), **secured,
     }  # fmt: skip
+    shown = parsed.shown.removesuffix("&create=no").removesuffix("?create=no")  # commands that only look add it
     return Options(
-        parsed.shown, kind, addresses, service, namespace, parsed.partitions(partitions), int(replicas),
-        _yes(parsed, "allow_eviction", "no"), connect, sentinel,
+        shown, kind, addresses, service, namespace, parsed.partitions(partitions), int(replicas),
+        _yes(parsed, "allow_eviction", "no"), _yes(parsed, "create", "yes"), connect, sentinel,
     )  # fmt: skip
 
 
