@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from ..._log import ActivityEnded, ActivityTask, CancelDue, QueueTimeoutDue
+from ..._log import ActivityBeat, ActivityEnded, ActivityTask, CancelDue, QueueTimeoutDue
 from ..._runtime.options import ActivityCall, ActivityOptions
 from ...codec import Codec, Failure, failure_of, untyped_signature
 from ...history import (
@@ -17,6 +17,7 @@ from ...history import (
     ActivityCancelRequested,
     ActivityCompleted,
     ActivityFailed,
+    ActivityRetryScheduled,
     ActivityScheduled,
     ChildCompleted,
     ChildFailed,
@@ -30,6 +31,7 @@ from ...history import (
     from_raw,
     to_raw,
 )
+from ._deferred import Report, is_end, reports_of, stopped
 from ._execution import Attempt, Call, offset
 from ._outcomes import Outcomes, is_computed
 from ._story import UNSET, Fate, Story, failure_in_full
@@ -42,11 +44,11 @@ class Running:
     """An attempt under way. `messages` is what it will report and when; `waits` says that no worker takes it. `child` is the id
     of the run that it stands for, or empty."""
 
-    __slots__ = ("attempt", "child", "dropped", "fate", "messages", "start_ms", "waits")
+    __slots__ = ("attempt", "child", "dropped", "fate", "id", "messages", "start_ms", "waits")
 
-    def __init__(self, attempt: Attempt, fate: Fate, start_ms: int) -> None:
-        self.attempt, self.fate, self.start_ms = attempt, fate, start_ms
-        self.messages: deque[tuple[int, ActivityEnded]] = deque()
+    def __init__(self, number: int, attempt: Attempt, fate: Fate, start_ms: int) -> None:
+        self.id, self.attempt, self.fate, self.start_ms = number, attempt, fate, start_ms
+        self.messages: deque[tuple[int, Report]] = deque()
         self.dropped = self.waits = False
         self.child = ""
 
@@ -60,21 +62,42 @@ class Running:
         """Whether what it reports reaches the run."""
         return not self.dropped or self.fate.odd == "late"
 
-    def report(self, now_ms: int, push: Callable[[int, Any], object]) -> ActivityEnded:
-        """Return what it reports now; what it reports later is pushed."""
+    def report(self, now_ms: int, push: Callable[[int, Any], object], *, stop: bool = False) -> Report:
+        """Return what it reports now; what it reports later is pushed.
+
+        `stop`: the run has cancelled it, and waits for its end. The holder of its token hears of that, and stops unless it is late.
+        """
         _, message = self.messages.popleft()
+        if stop and self.fate.odd != "late" and (isinstance(message, ActivityBeat) or message.by_token):
+            message = stopped(message)
+            self.messages.clear()
+        if is_end(message):
+            self._end(message, now_ms)
+        elif isinstance(message, ActivityEnded):
+            self.attempt.deferred = True
+        if self.messages:
+            push(max(self.messages[0][0], now_ms), self)
+        return message
+
+    def time_out(self, kind: str, now_ms: int) -> None:
+        """Its run has recorded its end: unless it was reported, a time limit has ended it, which nobody else watches once it was left to others."""
+        if self.attempt.deferred and self.attempt.ended is None and not self.dropped:
+            self.dropped = True
+            self.attempt.ended = offset(now_ms, self.start_ms)
+            self.attempt.how = f"ran out of time ({kind})" if kind else "ran out of time"
+
+    def _end(self, message: ActivityEnded, now_ms: int) -> None:
         if self.attempt.ended is None:
             self.attempt.ended = offset(now_ms, self.start_ms)
-        if message.failure is None:
+        if message.how == "cancelled":
+            self.attempt.how = "stopped"
+        elif message.failure is None:
             self.attempt.effects = 2 if self.fate.odd == "lost" else 1
             if self.attempt.how == "running":
                 self.attempt.how = "returned"
         elif self.attempt.how == "running":
             kind = Failure.from_wire(message.failure).type.removeprefix("builtins.")
             self.attempt.how = f"ran out of time ({message.timeout})" if message.timeout else f"raised {kind}"
-        if self.messages:
-            push(max(self.messages[0][0], now_ms), self)
-        return message
 
 
 class Attempts:
@@ -99,19 +122,30 @@ class Attempts:
         self._used_otherwise: dict[str, msgspec.Raw] = {}
         self._persistent: dict[int, Fate] = {}
         self._running: dict[str, Running] = {}
+        self._latest: dict[int, Running] = {}  # by the number of the call: that of its last attempt
         self.calls: dict[int, Call] = {}
 
     # --- what the world tells
 
-    def begin(self, task: ActivityTask, call: ActivityCall | None, now_ms: int, *, limits: Sequence[str]) -> Running:
-        """An attempt begins. `limits` are the time limits that the engine watches over."""
+    def begin(
+        self,
+        task: ActivityTask,
+        call: ActivityCall | None,
+        now_ms: int,
+        *,
+        limits: Sequence[str],
+        may_defer: bool = False,
+    ) -> Running:
+        """An attempt begins. `limits` are the time limits that the engine watches over; `may_defer`: it has a token."""
         if call is not None:
             self._known[task.activity] = call
         record = self._call(task.id, task.activity, task.args, task.scheduled_ms)
         fate = self._fate(task, record, limits)
+        if fate.later and not may_defer:
+            fate = structs.replace(fate, later="", beats=0)
         attempt = Attempt(task.attempt, offset(now_ms, self._start_ms))
         record.attempts.append(attempt)
-        running = self._running[task.task_id] = Running(attempt, fate, self._start_ms)
+        running = self._running[task.task_id] = self._latest[task.id] = Running(task.id, attempt, fate, self._start_ms)
         self._plan(running, task, now_ms, limits)
         if fate.odd == "lost":
             self._say(
@@ -154,8 +188,12 @@ class Attempts:
             call.result = self._signature(call.activity).decode_result(
                 codec, from_raw(event.result), what=call.activity
             )
+        elif isinstance(event, ActivityRetryScheduled):
+            self._latest[event.id].time_out("", event.at)
         elif isinstance(event, ActivityFailed | LocalActivityFailed | ChildFailed | ChildStartFailed):
             call = self.calls[event.id]
+            if isinstance(event, ActivityFailed) and event.id in self._latest:
+                self._latest[event.id].time_out(event.timeout, event.at)
             cancelled = isinstance(event, ChildFailed) and event.status == "cancelled"
             call.status, call.ended = "cancelled" if cancelled else "failed", offset(event.at, self._start_ms)
         elif isinstance(event, ActivityCancelRequested | ActivityCancelled | LocalActivityCancelRequested):
@@ -241,6 +279,9 @@ class Attempts:
         if fate.stuck == "queued":
             running.waits = True
             running.attempt.how = "no worker took it"
+            return
+        if fate.later and (reports := reports_of(fate, task, now_ms, self._codec)):
+            running.messages.extend(reports)
             return
         if fate.stuck == "running" or (limit_ms is not None and takes_ms >= limit_ms):
             ended = _timed_out(task, ids, self._codec)

@@ -26,6 +26,7 @@ from ...codec import Codec, Failure, failure_of
 from ...errors import InternalError, RunAlreadyOpenError, RunClosedError
 from ...history import RunCancelled, RunTimedOut
 from ._attempts import Attempts, Running
+from ._deferred import Report
 
 _TAKEN = f"{RunAlreadyOpenError.__module__}.{RunAlreadyOpenError.__qualname__}"
 
@@ -70,8 +71,9 @@ class Children:
                 failure = failure_of(error, self._codec).as_wire()
             self._push(now_ms, OutgoingEnded(run_id=self._run_id, id=item.id, failure=failure))
 
-    def ended(self, running: Running, ended: ActivityEnded) -> ChildEnded | OutgoingEnded:
+    def ended(self, running: Running, ended: Report) -> ChildEnded | OutgoingEnded:
         """Return what the run is told of a child whose drawn end has come."""
+        assert isinstance(ended, ActivityEnded)  # a child has no token
         failure = ended.failure
         if failure is not None and Failure.from_wire(failure).type == _TAKEN:
             return OutgoingEnded(run_id=self._run_id, id=ended.id, failure=failure)

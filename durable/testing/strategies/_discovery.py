@@ -26,25 +26,31 @@ def children_in(function: Any) -> dict[str, Workflow[..., Any]]:
     return {value.name: value for value in _called_in(function) if isinstance(value, Workflow)}
 
 
-def _called_in(function: Any) -> list[Activity[..., Any] | Workflow[..., Any]]:
-    """Return what `function` and its helpers name, of activities and workflows, sorted by name."""
-    found: dict[tuple[str, bool], Activity[..., Any] | Workflow[..., Any]] = {}
+def named_in(function: Any) -> Iterator[Any]:
+    """Yield what the code of `function` and its helpers names, of any kind; only of plain functions."""
     frontier: list[FunctionType] = [function] if isinstance(function, FunctionType) else []
     seen = {id(function)}
     while frontier and len(seen) < _FUNCTIONS_MAX:
         for value in _named_by(frontier.pop()):
-            if isinstance(value, Activity | Workflow):
-                item = cast("Activity[..., Any] | Workflow[..., Any]", value)
-                found.setdefault((item.name, isinstance(item, Workflow)), item)
-            elif isinstance(value, FunctionType) and id(value) not in seen and not _is_foreign(value):
+            yield value
+            if isinstance(value, FunctionType) and id(value) not in seen and not _is_foreign(value):
                 seen.add(id(value))
                 frontier.append(value)
+
+
+def _called_in(function: Any) -> list[Activity[..., Any] | Workflow[..., Any]]:
+    """Return what `function` and its helpers name, of activities and workflows, sorted by name."""
+    found: dict[tuple[str, bool], Activity[..., Any] | Workflow[..., Any]] = {}
+    for value in named_in(function):
+        if isinstance(value, Activity | Workflow):
+            item = cast("Activity[..., Any] | Workflow[..., Any]", value)
+            found.setdefault((item.name, isinstance(item, Workflow)), item)
     return [found[key] for key in sorted(found)]
 
 
 def _named_by(function: FunctionType) -> Iterator[Any]:
     """Yield what the code of `function` names: globals, closure variables, and attributes of these."""
-    names = set(_names_in(function.__code__))
+    names = set(names_in(function.__code__))
     roots = [function.__globals__[name] for name in sorted(names) if name in function.__globals__]
     for cell in function.__closure__ or ():
         try:
@@ -61,11 +67,12 @@ def _named_by(function: FunctionType) -> Iterator[Any]:
                 yield value
 
 
-def _names_in(code: CodeType) -> Iterator[str]:
+def names_in(code: CodeType) -> Iterator[str]:
+    """Yield the names of globals and attributes in `code`, with the code inside of it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names_in(constant)
+            yield from names_in(constant)
 
 
 def _is_foreign(function: FunctionType) -> bool:

@@ -67,7 +67,7 @@ Outcome = Completed[R] | Failed | Cancelled | TimedOut | Continued | Waiting
 class Attempt:
     """One attempt of an activity. Times are since the start of the run. `effects` counts how often its code took effect.
 
-    `ended` is None if its end did not reach the run; `how` says in words how it went.
+    `ended` is None if its end did not reach the run; `how` says in words how it went. `deferred`: its code ended by `complete_later()`.
     """
 
     number: int
@@ -75,6 +75,7 @@ class Attempt:
     ended: timedelta | None = None
     how: str = "running"
     effects: int = 0
+    deferred: bool = False
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ from ...history import to_raw
 from ._story import UNSET, Fate, Oddity
 
 FATES_MAX = 5  # attempts of an activity whose fate is drawn; later ones succeed at once
+BEATS_MAX = 2  # heartbeats of a deferred attempt: one that says something, and one that says only that it goes on
+HOLDERS_SHARE = 3  # how often what only holders of tokens do is there, for each time that all the rest is
 _OUTAGE = ConnectionError("an outage")  # what may happen to every activity, where nobody says what else does
 
 
@@ -42,6 +44,7 @@ class Outcomes:
     raises: tuple[Any, ...] = ()
     takes: SearchStrategy[Any] | None = None
     times_out: bool | None = None
+    defers: bool | None = None
 
 
 def outcomes(
@@ -50,6 +53,7 @@ def outcomes(
     raises: Sequence[Any] = (),
     takes: SearchStrategy[Any] | Duration | None = None,
     times_out: bool | None = None,
+    defers: bool | None = None,
 ) -> Outcomes:
     """Return what may become of an activity.
 
@@ -57,10 +61,12 @@ def outcomes(
     strategy comes from the return type. `raises` are exception classes, exceptions, or strategies for exceptions: those that
     the activity declares fail at once, others are retried by its real policy, and may go on until that gives up. `takes`
     are durations of an attempt; one that reaches the attempt's time limit runs into it. `times_out` says whether attempts may hang until a
-    time limit ends them (left out: if the activity has one).
+    time limit ends them (left out: if the activity has one). `defers` says whether attempts may end by `complete_later()`: the holder
+    of their token says heartbeats and how they end, perhaps too late, twice, or before the code has ended (left out: if the
+    activity's code names `complete_later`).
     """
     duration = takes if takes is None or isinstance(takes, SearchStrategy) else st.just(takes)
-    return Outcomes(returns, tuple(raises), duration, times_out)
+    return Outcomes(returns, tuple(raises), duration, times_out, defers)
 
 
 def durations(shortest: Duration = 0, longest: Duration = "1 hour") -> SearchStrategy[timedelta]:
@@ -81,14 +87,20 @@ class Prospects:
     otherwise: SearchStrategy[msgspec.Raw] | None
 
 
-def prospects_of(call: ActivityCall, given: Outcomes | None, codec: Codec, *, duplicates: bool) -> Prospects:
-    """Return what is drawn for the activity `call`; what is not `given` is inferred. Raises `InvalidArgument` naming the activity."""
+def prospects_of(
+    call: ActivityCall, given: Outcomes | None, codec: Codec, *, duplicates: bool, defers: bool = False
+) -> Prospects:
+    """Return what is drawn for the activity `call`; what is not `given` is inferred; `defers` is what its code says of that.
+
+    Raises `InvalidArgument` naming the activity.
+    """
     if given is None:
         given = Outcomes(raises=(*call.options.raises, _OUTAGE))
     returns = None if is_computed(given.returns) else _values(call, given.returns, codec)
     failures = [_failures(call, error, codec) for error in given.raises]
     takes = given.takes if given.takes is not None else durations()
-    shapes = st.sampled_from(_shapes(len(failures), _stuck(call, given), duplicates=duplicates))
+    defers = given.defers if given.defers is not None else defers
+    shapes = st.sampled_from(_shapes(len(failures), _stuck(call, given), duplicates=duplicates, defers=defers))
 
     @st.composite
     def fate(draw: Any) -> Fate:
@@ -109,7 +121,7 @@ def prospects_of(call: ActivityCall, given: Outcomes | None, codec: Codec, *, du
 _GOOD_SHARE = 1  # of attempts that go well, in either way, for each that goes wrong in one of its ways
 
 
-def _shapes(failures: int, stuck: Sequence[Any], *, duplicates: bool) -> list[tuple[Fate, int | None]]:
+def _shapes(failures: int, stuck: Sequence[Any], *, duplicates: bool, defers: bool) -> list[tuple[Fate, int | None]]:
     """Return the kinds of fates, simplest first, as often as they should be drawn; with the number of the failure, if it is one.
 
     One choice for all of it: each choice that Hypothesis makes costs as much as a step of the run.
@@ -122,7 +134,23 @@ def _shapes(failures: int, stuck: Sequence[Any], *, duplicates: bool) -> list[tu
     # Half of what goes well would take effect even if the run gave it up: where it does not, that changes nothing.
     good = [(Fate(odd=odd), None) for odd in late for _ in range(share)]
     odd: tuple[Oddity, ...] = ("twice", "lost") if duplicates else ()
-    return [*good, *failed, *hung, *((Fate(odd=oddity), None) for oddity in odd)]
+    drawn: list[tuple[Fate, int | None]] = [*good, *failed, *hung, *((Fate(odd=oddity), None) for oddity in odd)]
+    return drawn if not defers else drawn + _deferred(drawn, duplicates=duplicates)
+
+
+def _deferred(drawn: Sequence[tuple[Fate, int | None]], *, duplicates: bool) -> list[tuple[Fate, int | None]]:
+    """Return what may become of attempts that are left to others: the same as of `drawn` ones, and what only their holders do."""
+    same: list[tuple[Fate, int | None]] = [
+        (structs.replace(fate, later="ends", beats=number % (BEATS_MAX + 1)), which)
+        for number, (fate, which) in enumerate(drawn)
+        if fate.odd != "lost" and fate.stuck != "queued"
+    ]
+    more: list[tuple[Fate, int | None]] = [(Fate(later="stops"), None), (Fate(later="stops", beats=1), None)]
+    if duplicates:  # else all comes in its order
+        failed = sorted({which for _, which in drawn if which is not None})
+        more += [(Fate(later="first"), which) for which in (None, *failed)]
+        more += [(Fate(later="first", beats=BEATS_MAX), None)]
+    return same + more * HOLDERS_SHARE
 
 
 def is_computed(returns: Any) -> bool:

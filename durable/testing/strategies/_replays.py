@@ -84,7 +84,8 @@ def _pending(run: Run) -> list[str]:
 def _described(command: Any) -> str:
     match command:
         case ActivityCommand():
-            return f"{command.call.name} #{command.id} (attempt {command.attempt})"
+            left = ", left to others" if command.deferred else ""
+            return f"{command.call.name} #{command.id} (attempt {command.attempt}{left})"
         case ChildCommand():
             return f"child {command.call.name} #{command.id} ({'started' if command.child_run else 'not started'})"
         case TimerCommand():

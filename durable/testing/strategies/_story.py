@@ -16,6 +16,7 @@ from ...codec import default_codec, failure_of
 from ...history import null
 
 UNSET = msgspec.UNSET
+Later = Literal["", "ends", "first", "stops"]
 Oddity = Literal["", "twice", "late", "lost"]
 How = Literal["", "between", "with"]
 
@@ -27,6 +28,10 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempts of the same call do so too. `stuck`: it never answers ("running"), or no worker takes it ("queued"); it ends by a
     time limit then. `odd`: its result comes "twice"; it took effect although its run does not want its result any more and
     hears of it "late"; its worker was "lost" after the effect, and the attempt was made again.
+
+    `later`: its code ends by `complete_later()`, and the holder of its token says `beats` heartbeats and the end, all at equal
+    distances within `takes_ms`. It says what the other fields tell ("ends"; nothing any more if it is `stuck`), says so while
+    the code still runs ("first"), or that it stopped, which nobody asked for ("stops").
     """
 
     value: msgspec.Raw | msgspec.UnsetType = UNSET
@@ -35,6 +40,8 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     stuck: Literal["", "running", "queued"] = ""
     takes_ms: int = 0
     odd: Oddity = ""
+    later: Later = ""
+    beats: int = 0
 
 
 class Arrival(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -23,6 +23,7 @@ from ...author import Activity, Query, Signal, Update, Workflow
 from ...codec import Codec, default_codec, untyped_signature
 from ...history import to_raw
 from ._children import as_activity
+from ._deferred import defers
 from ._discovery import activities_in, children_in
 from ._execution import Execution
 from ._outcomes import Outcomes, Prospects, as_strategy, by_name, encodable, inferred, prospects_of
@@ -162,19 +163,22 @@ def plan_of(
         raise InvalidArgument(f"expected a workflow, got {workflow!r}; decorate it with @workflow")
     codec = codec or default_codec()
     outcomes = by_name(activities or {})
-    known = {name: item.call for name, item in activities_in(workflow.fn).items()}
+    found = activities_in(workflow.fn)
     for key in activities or {}:
         if isinstance(key, Activity):
             item: Activity[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
-            known[item.name] = item.call
+            found[item.name] = item
+    known = {name: item.call for name, item in found.items()}
     children = children_in(workflow.fn)
     for key in activities or {}:
         if isinstance(key, Workflow):
             child: Workflow[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
             children[child.name] = child
     known |= {call.name: call for call in (as_activity(children[name]) for name in sorted(children))}
+    deferring = {item.name for item in found.values() if defers(item.fn)}
     prospects = {
-        name: prospects_of(call, outcomes.get(name), codec, duplicates=duplicates) for name, call in known.items()
+        name: prospects_of(call, outcomes.get(name), codec, duplicates=duplicates, defers=name in deferring)
+        for name, call in known.items()
     }
     stories = st.builds(
         _story,

@@ -115,6 +115,9 @@ _TOLD: dict[str, Callable[[Any, str], str]] = {
         f"{name} failed for good{_attempt(e)}{f', out of time ({e.timeout})' if e.timeout else ''}: {_failure(e.failure)}"
     ),
     "LocalActivityFailed": lambda e, name: f"{name} failed for good{_attempt(e)}: {_failure(e.failure)}",
+    "ActivityDeferred": lambda e, name: f"{name} was left to others{_attempt(e)}",
+    "ActivityHeartbeatRecorded": lambda e, name: f"{name} is alive{_attempt(e)}: {_call(e.details)}",
+    "ActivityCancelled": lambda e, name: f"{name} has stopped{_attempt(e)}",
     "ActivityCancelRequested": lambda _, name: f"  gives up {name}",
     "ChildStartRequested": lambda e, name: f"  starts {name} {_arguments(e.args)} as {e.workflow_id}",
     "ChildStarted": lambda _, name: f"{name} has started",

@@ -18,6 +18,7 @@ from ..._engine.local import PAUSE_MS_MAX, local_pause_ms, local_task
 from ..._engine.retries import queue_limit
 from ..._engine.steps import deliver_local, finish, pending_local, retry_local, step
 from ..._log import (
+    ActivityEnded,
     ActivityTask,
     AnyDue,
     AskQuery,
@@ -30,7 +31,7 @@ from ..._log import (
     StartRun,
 )
 from ..._runtime import guard
-from ..._runtime.commands import LocalActivityCommand
+from ..._runtime.commands import ActivityCommand, LocalActivityCommand
 from ...author import Workflow
 from ...codec import Codec, Failure, exception_of
 from ...errors import NonDeterminismError
@@ -195,7 +196,7 @@ class World:
         at_ms, _, what = heapq.heappop(self._heap)
         self.now_ms = max(self.now_ms, at_ms)
         if isinstance(what, Running):
-            ended = what.report(self.now_ms, self._push)
+            ended = what.report(self.now_ms, self._push, stop=self._has_cancelled(what))
             return Delivery(WORKFLOW_ID, self.children.ended(what, ended) if what.child else ended)
         if not isinstance(what, str):
             return Delivery(WORKFLOW_ID, what)
@@ -208,6 +209,10 @@ class World:
         elif not isinstance(item, QueueTimeoutDue | CancelDue) or self.attempts.is_waiting(item):
             return Delivery(WORKFLOW_ID, item, due_key=what)
         return NOTHING
+
+    def _has_cancelled(self, running: Running) -> bool:
+        command = self.execution.run.commands.get(running.id) if self.execution.run is not None else None
+        return isinstance(command, ActivityCommand) and command.cancel_asked
 
     # --- one step
 
@@ -273,6 +278,7 @@ class World:
             running = self.attempts.begin(task, command.call, at_ms, limits=())
             at_ms = running.ends_ms if running.ends_ms is not None else at_ms
             ended = running.report(at_ms, _nothing)
+            assert isinstance(ended, ActivityEnded)  # it has no token
             pause_ms = local_pause_ms(command, ended, lambda: 0.0, at_ms)
             if pause_ms is None or pause_ms > PAUSE_MS_MAX:
                 return at_ms, ended, at_ms + pause_ms if pause_ms else 0
@@ -305,7 +311,7 @@ class World:
         command = run.commands.get(task.id) if run is not None else None
         key = f"{RUN_ID}/{task.id}"
         limits = tuple(kind for kind in ("queue", "total") if f"{key}/{kind}" in self._dues)
-        running = self.attempts.begin(task, getattr(command, "call", None), self.now_ms, limits=limits)
+        running = self.attempts.begin(task, getattr(command, "call", None), self.now_ms, limits=limits, may_defer=True)
         if running.ends_ms is not None:
             self._push(running.ends_ms, running)
 
