@@ -11,6 +11,9 @@ from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer, server_binary, servers
 from tests.scenario_store import close_all, fresh_namespace, shared_cluster, shared_server
 
+# Failed assertions of the shipped suite are explained like those of a test module. Here, before anything imports it.
+pytest.register_assert_rewrite("durable.testing.conformance")
+
 settings.register_profile("dev", max_examples=50, deadline=None)
 # In CI a run must depend on the code alone: the same examples each time, and no deadline, since machines differ.
 settings.register_profile(

@@ -157,7 +157,7 @@ class HandlerCalls:
         except asyncio.CancelledError as error:
             call.ended(None, error)
             raise
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             call.ended(None, error)
         else:
             call.ended(result, None)

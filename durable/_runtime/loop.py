@@ -46,11 +46,6 @@ def _no_swap(loop: object, task: object) -> None:
 _swap_current_task: Callable[..., Any] = getattr(_asyncio_tasks, "_swap_current_task", _no_swap)
 
 
-def _is_of_a_task(callback: Callable[..., object]) -> bool:
-    """Return whether `callback` is a step of a task."""
-    return isinstance(getattr(callback, "__self__", None), asyncio.Task)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and value == value
 
@@ -113,9 +108,8 @@ class DeterministicLoop(RefusingLoop):
     def run_until_quiescent(self) -> None:
         """Run what is ready, and what becomes ready by it, until nothing is.
 
-        An exception that a callback raises goes to the exception handler, except `KeyboardInterrupt` (and classes below it),
-        which ends the run at once: the execution is to be dropped then. A `SystemExit` is the outcome of the task that raises
-        it, as any other exception: it ends no program here.
+        An exception that a callback raises goes to the exception handler, except `KeyboardInterrupt` and `SystemExit`
+        (and classes below these), which end the run at once: the execution is to be dropped then.
         """
         if self._running or self._closed:
             raise RuntimeError("this event loop is running already" if self._running else "Event loop is closed")
@@ -210,11 +204,9 @@ class DeterministicLoop(RefusingLoop):
                     continue
                 try:
                     handle._context.run(callback, *handle._args)
-                except KeyboardInterrupt:
+                except (SystemExit, KeyboardInterrupt):
                     raise
                 except BaseException as error:
-                    if isinstance(error, SystemExit) and _is_of_a_task(callback):
-                        continue  # asyncio's tasks keep it as their outcome, and raise it as well
                     message = f"Exception in callback {callback!r}"
                     self.call_exception_handler({"message": message, "exception": error, "handle": handle})
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 
-def outcome_of(run: Run, main: asyncio.Task[Any] | None, handler_error: BaseException | None) -> Close:
+def outcome_of(run: Run, main: asyncio.Task[Any] | None, handler_error: Exception | None) -> Close:
     """Return the event that closes the finished `run`: what its `main` task came to, or the error of a handler."""
     assert main is not None
     if handler_error is not None:

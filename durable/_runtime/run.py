@@ -82,7 +82,7 @@ class Run:
         self.read_only = ""  # what runs now may not command, and why
         self.spoiled = False  # a query changed it
         self.aborted: Exception | None = None
-        self._handler_error: BaseException | None = None
+        self._handler_error: Exception | None = None
         self.conditions = Conditions(self)
         self._last_command = 0
         self.seed = started.seed or self.run_id
@@ -241,8 +241,6 @@ class Run:
         _set_running_loop(None)
         try:
             yield
-        except SystemExit as error:
-            raise RuntimeError(f"{what} raised {error!r}") from error
         finally:
             _set_running_loop(loop)
             self.read_only = outer
@@ -276,7 +274,7 @@ class Run:
             self.aborted = error
         raise StepAbortedError from error
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         """A handler raised `error`: the run fails by it."""
         if self._handler_error is None:
             self._handler_error = error

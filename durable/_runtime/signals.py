@@ -148,7 +148,7 @@ class SignalBox:
         run.calls.begin(handler, (*before, value), self._ended, partial(self._put_back.append, kept), within)
 
     def _ended(self, _result: Any, error: BaseException | None) -> None:
-        if isinstance(error, Exception | SystemExit):
+        if isinstance(error, Exception):
             self._run.fail(error)
 
 

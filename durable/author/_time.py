@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ from .._ids import checked_name
 from .._runtime.commands import is_patched, mark_deprecated, record_side_effect
 from .._runtime.context import current_run, require_run
 from .._runtime.entropy import run_uuid4
-from ..errors import InvalidCallError
 
 T = TypeVar("T")
 
@@ -51,15 +49,9 @@ def uuid4() -> uuid.UUID:
 async def wait_condition(predicate: Callable[[], Any], *, timeout: Duration | None = None) -> None:
     """Wait until `predicate()` is true. It is tried whenever the code has come to rest, and must only read the run's state.
 
-    Raises `TimeoutError` after `timeout` (a durable timer), what `predicate` raises, or `InvalidCallError` for one that is no
-    plain function.
+    Raises `TimeoutError` after `timeout` (a durable timer), or what `predicate` raises.
     """
     run = require_run("wait_condition")
-    if not _is_plain_function(predicate):
-        raise InvalidCallError(
-            f"wait_condition: expected a plain function that reads and returns whether to go on, got {predicate!r}; "
-            "write `wait_condition(lambda: done)`"
-        )
     if run.holds(predicate):
         return
     if timeout is None:
@@ -67,10 +59,6 @@ async def wait_condition(predicate: Callable[[], Any], *, timeout: Duration | No
         return
     async with asyncio.timeout(seconds(timeout, what="timeout")):
         await run.conditions.wait(predicate)
-
-
-def _is_plain_function(value: object) -> bool:
-    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def side_effect(function: Callable[[], T]) -> T:

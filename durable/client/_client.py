@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import Any, NoReturn, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from .._clock import Clock
 from .._duration import Duration
@@ -369,11 +369,6 @@ class Connecting:
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self._connected().__await__()
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(
-            f"{name!r}: the client is not connected yet; write `async with Client.connect(...) as client:`"
-        )
 
     async def _connected(self) -> Client:
         return Client(await self._opening, codec=self._codec, interceptors=self._interceptors)

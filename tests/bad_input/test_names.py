@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable import Client, Query, Signal, Update, Worker, activity, local, proxy, wait_condition, workflow
+from durable import Query, Signal, Update, Worker, activity, local, proxy, workflow
 from durable.author import collect_activities
 from durable.errors import (
     DefinitionError,
@@ -16,7 +16,6 @@ from durable.errors import (
     RequestTimeoutError,
     UpdateRejectedError,
 )
-from durable.testing import TestEnvironment
 from tests.engine.env import engines
 
 
@@ -203,35 +202,6 @@ def test_a_workflow_is_not_run_locally() -> None:
         local(flow)  # type: ignore[call-overload]
 
 
-async def awaits() -> bool:
-    """A coroutine of it is true, whatever it would give."""
-    return False
-
-
-@pytest.mark.parametrize("predicate", [awaits, True, None])
-async def test_a_predicate_must_be_a_plain_function(predicate: Any) -> None:
-    """Else the code would go on at once, or be told something about `bool`."""
-
-    @workflow
-    async def waits() -> str:
-        try:
-            await wait_condition(predicate)
-        except InvalidCallError as error:
-            return str(error)
-        return "went on"
-
-    async with TestEnvironment(workflows=[waits]) as env:
-        said = await env.client.execute(waits)()
-    assert "expected a plain function" in said
-    assert repr(predicate) in said
-
-
-def test_a_client_that_is_not_connected_says_so() -> None:
-    """Forgetting `async with` is told as that."""
-    with pytest.raises(AttributeError, match="'start': the client is not connected yet; write `async with"):
-        Client.connect("memory:").start  # type: ignore[attr-defined]
-
-
 async def test_a_workflow_that_no_worker_knows_waits_and_is_reported() -> None:
     """Its run is open, and says which workflows are known here."""
     async with engines() as env:
@@ -307,7 +277,7 @@ async def test_unknown_names_of_messages_are_answered_with_the_known_ones() -> N
 
 async def test_workflow_functions_outside_of_a_workflow_say_so() -> None:
     """They need a run."""
-    from durable import info, patched, side_effect
+    from durable import info, patched, side_effect, wait_condition
 
     for call in (info, lambda: patched("x"), lambda: side_effect(plain)):  # type: ignore[arg-type, return-value]
         with pytest.raises(InvalidCallError, match="only in workflow code"):

@@ -32,7 +32,8 @@ def test_a_workload_gives_its_figures(store: str, name: str, request: pytest.Fix
         place.close()
     named = {figure.name: figure.value for figure in figures}
     assert len({(figure.part, figure.name) for figure in figures}) == len(figures)
-    assert all(value >= 0 for value in named.values())
+    # What a process has in memory may become less meanwhile, by more than a few runs need.
+    assert all(value >= 0 for called, value in named.items() if not called.startswith("memory"))
     match name:
         case "W7":
             assert named["from the kill until all was done"] > 0

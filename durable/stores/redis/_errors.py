@@ -101,8 +101,8 @@ def is_missing_script(error: object) -> bool:
 def not_connected(error: BaseException, where: str, hint: str) -> BaseException:
     """As `mapped`, when nothing was asked for yet. `hint` says what may be wrong if the server ended the connection."""
     found = mapped(error, where)
-    if isinstance(found, StoreUnavailableError) and "Nothing was written" not in str(found):
-        ended = "connecting to server" in str(error) or "reading from" in str(error) or "closed by server" in str(error)
+    ended = any(said in str(error) for said in ("connecting to server", "reading from", "closed by server"))
+    if isinstance(found, StoreUnavailableError) and (ended or "Nothing was written" not in str(found)):
         return StoreUnavailableError(f"{where}: {_said(error)}{hint if ended else ''}. Nothing was written")
     return found
 
