@@ -272,7 +272,7 @@ async def test_tasks_of_the_others_are_claimed_while_a_primary_is_away(mortal: R
         await queued(store, task(), partition=partition)
         mortal.servers[away].kill()
         assert [claimed.task.id for claimed in await claim(store)] == ["t-1"]
-        with pytest.raises(StoreUnavailableError, match="unknown|Nothing was written"):
+        with pytest.raises(StoreUnavailableError, match=r"unknown|Nothing was written"):
             await claim(store)
 
 
