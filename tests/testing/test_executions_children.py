@@ -5,14 +5,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis.errors import NoSuchExample
 
 from durable import Signal, activity, proxy, sleep, start_child, workflow
-from durable.errors import ChildWorkflowError, RunAlreadyOpenError, RunClosedError
-from durable.history import tag_of
-from durable.testing import Completed, Execution, Waiting, executions, outcomes
+from durable.errors import ChildWorkflowError, RunAlreadyOpenError, RunClosedError, RunTerminatedError
+from durable.history import ChildFailed, tag_of
+from durable.testing import Completed, Execution, Failed, Waiting, executions, outcomes
 
 word = Signal("word", str)
+HUNT = settings(max_examples=200, deadline=None, database=None, derandomize=True, phases=(Phase.generate, Phase.shrink))
 
 
 class Torn(Exception):
@@ -75,6 +77,29 @@ async def talks() -> str:
     except RunClosedError:
         return "closed"
     return "sent"
+
+
+@workflow
+async def named() -> str:
+    try:
+        child = await start_child(pack, id="one")("a")
+    except RunAlreadyOpenError as error:
+        return f"taken: {error}"
+    try:
+        return str(await child)
+    except ChildWorkflowError as error:
+        return type(error.__cause__).__name__
+
+
+@workflow
+async def unsettled() -> str:
+    """Has a bug: a child that others end is not one that failed by itself."""
+    try:
+        return str(await pack("a"))
+    except ChildWorkflowError as error:
+        if isinstance(error.__cause__, RunTerminatedError):
+            raise
+        return "failed"
 
 
 @workflow
@@ -178,12 +203,61 @@ def test_drawn_executions_replay(execution: Execution[list[int]]) -> None:
         assert not isinstance(execution.outcome, Waiting)
 
 
+@pytest.mark.parametrize(
+    ("ends", "result", "status", "kind"),
+    [
+        ("refused", "taken: workflow id 'one' is taken by an open run", "failed", "ChildStartFailed"),
+        ("cancelled", "RunCancelledError", "cancelled", "ChildFailed"),
+        ("terminated", "RunTerminatedError", "failed", "ChildFailed"),
+    ],
+)
+def test_others_may_refuse_or_end_a_child(ends: str, result: str, status: str, kind: str) -> None:
+    """Each in its own event, as from a real child; one whose id is derived is always started."""
+    execution = told(named, **fate(ends=ends, value=3, takes_ms=2_000))
+    assert execution.result == result
+    assert kind in [tag_of(each.event) for each in execution.history]
+    (call,) = execution.calls_of(pack)
+    assert (call.status, call.effects, call.attempts[0].how) == (status, 0, ends)
+    assert execution.duration.total_seconds() == (0 if ends == "refused" else 2)
+    if ends == "refused":
+        assert told(careful, **fate(ends=ends, value=3)).result == "3"
+
+
+def test_every_event_of_a_child_is_drawn() -> None:
+    """In a few hundred executions."""
+    met: set[str] = set()
+
+    @settings(max_examples=150, deadline=None, database=None, derandomize=True, phases=(Phase.generate,))
+    @given(executions(named))
+    def draw(execution: Execution[str]) -> None:
+        for each in execution.history:
+            event = each.event
+            met.add(f"{tag_of(event)} {event.status}" if isinstance(event, ChildFailed) else tag_of(event))
+
+    draw()
+    ended = {"ChildCompleted", "ChildFailed failed", "ChildFailed cancelled", "ChildFailed terminated"}
+    assert met >= {"ChildStartRequested", "ChildStarted", "ChildStartFailed", "ChildCancelRequested", *ended}, met
+
+
+def test_a_termination_that_nobody_thought_of_is_found() -> None:
+    """It shrinks to a child that is terminated, and nothing else; without `cancels` nobody else ends a child."""
+
+    def failed(execution: Execution[Any]) -> bool:
+        return isinstance(execution.outcome, Failed)
+
+    found = find(executions(unsettled), failed, settings=HUNT)
+    assert [each.ends for each in found.story.activities["child pack"]] == ["terminated"]
+    assert found.story.arrivals == []
+    with pytest.raises(NoSuchExample):
+        find(executions(unsettled, cancels=False), failed, settings=HUNT)
+
+
 def test_a_failure_of_a_child_that_nobody_thought_of_is_found() -> None:
     """It shrinks to a child that fails, and nothing else."""
     found = find(
         executions(forgets, cancels=False, crashes=False, duplicates=False),
         lambda execution: any(call.status == "failed" for call in execution.calls_of(pack)),
-        settings=settings(max_examples=200, deadline=None, database=None),
+        settings=HUNT,
     )
     assert not found.completed
     assert [call.activity for call in found.calls] == ["label", "child pack"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ..._engine import effects
 from ..._log import (
@@ -24,7 +25,7 @@ from ..._runtime.run import Run
 from ...author import Workflow
 from ...codec import Codec, Failure, failure_of
 from ...errors import InternalError, RunAlreadyOpenError, RunClosedError
-from ...history import RunCancelled, RunTimedOut
+from ...history import RunCancelled, RunTerminated, RunTimedOut
 from ._attempts import Attempts, Running
 from ._deferred import Report
 
@@ -34,6 +35,11 @@ _TAKEN = f"{RunAlreadyOpenError.__module__}.{RunAlreadyOpenError.__qualname__}"
 def child_name(workflow: str) -> str:
     """Return the name under which a story has what becomes of a child; an activity may be called like the workflow."""
     return f"child {workflow}"
+
+
+def is_child(call: ActivityCall) -> bool:
+    """Return whether `call` is a child, as `as_activity` made it."""
+    return call.name.startswith(child_name(""))
 
 
 def as_activity(child: Workflow[..., Any] | ChildCall) -> ActivityCall:
@@ -74,7 +80,13 @@ class Children:
     def ended(self, running: Running, ended: Report) -> ChildEnded | OutgoingEnded:
         """Return what the run is told of a child whose drawn end has come."""
         assert isinstance(ended, ActivityEnded)  # a child has no token
-        failure = ended.failure
+        failure, ends = ended.failure, running.fate.ends
+        if ends:
+            running.attempt.effects, running.attempt.how = 0, ends
+            if ends == "refused":
+                return OutgoingEnded(run_id=self._run_id, id=ended.id, failure=self._refusal(ended.id))
+            by_others = RunTerminated(at=0, request="others") if ends == "terminated" else RunCancelled(at=0)
+            return self._end(ended.id, running.child, by_others)
         if failure is not None and Failure.from_wire(failure).type == _TAKEN:
             return OutgoingEnded(run_id=self._run_id, id=ended.id, failure=failure)
         status = "completed" if failure is None else "failed"
@@ -104,7 +116,11 @@ class Children:
         running.child = f"child-run-{command.id}"
         self._running[command.id] = running, task
         self._timeouts[command.id] = message.timeout_ms or 0
-        taken = running.fate.failure is not None and Failure.from_wire(running.fate.failure).type == _TAKEN
+        if running.fate.ends == "refused" and command.call.id is None:  # an id that is derived is never taken
+            running.fate = replace(running.fate, ends="")
+        taken = running.fate.ends == "refused" or (
+            running.fate.failure is not None and Failure.from_wire(running.fate.failure).type == _TAKEN
+        )
         if not taken:
             self._push(now_ms, OutgoingEnded(run_id=self._run_id, id=command.id, started=running.child))
         if running.ends_ms is not None:
@@ -120,7 +136,12 @@ class Children:
             self._attempts.drop(task.task_id)
             self._push(now_ms, self._end(number, running.child, RunCancelled(at=0, reason=reason)))
 
-    def _end(self, number: int, child_run: str, close: RunCancelled | RunTimedOut) -> ChildEnded:
+    def _refusal(self, number: int) -> dict[str, Any]:
+        workflow_id = self._running[number][1].workflow_id
+        error = RunAlreadyOpenError(f"workflow id {workflow_id!r} is taken by an open run")
+        return failure_of(error, self._codec).as_wire()
+
+    def _end(self, number: int, child_run: str, close: RunCancelled | RunTerminated | RunTimedOut) -> ChildEnded:
         _, task = self._running[number]
         name = task.activity.removeprefix("child ")
         failure = effects.failure_of_child(name, task.workflow_id, child_run, close, self._codec)

@@ -20,7 +20,7 @@ from ...author import Workflow
 from ...codec import Codec, Failure, failure_of
 from ...errors import CodecError
 from ...history import to_raw
-from ._story import UNSET, Fate, Oddity
+from ._story import UNSET, Ends, Fate, Oddity
 
 FATES_MAX = 5  # attempts of an activity whose fate is drawn; later ones succeed at once
 BEATS_MAX = 2  # heartbeats of a deferred attempt: one that says something, and one that says only that it goes on
@@ -88,9 +88,17 @@ class Prospects:
 
 
 def prospects_of(
-    call: ActivityCall, given: Outcomes | None, codec: Codec, *, duplicates: bool, defers: bool = False
+    call: ActivityCall,
+    given: Outcomes | None,
+    codec: Codec,
+    *,
+    duplicates: bool,
+    defers: bool = False,
+    ends: Sequence[Ends] = (),
 ) -> Prospects:
     """Return what is drawn for the activity `call`; what is not `given` is inferred; `defers` is what its code says of that.
+
+    `ends` are those that only children have.
 
     Raises `InvalidArgument` naming the activity.
     """
@@ -100,7 +108,8 @@ def prospects_of(
     failures = [_failures(call, error, codec) for error in given.raises]
     takes = given.takes if given.takes is not None else durations()
     defers = given.defers if given.defers is not None else defers
-    shapes = st.sampled_from(_shapes(len(failures), _stuck(call, given), duplicates=duplicates, defers=defers))
+    kinds = _shapes(len(failures), _stuck(call, given), duplicates=duplicates, defers=defers)
+    shapes = st.sampled_from([*kinds, *((Fate(ends=end), None) for end in ends)])
 
     @st.composite
     def fate(draw: Any) -> Fate:

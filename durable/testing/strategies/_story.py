@@ -16,6 +16,7 @@ from ...codec import default_codec, failure_of
 from ...history import null
 
 UNSET = msgspec.UNSET
+Ends = Literal["", "refused", "cancelled", "terminated"]
 Later = Literal["", "ends", "first", "stops"]
 Oddity = Literal["", "twice", "late", "lost"]
 How = Literal["", "between", "with"]
@@ -29,6 +30,9 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     time limit then. `odd`: its result comes "twice"; it took effect although its run does not want its result any more and
     hears of it "late"; its worker was "lost" after the effect, and the attempt was made again.
 
+    `ends` is of a child only: its start is "refused" (if it was given an id, which is taken), or it is "cancelled" or "terminated"
+    by others after `takes_ms`.
+
     `later`: its code ends by `complete_later()`, and the holder of its token says `beats` heartbeats and the end, all at equal
     distances within `takes_ms`. It says what the other fields tell ("ends"; nothing any more if it is `stuck`), says so while
     the code still runs ("first"), or that it stopped, which nobody asked for ("stops").
@@ -40,6 +44,7 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     stuck: Literal["", "running", "queued"] = ""
     takes_ms: int = 0
     odd: Oddity = ""
+    ends: Ends = ""
     later: Later = ""
     beats: int = 0
 

@@ -22,13 +22,13 @@ from ..._runtime.options import ActivityCall
 from ...author import Activity, Query, Signal, Update, Workflow
 from ...codec import Codec, default_codec, untyped_signature
 from ...history import to_raw
-from ._children import as_activity
+from ._children import as_activity, is_child
 from ._deferred import defers
 from ._discovery import activities_in, children_in
 from ._execution import Execution
 from ._outcomes import Outcomes, Prospects, as_strategy, by_name, encodable, inferred, prospects_of
 from ._play import play
-from ._story import Arrival, Crash, Fate, How, Story
+from ._story import Arrival, Crash, Ends, Fate, How, Story
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -64,6 +64,7 @@ class Plan:
     prospects: dict[str, Prospects]
     stories: SearchStrategy[Story]
     duplicates: bool
+    cancels: bool
     max_events: int
     name: str
     met: dict[str, Prospects] = field(default_factory=dict[str, Prospects])  # activities that only runs asked for
@@ -75,7 +76,9 @@ class Plan:
             prospects = self.met.get(call.name)
             if prospects is None:
                 given = self.outcomes.get(call.name)
-                prospects = self.met[call.name] = prospects_of(call, given, self.codec, duplicates=self.duplicates)
+                ends = _ends_of(call, self.cancels)
+                prospects = prospects_of(call, given, self.codec, duplicates=self.duplicates, ends=ends)
+                self.met[call.name] = prospects
             return draw(prospects.fates), None if prospects.otherwise is None else draw(prospects.otherwise)
 
         return play(
@@ -119,9 +122,10 @@ def executions(
     `args` draws the arguments: tuples of positional ones, or the only one; left out, they are drawn by their types.
     `activities` maps activities (or names) to `outcomes(...)` or a strategy for results; what is left out is inferred: results by the
     return type, the declared errors, and outages. Child workflows count as activities: they are keys like these, and their code
-    is not run. A child that is asked to cancel ends by that, or all the same as it would have. `signals` maps signals to
+    is not run. A child that is asked to cancel ends by that, or all the same as it would have; the start of one that was given an id
+    may be refused, and others may cancel or terminate it. `signals` maps signals to
     strategies for values, or lists signals; `updates` does so for updates. `queries` lists queries, or maps them to strategies
-    for argument tuples. `cancels`: a cancellation may come at any time. `crashes`: the
+    for argument tuples. `cancels`: a cancellation may come at any time, and one of a child, or its termination. `crashes`: the
     worker may die at any commit, and the run is replayed. `duplicates`: results and requests may come twice or late, and a
     worker may die after an activity took effect. A run that records `max_events` is broken off, and reported as waiting.
 
@@ -177,7 +181,14 @@ def plan_of(
     known |= {call.name: call for call in (as_activity(children[name]) for name in sorted(children))}
     deferring = {item.name for item in found.values() if defers(item.fn)}
     prospects = {
-        name: prospects_of(call, outcomes.get(name), codec, duplicates=duplicates, defers=name in deferring)
+        name: prospects_of(
+            call,
+            outcomes.get(name),
+            codec,
+            duplicates=duplicates,
+            defers=name in deferring,
+            ends=_ends_of(call, cancels),
+        )
         for name, call in known.items()
     }
     stories = st.builds(
@@ -191,7 +202,16 @@ def plan_of(
         _cancellations() if cancels else st.just([]),
         st.lists(_one_of_many(_CRASHES), max_size=CRASHES_MAX) if crashes else st.just([]),
     )
-    return Plan(workflow, codec, outcomes, known, prospects, stories, duplicates, max_events, workflow.fn.__name__)
+    return Plan(
+        workflow, codec, outcomes, known, prospects, stories, duplicates, cancels, max_events, workflow.fn.__name__
+    )
+
+
+def _ends_of(call: ActivityCall, cancels: bool) -> tuple[Ends, ...]:
+    """Return how `call` may end if it is a child, other than by its code."""
+    if not is_child(call):
+        return ()
+    return ("refused", "cancelled", "terminated") if cancels else ("refused",)
 
 
 def _story(
