@@ -83,7 +83,8 @@ class Signal(Generic[T]):
 
         Those that arrived before come first. Async handlers of a run, of signals and updates alike, take their messages one
         at a time, in order, unless `concurrent`. An exception of a handler fails the run. The run waits for the handler
-        before it closes, or with `unfinished="abandon"` cancels it when the workflow returns.
+        before it closes, or with `unfinished="abandon"` cancels it when the workflow returns. A later handler of the
+        same name takes over.
         """
         run = require_run(f"Signal({self.name!r}).handler")
         abandon = abandons(unfinished)

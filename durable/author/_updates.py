@@ -68,7 +68,8 @@ class Update(Generic[T, R_co]):
         Its result is the caller's, and so is what it raises: the run goes on. Updates that arrived before there was a handler
         are offered to it then. Async handlers of a run, of signals and updates alike, take their messages one at a time, in
         order, unless `concurrent`. The run waits for the handler before it closes, or with `unfinished="abandon"` cancels it
-        when the workflow returns; its caller gets an error then. On replay the handler runs again, as all recorded code does.
+        when the workflow returns; its caller gets an error then. A later handler of the same name takes over. On replay the
+        handler runs again, as all recorded code does.
         """
         run = require_run(f"Update({self.name!r}).handler")
         abandon = abandons(unfinished)

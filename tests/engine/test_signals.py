@@ -510,3 +510,31 @@ async def test_a_run_does_not_wait_for_a_handler_that_it_abandons() -> None:
     assert cleaned == [1, 2]
     assert run.tasks == {}
     assert run.reload().status == "completed"
+
+
+async def test_a_later_handler_takes_over() -> None:
+    """From its registration on; what came before went to the earlier one."""
+
+    @workflow
+    async def changes_hands() -> list[str]:
+        taken: list[str] = []
+
+        @number.handler
+        def first(n: int) -> None:
+            taken.append(f"first {n}")
+
+        await go.receive()
+
+        @number.handler
+        def second(n: int) -> None:
+            taken.append(f"second {n}")
+
+        await go.receive()
+        return taken
+
+    run = SteppedRun(changes_hands).start()
+    run.signal(number, 1)
+    run.signal(go)
+    run.signal(number, 2)
+    run.signal(go)
+    assert run.result() == ["first 1", "second 2"]
