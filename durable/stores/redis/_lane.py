@@ -36,7 +36,8 @@ class _Batch(NamedTuple):
 class Lane:
     """A connection that is made when it is first used, and made anew after it broke. Nothing is ever sent twice.
 
-    It may take `timeout_s` to make it. How long an answer may take, it knows itself.
+    It may take `timeout_s` to make it. How long an answer may take, the connection says; that is watched here by one timer for all that is
+    under way, since redis-py sets one for each write and each answer, which took a tenth of all that a run costs.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[AbstractConnection]], timeout_s: float) -> None:
@@ -47,6 +48,10 @@ class Lane:
         self._writer: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._closed = False
+        self._answer_s: float | None = None  # how long the server may be silent while something is under way
+        self._heard_s = 0.0  # when it was heard last, or was told something while nothing was under way
+        self._silence: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def run(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
         """Send commands and return their answers, errors of the server among them. Raises what breaks the connection."""
@@ -80,6 +85,10 @@ class Lane:
             return
         if self._reader is None:
             self._reader = asyncio.create_task(self._read(connection), name="durable answers of redis")
+        if self._silence is None and self._answer_s is not None:
+            loop = asyncio.get_running_loop()
+            self._heard_s = loop.time()
+            self._silence = loop.call_later(self._answer_s, self._look_at_silence, loop, self._answer_s)
         try:
             await connection.send_packed_command(packed, check_health=False)
         except Exception as error:
@@ -90,6 +99,16 @@ class Lane:
                 await self._break(
                     error if isinstance(error, RedisError | OSError) else ConnectionError(f"it ended: {error}")
                 )
+
+    def _look_at_silence(self, loop: asyncio.AbstractEventLoop, answer_s: float) -> None:
+        """Give up the connection if the server has been silent for too long; else look again when that may be so."""
+        left_s = self._heard_s + answer_s - loop.time()
+        if left_s > 0:
+            self._silence = loop.call_later(left_s, self._look_at_silence, loop, answer_s)
+        else:
+            self._silence = None
+            error = TimeoutError(f"Timeout reading from the server: nothing came within {answer_s:g} s")
+            self._ending = loop.create_task(self._break(error), name="durable end of a silent connection")
 
     def _packed(self) -> list[bytes]:
         """Take what is queued, as the server gets it; its callers wait for answers from now on."""
@@ -119,12 +138,15 @@ class Lane:
     async def _connected(self) -> AbstractConnection:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._connect()
+                connection = await self._connect()
         except builtins.TimeoutError:
             raise TimeoutError(f"the server did not answer within {self._timeout_s:g} s") from None
+        self._answer_s, connection.socket_timeout = connection.socket_timeout, None
+        return connection
 
     async def _read(self, connection: AbstractConnection) -> None:
         """Read the answers to what was sent, until all are there."""
+        loop = asyncio.get_running_loop()
         try:
             while self._sent:
                 batch = self._sent[0]
@@ -134,9 +156,11 @@ class Lane:
                         batch.found.append(await connection.read_response(disconnect_on_error=False))
                     except REFUSALS as error:
                         batch.found.append(error)
+                self._heard_s = loop.time()
                 self._sent.popleft()
                 if not batch.answer.done():
                     batch.answer.set_result(batch.found)
+            self._hear_no_more()
         except Exception as error:
             self._reader = None
             await self._break(error)
@@ -144,8 +168,15 @@ class Lane:
             if self._reader is asyncio.current_task():
                 self._reader = None
 
+    def _hear_no_more(self) -> None:
+        """Nothing is under way: the server may be silent."""
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
     async def _break(self, error: Exception) -> None:
         """Give up the connection, and tell all whose answers will not come. What is queued goes out on the next one."""
+        self._hear_no_more()
         connection, self._connection = self._connection, None
         reader, self._reader = self._reader, None
         if reader is not None:
