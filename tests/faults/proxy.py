@@ -107,6 +107,7 @@ class Proxy:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        self.held.set()  # a test that failed may have left it so, and an answer that is held ends never
         self.cut()
         await self._server.wait_closed()
         if self._tasks:
