@@ -69,7 +69,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
          "testing.assert_deterministic", "testing.ReplayResult", "testing.Divergence", "testing.Drift",
          "testing.executions", "testing.outcomes", "testing.durations", "testing.Execution", "testing.strategies.Call",
          "testing.strategies.Attempt", "testing.strategies.Answer", "testing.strategies.Updated", "testing.Completed", "testing.Failed", "testing.Cancelled",
-         "testing.TimedOut", "testing.Continued", "testing.Waiting", "testing.ExecutionError", "testing.Story", "testing.strategies.Fate",
+         "testing.TimedOut", "testing.Terminated", "testing.Continued", "testing.Waiting", "testing.ExecutionError", "testing.Story", "testing.strategies.Fate",
          "testing.strategies.Arrival", "testing.strategies.Crash", "testing.simulate", "testing.Chaos", "testing.RandomPrograms",
          "testing.simulation.Scenario", "testing.simulation.Report", "testing.SimulationError"),
     ),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .strategies import Failed as Failed
     from .strategies import Outcomes as Outcomes
     from .strategies import Story as Story
+    from .strategies import Terminated as Terminated
     from .strategies import TimedOut as TimedOut
     from .strategies import Waiting as Waiting
     from .strategies import durations as durations
@@ -59,6 +60,7 @@ _HOMES = {
     "ReplayResult": "_replay_result",
     "SimulationError": "simulation",
     "Story": "strategies",
+    "Terminated": "strategies",
     "TestEnvironment": "_environment",
     "TimedOut": "strategies",
     "Waiting": "strategies",
@@ -77,7 +79,8 @@ _HOMES = {
 
 __all__ = [
     "ActivityEnvironment", "Call", "Cancelled", "Chaos", "Completed", "Continued", "Divergence", "Drift", "Execution", "ExecutionError",
-    "Failed", "Fake", "ManualClock", "Outcomes", "RandomPrograms", "ReplayResult", "SimulationError", "Story", "TestEnvironment", "TimedOut", "Waiting",
+    "Failed", "Fake", "ManualClock", "Outcomes", "RandomPrograms", "ReplayResult", "SimulationError", "Story", "Terminated", "TestEnvironment",
+    "TimedOut", "Waiting",
     "assert_deterministic", "assert_replays", "durations", "executions", "histories_in", "in_turn", "outcomes",
     "replay", "replay_all", "replay_files", "simulate",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from ._execution import (
     Execution,
     ExecutionError,
     Failed,
+    Terminated,
     TimedOut,
     Updated,
     Waiting,
@@ -20,5 +21,5 @@ from ._strategy import executions
 
 __all__ = [
     "Answer", "Arrival", "Attempt", "Call", "Cancelled", "Completed", "Continued", "Crash", "Execution", "ExecutionError", "Failed", "Fate",
-    "Outcomes", "Story", "TimedOut", "Updated", "Waiting", "durations", "executions", "outcomes",
+    "Outcomes", "Story", "Terminated", "TimedOut", "Updated", "Waiting", "durations", "executions", "outcomes",
 ]  # fmt: skip

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
 from ..._log import ActivityBeat, ActivityEnded, ActivityTask, CancelDue, QueueTimeoutDue
-from ..._runtime.options import ActivityCall, ActivityOptions
-from ...codec import Codec, Failure, failure_of, untyped_signature
+from ..._runtime.options import ActivityCall
+from ...codec import Codec, Failure, failure_of
 from ...history import (
     ActivityCancelled,
     ActivityCancelRequested,
@@ -29,15 +30,11 @@ from ...history import (
     LocalActivityFailed,
     LocalActivityScheduled,
     from_raw,
-    to_raw,
 )
 from ._deferred import Report, is_end, reports_of, stopped
 from ._execution import Attempt, Call, offset
-from ._outcomes import Outcomes, is_computed
-from ._story import UNSET, Fate, Story, failure_in_full
-
-Fresh = Callable[[ActivityCall], tuple[list[Fate], "msgspec.Raw | None"]]
-"""Draws the fates of an activity that was not known before the run asked for it, and what it returns after them."""
+from ._fates import Fates
+from ._story import UNSET, Fate, failure_in_full
 
 
 class Running:
@@ -105,21 +102,13 @@ class Attempts:
 
     def __init__(
         self,
-        story: Story,
+        fates: Fates,
         codec: Codec,
         *,
         start_ms: int,
-        known: Mapping[str, ActivityCall],
-        outcomes: Mapping[str, Outcomes],
-        fresh: Fresh | None,
         say: Callable[[str], None],
     ) -> None:
-        self._codec, self._start_ms, self._outcomes, self._fresh, self._say = codec, start_ms, outcomes, fresh, say
-        self._known = dict(known)
-        self._fates = {name: deque(fates) for name, fates in story.activities.items()}
-        self._otherwise: dict[str, msgspec.Raw] = dict(story.otherwise)
-        self._used: dict[str, list[Fate]] = {}
-        self._used_otherwise: dict[str, msgspec.Raw] = {}
+        self.fates, self._codec, self._start_ms, self._say = fates, codec, start_ms, say
         self._persistent: dict[int, Fate] = {}
         self._running: dict[str, Running] = {}
         self._latest: dict[int, Running] = {}  # by the number of the call: that of its last attempt
@@ -138,9 +127,13 @@ class Attempts:
     ) -> Running:
         """An attempt begins. `limits` are the time limits that the engine watches over; `may_defer`: it has a token."""
         if call is not None:
-            self._known[task.activity] = call
+            self.fates.learn(task.activity, call)
         record = self._call(task.id, task.activity, task.args, task.scheduled_ms)
-        fate = self._fate(task, record, limits)
+        fate = self._persistent.get(task.id)
+        if fate is None:
+            fate = self.fates.next(task, record, limits)
+            if fate.always:
+                self._persistent[task.id] = fate
         if fate.later and not may_defer:
             fate = structs.replace(fate, later="", beats=0)
         attempt = Attempt(task.attempt, offset(now_ms, self._start_ms))
@@ -170,6 +163,10 @@ class Attempts:
                 call = self.calls[int(task_id.split("/")[-2])]
                 self._say(f"{call.activity} #{call.id} took effect, although the run gave it up")
 
+    def since_start(self, at_ms: int) -> timedelta:
+        """Return a time as the record of calls has it."""
+        return offset(at_ms, self._start_ms)
+
     def is_waiting(self, item: QueueTimeoutDue | CancelDue) -> bool:
         """Return whether no worker has taken the attempt whose time in its queue is over, or that is cancelled."""
         running = self._running.get(f"{item.run_id}/{item.id}/{item.attempt}")
@@ -185,7 +182,7 @@ class Attempts:
         elif isinstance(event, ActivityCompleted | LocalActivityCompleted | ChildCompleted):
             call = self.calls[event.id]
             call.status, call.ended = "completed", offset(event.at, self._start_ms)
-            call.result = self._signature(call.activity).decode_result(
+            call.result = self.fates.signature(call.activity).decode_result(
                 codec, from_raw(event.result), what=call.activity
             )
         elif isinstance(event, ActivityRetryScheduled):
@@ -200,75 +197,20 @@ class Attempts:
             call = self.calls[event.id]
             call.status, call.ended = "cancelled", offset(event.at, self._start_ms)
 
-    # --- what it all came to
-
-    def told(self, story: Story) -> Story:
-        """Return `story` with what was used of it, and what was found out on the way."""
-        return structs.replace(story, activities=self._used, otherwise=self._used_otherwise)
-
     def finished_calls(self) -> tuple[Call, ...]:
         """Return the calls in the order in which they were asked for."""
         return tuple(self.calls[number] for number in sorted(self.calls))
 
     # --- inside
 
-    def _signature(self, name: str) -> Any:
-        call = self._known.get(name)
-        return call.signature if call is not None else untyped_signature()
-
     def _call(self, number: int, name: str, args: msgspec.Raw, at_ms: int) -> Call:
         call = self.calls.get(number)
         if call is None:
-            values, kwargs = self._signature(name).decode_call(self._codec, from_raw(args), what=f"activity {name}")
+            values, kwargs = self.fates.signature(name).decode_call(
+                self._codec, from_raw(args), what=f"activity {name}"
+            )
             call = self.calls[number] = Call(number, name, values, kwargs, offset(at_ms, self._start_ms))
         return call
-
-    def _fate(self, task: ActivityTask, record: Call, limits: Sequence[str]) -> Fate:
-        """Return what becomes of the next attempt, with its value; it is written down as used."""
-        if task.id in self._persistent:
-            return self._persistent[task.id]
-        name = task.activity
-        if name not in self._fates:
-            fates, otherwise = self._met(name)
-            self._fates[name] = deque(fates)
-            if otherwise is not None:
-                self._otherwise.setdefault(name, otherwise)
-        left = self._fates[name]
-        if not left and not self._is_computed(name):
-            raw = self._used_otherwise[name] = self._usual(name, record)
-            return Fate(value=raw)
-        fate = left.popleft() if left else Fate()
-        if fate.stuck and not _can_hang(fate, task, limits):
-            fate = structs.replace(fate, stuck="", always=False)
-        if fate.failure is None and fate.value is UNSET and (not fate.stuck or fate.odd == "late"):
-            fate = structs.replace(fate, value=self._usual(name, record))
-        if fate.always:
-            self._persistent[task.id] = fate
-        self._used.setdefault(name, []).append(fate)
-        return fate
-
-    def _met(self, name: str) -> tuple[list[Fate], msgspec.Raw | None]:
-        if self._fresh is None or name in self._otherwise:
-            return [], None
-        call = self._known.get(name) or ActivityCall(name, untyped_signature(), ActivityOptions())
-        return self._fresh(call)
-
-    def _is_computed(self, name: str) -> bool:
-        given = self._outcomes.get(name)
-        return given is not None and is_computed(given.returns)
-
-    def _usual(self, name: str, record: Call) -> msgspec.Raw:
-        """Return what the activity returns where nothing else is said."""
-        if self._is_computed(name):
-            value = self._outcomes[name].returns(*record.args, **record.kwargs)
-            what = f"the result of activity {name}"
-            return to_raw(self._signature(name).encode_result(self._codec, value, what=what))
-        if name not in self._otherwise:
-            raise ValueError(
-                f"the story does not tell what activity {name!r} returns; the code was changed since, "
-                f"so draw anew, or pass activities={{{name}: outcomes(returns=lambda *args: ...)}}"
-            )
-        return self._otherwise[name]
 
     def _plan(self, running: Running, task: ActivityTask, now_ms: int, limits: Sequence[str]) -> None:
         """Decide what the attempt reports, and when."""
@@ -276,6 +218,8 @@ class Attempts:
         ids: dict[str, Any] = {"run_id": task.run_id, "id": task.id, "attempt": task.attempt}
         takes_ms = fate.takes_ms * (2 if fate.odd == "lost" else 1)
         result = ActivityEnded(result=fate.value, **ids) if fate.value is not UNSET else None
+        if fate.own:
+            return  # its run says how it ends
         if fate.stuck == "queued":
             running.waits = True
             running.attempt.how = "no worker took it"
@@ -297,13 +241,6 @@ class Attempts:
         running.messages.append((now_ms + takes_ms, ended))
         if fate.odd == "twice":
             running.messages.append((now_ms + 2 * takes_ms, ended))
-
-
-def _can_hang(fate: Fate, task: ActivityTask, limits: Sequence[str]) -> bool:
-    """Return whether a time limit ends an attempt that does not end by itself."""
-    if fate.stuck == "queued":
-        return bool(limits)
-    return task.timeout_ms is not None or task.heartbeat_timeout_ms is not None or "total" in limits
 
 
 def _timed_out(task: ActivityTask, ids: dict[str, Any], codec: Codec) -> ActivityEnded | None:

@@ -13,6 +13,7 @@ from ..._log import (
     ActivityEnded,
     ActivityTask,
     ChildEnded,
+    Message,
     OutgoingEnded,
     OutgoingMessage,
     RequestCancel,
@@ -28,6 +29,7 @@ from ...errors import InternalError, RunAlreadyOpenError, RunClosedError
 from ...history import RunCancelled, RunTerminated, RunTimedOut
 from ._attempts import Attempts, Running
 from ._deferred import Report
+from ._family import Family
 
 _TAKEN = f"{RunAlreadyOpenError.__module__}.{RunAlreadyOpenError.__qualname__}"
 
@@ -56,8 +58,10 @@ class Children:
         attempts: Attempts,
         codec: Codec,
         run_id: str,
-        push: Callable[[int, Running | OutgoingEnded | ChildEnded], object],
+        push: Callable[[int, Running | Message], object],
+        family: Family,
     ) -> None:
+        self._family = family
         self._attempts, self._codec, self._run_id, self._push = attempts, codec, run_id, push
         self._running: dict[int, tuple[Running, ActivityTask]] = {}
         self._timeouts: dict[int, int] = {}
@@ -68,6 +72,8 @@ class Children:
         if isinstance(item.message, StartRun):
             if isinstance(command, ChildCommand):  # else its run has closed in the same step
                 self._start(item.message, command, now_ms)
+        elif item.target in self._family.runs and self._is_own(item):
+            self._deliver(item, now_ms)
         elif item.part == "cancel" and isinstance(item.message, RequestCancel):
             self._cancel(item.id, item.message.reason, command, now_ms)
         elif item.tells:
@@ -76,6 +82,32 @@ class Children:
                 error = RunClosedError(f"the child {item.target!r} has ended: it takes no more messages")
                 failure = failure_of(error, self._codec).as_wire()
             self._push(now_ms, OutgoingEnded(run_id=self._run_id, id=item.id, failure=failure))
+
+    def _deliver(self, item: OutgoingMessage, now_ms: int) -> None:
+        """Send `item` to a run whose code is run here: a child, the parent, or any other."""
+        target = self._family.runs[item.target]
+        failure = None
+        if target.closed and not isinstance(item.message, ChildEnded):
+            error = RunClosedError(f"the last run of workflow id {item.target!r} is closed: it takes no more messages")
+            failure = failure_of(error, self._codec).as_wire()
+        else:
+            target.take(item.message, now_ms)
+        if item.tells:
+            self._push(now_ms, OutgoingEnded(run_id=self._run_id, id=item.id, failure=failure))
+
+    def _is_own(self, item: OutgoingMessage) -> bool:
+        """Return whether `item` is not for a child whose end was drawn, though a run has had its id before."""
+        found = self._running.get(item.child.command) if item.child is not None else None
+        return found is None or found[0].fate.own
+
+    def heard(self, message: ChildEnded, now_ms: int) -> None:
+        """A child whose own code was run has ended."""
+        if message.run_id != self._run_id:
+            return  # of a run before this one
+        attempt = self._running[message.id][0].attempt
+        attempt.ended = self._attempts.since_start(now_ms)
+        attempt.how = {"completed": "returned"}.get(message.status, message.status)
+        attempt.effects = int(message.status == "completed")
 
     def ended(self, running: Running, ended: Report) -> ChildEnded | OutgoingEnded:
         """Return what the run is told of a child whose drawn end has come."""
@@ -115,6 +147,9 @@ class Children:
         running = self._attempts.begin(task, as_activity(command.call), now_ms, limits=())
         running.child = f"child-run-{command.id}"
         self._running[command.id] = running, task
+        if running.fate.own:
+            self._start_own(running, message, command, now_ms)
+            return
         self._timeouts[command.id] = message.timeout_ms or 0
         if running.fate.ends == "refused" and command.call.id is None:  # an id that is derived is never taken
             running.fate = replace(running.fate, ends="")
@@ -125,6 +160,17 @@ class Children:
             self._push(now_ms, OutgoingEnded(run_id=self._run_id, id=command.id, started=running.child))
         if running.ends_ms is not None:
             self._push(now_ms if taken else running.ends_ms, running)
+
+    def _start_own(self, running: Running, message: StartRun, command: ChildCommand, now_ms: int) -> None:
+        workflow_id = command.event.workflow_id
+        holder = self._family.runs.get(workflow_id)
+        if holder is not None and not holder.closed:
+            running.attempt.how = "refused"
+            self._push(now_ms, OutgoingEnded(run_id=self._run_id, id=command.id, failure=self._refusal(command.id)))
+            return
+        run_id = self._family.start(workflow_id, message, now_ms)
+        running.child = run_id
+        self._push(now_ms, OutgoingEnded(run_id=self._run_id, id=command.id, started=run_id))
 
     def _cancel(self, number: int, reason: str, command: object, now_ms: int) -> None:
         """The child is asked to cancel: it ends by that, unless the story has it take effect all the same."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...author import Activity, Workflow
 from ...codec import Codec
-from ...errors import RunCancelledError, RunFailedError, RunOutcomeError, RunTimedOutError
+from ...errors import RunCancelledError, RunFailedError, RunOutcomeError, RunTerminatedError, RunTimedOutError
 from ...history import Event, RecordedEvent
 from ._story import Story
 
@@ -44,6 +44,13 @@ class TimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Terminated:
+    """The run was terminated: a child, by the close of its parent, for that `reason`."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """The run is still open, and nothing more happens to it; `on` says what it waits for. `cut_off`: it reached `max_events`."""
 
@@ -60,7 +67,7 @@ class Continued:
     kwargs: Mapping[str, Any] = field(hash=False)
 
 
-Outcome = Completed[R] | Failed | Cancelled | TimedOut | Continued | Waiting
+Outcome = Completed[R] | Failed | Cancelled | TimedOut | Terminated | Continued | Waiting
 
 
 @dataclass(slots=True)
@@ -153,7 +160,8 @@ class Execution(Generic[R]):
     """One execution of a workflow from its start until it ended, or until nothing more happened to it.
 
     `history` has its events, `calls` the activities that it asked for in that order, `duration` the virtual time that it
-    took, `answers` what queries were answered, `updates` what became of each update, `crashes` how often it was replayed on the way. `story` makes it again.
+    took, `answers` what queries were answered, `updates` what became of each update, `crashes` how often it was replayed on the way. `children` has the
+    executions of those children, and children of these, whose own code was run, in the order of their starts. `story` makes it again.
     """
 
     workflow: Workflow[..., Any]
@@ -168,6 +176,7 @@ class Execution(Generic[R]):
     log: tuple[Entry, ...] = field(repr=False)
     name: str = ""  # of the workflow, as code writes it
     updates: tuple[Updated, ...] = ()
+    children: tuple[Execution[Any], ...] = ()
 
     @property
     def result(self) -> R:
@@ -183,6 +192,8 @@ class Execution(Generic[R]):
                 raise RunCancelledError("the workflow was cancelled")
             case TimedOut():
                 raise RunTimedOutError("the workflow reached its time limit")
+            case Terminated(reason):
+                raise RunTerminatedError(f"the workflow was terminated: {reason}")
             case Continued(name):
                 raise RunOutcomeError(f"the workflow continued as a new run of {name}: that is another execution")
             case Waiting(on):
@@ -208,7 +219,9 @@ class Execution(Generic[R]):
         """Return what happened, line by line."""
         from ._timeline import timeline_of
 
-        return timeline_of(self.workflow.name, self.log, self.outcome)
+        start_ms = self.log[0].at_ms if self.log else 0
+        runs = [self, *self.children]
+        return "\n\n".join(timeline_of(run.workflow.name, run.log, run.outcome, start_ms=start_ms) for run in runs)
 
     @staticmethod
     def from_story(
@@ -218,9 +231,11 @@ class Execution(Generic[R]):
         activities: Mapping[Any, Outcomes] | None = None,
         codec: Codec | None = None,
         max_events: int = 1_000,
+        workflows: Sequence[Workflow[..., Any]] = (),
     ) -> Execution[Any]:
         """Return the execution of `workflow` that `story` tells: the line that a failing test prints makes the same call.
 
+        `workflows` are the children whose own code the story runs.
         `activities` is needed only for what the story does not tell, as when the code was changed since. Raises
         `ExecutionError` as drawing it would, `ValueError` for text that is no story.
         """
@@ -228,19 +243,22 @@ class Execution(Generic[R]):
         from ._play import play
 
         told = Story.read(story) if isinstance(story, str) else story
-        return play(workflow, told, codec=codec, outcomes=by_name(activities or {}), max_events=max_events)
+        given = by_name(activities or {})
+        return play(workflow, told, codec=codec, outcomes=given, max_events=max_events, workflows=workflows)
 
     def __repr__(self) -> str:
-        return reproducing(self.name or self.workflow.fn.__name__, self.story)
+        ran = sorted({child.workflow.fn.__name__ for child in self.children})
+        return reproducing(self.name or self.workflow.fn.__name__, self.story, ran)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What Hypothesis prints: the line that makes the execution again, not its fields."""
         printer.text(repr(self))
 
 
-def reproducing(name: str, story: Story) -> str:
-    """Return the line of code that makes an execution again."""
-    return f"Execution.from_story({name}, {str(story)!r})"
+def reproducing(name: str, story: Story, workflows: Sequence[str] = ()) -> str:
+    """Return the line of code that makes an execution again; `workflows` are the children whose own code is run in it."""
+    given = f", workflows=[{', '.join(workflows)}]" if workflows else ""
+    return f"Execution.from_story({name}, {str(story)!r}{given})"
 
 
 def offset(at_ms: int, start_ms: int) -> timedelta:

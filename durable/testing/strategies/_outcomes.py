@@ -95,10 +95,11 @@ def prospects_of(
     duplicates: bool,
     defers: bool = False,
     ends: Sequence[Ends] = (),
+    own: bool = False,
 ) -> Prospects:
     """Return what is drawn for the activity `call`; what is not `given` is inferred; `defers` is what its code says of that.
 
-    `ends` are those that only children have.
+    `ends` are those that only children have; `own`: a child's own code may be run.
 
     Raises `InvalidArgument` naming the activity.
     """
@@ -109,13 +110,17 @@ def prospects_of(
     takes = given.takes if given.takes is not None else durations()
     defers = given.defers if given.defers is not None else defers
     kinds = _shapes(len(failures), _stuck(call, given), duplicates=duplicates, defers=defers)
-    shapes = st.sampled_from([*kinds, *((Fate(ends=end), None) for end in ends)])
+    shapes = st.sampled_from(
+        [*kinds, *((Fate(ends=end), None) for end in ends), *([(Fate(own=True), None)] * len(kinds) if own else [])]
+    )
 
     @st.composite
     def fate(draw: Any) -> Fate:
         shape, which = cast("tuple[Fate, int | None]", draw(shapes))
         takes_ms = milliseconds(draw(takes))
         value = UNSET if returns is None else draw(returns)  # in any case: so that a shape shrinks to a simpler one
+        if shape.own:
+            return shape
         if which is not None:
             failure = draw(failures[which])
             always = shape.always and Failure.from_wire(failure).retryable is not False

@@ -12,7 +12,7 @@ from ..._runtime.commands import ActivityCommand, ChildCommand, TimerCommand
 from ..._runtime.run import Run
 from ...author import Workflow
 from ...codec import Codec
-from ...history import RecordedEvent, RunFailed, RunStarted
+from ...history import RecordedEvent, RunFailed
 from .._replay_run import replay_history
 
 T = TypeVar("T")
@@ -28,11 +28,10 @@ class _Unwatched(Watchdog):
 _UNWATCHED = _Unwatched()
 
 
-def rebuilt(workflow: Workflow[..., Any], codec: Codec, history: Sequence[RecordedEvent]) -> LiveExecution:
+def rebuilt(
+    workflow: Workflow[..., Any], codec: Codec, history: Sequence[RecordedEvent], workflow_id: str, run_id: str
+) -> LiveExecution:
     """Return the execution that `history` leads to. Raises `NonDeterminismError` and what else makes a run stuck."""
-    started = history[0].event if history else None
-    assert started is None or isinstance(started, RunStarted)
-    workflow_id, run_id = (started.workflow_id, started.run_id) if started is not None else ("the-run", "run")
     execution = LiveExecution(workflow_id, run_id, workflow, codec)
     rebuild(execution, list(history))
     return execution

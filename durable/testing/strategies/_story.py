@@ -31,7 +31,7 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     hears of it "late"; its worker was "lost" after the effect, and the attempt was made again.
 
     `ends` is of a child only: its start is "refused" (if it was given an id, which is taken), or it is "cancelled" or "terminated"
-    by others after `takes_ms`.
+    by others after `takes_ms`. `own`: its own code is run, and nothing else is told of it here.
 
     `later`: its code ends by `complete_later()`, and the holder of its token says `beats` heartbeats and the end, all at equal
     distances within `takes_ms`. It says what the other fields tell ("ends"; nothing any more if it is `stuck`), says so while
@@ -45,6 +45,7 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     takes_ms: int = 0
     odd: Oddity = ""
     ends: Ends = ""
+    own: bool = False
     later: Later = ""
     beats: int = 0
 

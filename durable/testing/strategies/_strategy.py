@@ -22,7 +22,7 @@ from ..._runtime.options import ActivityCall
 from ...author import Activity, Query, Signal, Update, Workflow
 from ...codec import Codec, default_codec, untyped_signature
 from ...history import to_raw
-from ._children import as_activity, is_child
+from ._children import as_activity, child_name, is_child
 from ._deferred import defers
 from ._discovery import activities_in, children_in
 from ._execution import Execution
@@ -67,6 +67,8 @@ class Plan:
     cancels: bool
     max_events: int
     name: str
+    workflows: tuple[Workflow[..., Any], ...] = ()
+    own: frozenset[str] = frozenset()
     met: dict[str, Prospects] = field(default_factory=dict[str, Prospects])  # activities that only runs asked for
 
     def drawn(self, draw: Any) -> Execution[Any]:
@@ -90,6 +92,8 @@ class Plan:
             fresh=fresh,
             name=self.name,
             max_events=self.max_events,
+            workflows=self.workflows,
+            own=self.own,
         )
 
 
@@ -116,11 +120,14 @@ def executions(
     duplicates: bool = True,
     max_events: int = 1_000,
     codec: Codec | None = None,
+    workflows: Sequence[Workflow[..., Any]] = (),
 ) -> SearchStrategy[Execution[R]]:
     """Return a strategy for finished executions of `workflow`, which tries what its surroundings may do to it.
 
     `args` draws the arguments: tuples of positional ones, or the only one; left out, they are drawn by their types.
-    `activities` maps activities (or names) to `outcomes(...)` or a strategy for results; what is left out is inferred: results by the
+    `workflows` are children whose own code is run, as executions in `children` with activities of their own, whose fates are drawn like
+    those of the parent's; where `activities` says what else becomes of such a child, either is drawn. `activities` maps activities (or
+    names) to `outcomes(...)` or a strategy for results; what is left out is inferred: results by the
     return type, the declared errors, and outages. Child workflows count as activities: they are keys like these, and their code
     is not run. A child that is asked to cancel ends by that, or all the same as it would have; the start of one that was given an id
     may be refused, and others may cancel or terminate it. `signals` maps signals to
@@ -136,7 +143,7 @@ def executions(
     """
     plan = plan_of(
         workflow, args, activities=activities, signals=signals, queries=queries, updates=updates, cancels=cancels,
-        crashes=crashes, duplicates=duplicates, max_events=max_events, codec=codec,
+        crashes=crashes, duplicates=duplicates, max_events=max_events, codec=codec, workflows=workflows,
     )  # fmt: skip
 
     @st.composite
@@ -161,19 +168,17 @@ def plan_of(
     duplicates: bool,
     max_events: int,
     codec: Codec | None,
+    workflows: Sequence[Workflow[..., Any]] = (),
 ) -> Plan:
     """Return the plan for `executions`. Raises as it does."""
     if not isinstance(workflow, Workflow):
         raise InvalidArgument(f"expected a workflow, got {workflow!r}; decorate it with @workflow")
     codec = codec or default_codec()
     outcomes = by_name(activities or {})
-    found = activities_in(workflow.fn)
-    for key in activities or {}:
-        if isinstance(key, Activity):
-            item: Activity[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
-            found[item.name] = item
+    found, children = _known(workflow, workflows, activities or {})
     known = {name: item.call for name, item in found.items()}
-    children = children_in(workflow.fn)
+    with_code = {child_name(each.name) for each in workflows}
+    own = frozenset(with_code - outcomes.keys())
     for key in activities or {}:
         if isinstance(key, Workflow):
             child: Workflow[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
@@ -188,8 +193,10 @@ def plan_of(
             duplicates=duplicates,
             defers=name in deferring,
             ends=_ends_of(call, cancels),
+            own=name in with_code,
         )
         for name, call in known.items()
+        if name not in own
     }
     stories = st.builds(
         _story,
@@ -203,8 +210,36 @@ def plan_of(
         st.lists(_one_of_many(_CRASHES), max_size=CRASHES_MAX) if crashes else st.just([]),
     )
     return Plan(
-        workflow, codec, outcomes, known, prospects, stories, duplicates, cancels, max_events, workflow.fn.__name__
+        workflow,
+        codec,
+        outcomes,
+        known,
+        prospects,
+        stories,
+        duplicates,
+        cancels,
+        max_events,
+        workflow.fn.__name__,
+        tuple(workflows),
+        own,
     )
+
+
+def _known(
+    workflow: Workflow[..., Any], workflows: Sequence[Workflow[..., Any]], given: Mapping[Any, Any]
+) -> tuple[dict[str, Activity[..., Any]], dict[str, Workflow[..., Any]]]:
+    """Return the activities and the children that the code of these workflows refers to, or that are `given`."""
+    found = activities_in(workflow.fn)
+    for each in workflows:
+        found |= activities_in(each.fn)
+    for key in given:
+        if isinstance(key, Activity):
+            item: Activity[..., Any] = key  # pyright: ignore[reportUnknownVariableType]
+            found[item.name] = item
+    children = children_in(workflow.fn)
+    for each in workflows:
+        children |= {each.name: each, **children_in(each.fn)}
+    return found, children
 
 
 def _ends_of(call: ActivityCall, cancels: bool) -> tuple[Ends, ...]:

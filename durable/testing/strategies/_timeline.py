@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...history import Event, tag_of
-from ._execution import Cancelled, Completed, Continued, Entry, Failed, Outcome, TimedOut
+from ._execution import Cancelled, Completed, Continued, Entry, Failed, Outcome, Terminated, TimedOut
 
 _TEXT_MAX = 100
 
 
-def timeline_of(workflow: str, log: Sequence[Entry], outcome: Outcome[Any] | None) -> str:
-    """Return the timeline of an execution of `workflow`; `outcome` is None if it was broken off."""
-    start_ms = log[0].at_ms if log else 0
+def timeline_of(
+    workflow: str, log: Sequence[Entry], outcome: Outcome[Any] | None, *, start_ms: int | None = None
+) -> str:
+    """Return the timeline of an execution of `workflow`; `outcome` is None if it was broken off. Times are since `start_ms`."""
+    if start_ms is None:
+        start_ms = log[0].at_ms if log else 0
     names: dict[int, str] = {}
     rows: list[tuple[str, str]] = []
     shown_ms = -1
@@ -53,6 +56,8 @@ def _ended(outcome: Outcome[Any]) -> str:
             return "cancelled"
         case TimedOut():
             return "out of time"
+        case Terminated(reason):
+            return f"terminated: {reason}"
         case Continued(workflow):
             return f"continued as a new run of {workflow}"
         case _:
@@ -148,6 +153,7 @@ _TOLD: dict[str, Callable[[Any, str], str]] = {
     "RunCompleted": lambda e, _: f"ended with {_call(e.result)}",
     "RunFailed": lambda e, _: f"failed: {_failure(e.failure)}",
     "RunCancelled": lambda _e, _n: "ended by its cancellation",
+    "RunTerminated": lambda e, _: f"terminated: {e.reason}",
     "RunContinuedAsNew": lambda e, _: f"continued as a new run of {e.workflow} with {_call(e.args)}",
     "RunTimedOut": lambda e, _: f"reached its time limit of {span(e.timeout_ms)}",
 }

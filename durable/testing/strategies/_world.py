@@ -14,15 +14,13 @@ from msgspec import structs
 
 from ..._engine.decision import Damaged, Decision, Delivery
 from ..._engine.execution import Execution as LiveExecution
-from ..._engine.local import PAUSE_MS_MAX, local_pause_ms, local_task
 from ..._engine.retries import queue_limit
-from ..._engine.steps import deliver_local, finish, pending_local, retry_local, step
+from ..._engine.steps import finish, pending_local, step
 from ..._log import (
-    ActivityEnded,
     ActivityTask,
     AnyDue,
-    AskQuery,
     CancelDue,
+    ChildEnded,
     Message,
     QueueTimeoutDue,
     RequestCancel,
@@ -31,15 +29,18 @@ from ..._log import (
     StartRun,
 )
 from ..._runtime import guard
-from ..._runtime.commands import ActivityCommand, LocalActivityCommand
+from ..._runtime.commands import ActivityCommand
 from ...author import Workflow
-from ...codec import Codec, Failure, exception_of
+from ...codec import Codec
 from ...errors import NonDeterminismError
-from ...history import WIRE, RecordedEvent, from_raw
+from ...history import WIRE, RecordedEvent
 from ._attempts import Attempts, Running
 from ._children import Children
 from ._dropped import why_dropped
 from ._execution import Answer, Entry, ExecutionError, reproducing
+from ._family import Family
+from ._local import run_local
+from ._queries import ask
 from ._replays import difference, divergence, error_of, rebuilt
 from ._story import Arrival, Crash, Story
 from ._updates import Updates
@@ -61,10 +62,15 @@ class World:
         *,
         name: str,
         max_events: int,
+        family: Family,
+        root: World | None = None,
+        workflow_id: str = WORKFLOW_ID,
+        run_id: str = RUN_ID,
     ) -> None:
+        self.family, self.root, self.workflow_id, self.run_id = family, root, workflow_id, run_id
+        self.ended_ms = 0  # when its code ended, or the last thing happened to it
         self.workflow, self.story, self.codec, self.name = workflow, story, codec, name
         self.attempts, self.max_events = attempts, max_events
-        self.now_ms = START_MS
         self.history: list[RecordedEvent] = []
         self.log: list[Entry] = []
         self.answers: list[Answer] = []
@@ -73,12 +79,12 @@ class World:
         self.happened = 0  # what happened by itself: the start, results, timers; not what arrived
         self.error: BaseException | None = None  # that left the workflow's code
         self.cut_off = False
-        self.execution = LiveExecution(WORKFLOW_ID, RUN_ID, workflow, codec)
+        self.execution = LiveExecution(workflow_id, run_id, workflow, codec)
         in_order = sorted(story.arrivals, key=lambda arrival: arrival.after)
         self._arrivals = deque(enumerate(in_order))
         self._in_order = in_order
         self._crashes = {crash.step: crash for crash in story.crashes}
-        self.children = Children(attempts, codec, RUN_ID, self._push)
+        self.children = Children(attempts, codec, run_id, self._push, family)
         self._heap: list[tuple[int, int, Running | Message | str]] = []
         self._dues: dict[str, tuple[AnyDue, int, int]] = {}  # by key: the item, when it is due, its number in the heap
         self._count = 0
@@ -88,14 +94,14 @@ class World:
         """Tell the whole story. Raises `ExecutionError`."""
         guard.install()
         message = StartRun(
-            run_id=RUN_ID,
+            run_id=self.run_id,
             workflow=self.workflow.name,
             queue="default",
             args=self.story.args,
             request="start",
             timeout_ms=self.workflow.timeout_ms,
         )
-        first = [Delivery(WORKFLOW_ID, message)]
+        first = [Delivery(self.workflow_id, message)]
         joined = self._joined()
         self.happened = 1
         self._step(first + joined)
@@ -105,12 +111,62 @@ class World:
                 break
             if not self._proceed():
                 break
-        self.attempts.end()
-        self._check_all()
+        self.ended_ms = self.now_ms
+        while self.family.proceed():
+            pass  # children go on without their parent, or end by its close
+        self.finish()
         while any(arrival.query for _, arrival in self._arrivals):  # a closed run answers queries too
             number, arrival = self._arrivals.popleft()
             if arrival.query:
-                self._ask(number, arrival)
+                ask(self, number, arrival)
+
+    def finish(self) -> None:
+        """Nothing more happens to it."""
+        self.attempts.end()
+        self._check_all()
+
+    # --- one of several runs
+
+    @property
+    def now_ms(self) -> int:
+        """The time of all runs."""
+        return self.family.now_ms
+
+    @now_ms.setter
+    def now_ms(self, now_ms: int) -> None:
+        self.family.now_ms = now_ms
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return bool(self.execution.closed)
+
+    def take(self, message: Message, at_ms: int) -> None:
+        """Have `message` of another run delivered to it."""
+        if isinstance(message, ChildEnded):
+            self.children.heard(message, at_ms)
+        if not self.closed:
+            self._push(at_ms, message)
+
+    def proceed(self) -> bool:
+        """Let the next thing happen to a child; False if there is none."""
+        happened = self._proceed()
+        self.ended_ms = self.now_ms
+        return happened
+
+    def next_own_ms(self) -> int | None:
+        """Return when the next thing happens to it by itself, or None."""
+        if self.closed:
+            return None
+        self.cut_off = len(self.history) >= self.max_events
+        if self.cut_off:
+            return None
+        while self._heap:
+            at_ms, number, what = self._heap[0]
+            if self._is_valid(number, what):
+                return max(at_ms, self.now_ms)
+            heapq.heappop(self._heap)
+        return None
 
     # --- what happens next
 
@@ -122,7 +178,7 @@ class World:
             if arrival.how == "between" and upcoming is not None:
                 self.now_ms += (upcoming - self.now_ms) // 2
             if arrival.query:
-                self._ask(number, arrival)
+                ask(self, number, arrival)
             else:
                 self._step([self._delivered(number, arrival)])
             return True
@@ -151,7 +207,7 @@ class World:
                 break  # there is nobody to ask yet
             number, arrival = self._arrivals.popleft()
             if arrival.query:
-                self._ask(number, arrival)
+                ask(self, number, arrival)
             else:
                 found.append(self._delivered(number, arrival))
         return found
@@ -167,7 +223,7 @@ class World:
             message = self.updates.sent(number, arrival, self.steps)
         else:
             message = RequestCancel(request=f"request-{number}")
-        return Delivery(WORKFLOW_ID, message)
+        return Delivery(self.workflow_id, message)
 
     def _push(self, at_ms: int, what: Running | Message | str) -> int:
         self._count += 1
@@ -175,13 +231,12 @@ class World:
         return self._count
 
     def _next_ms(self) -> int | None:
-        """Return when the next thing happens by itself, or None."""
-        while self._heap:
-            at_ms, number, what = self._heap[0]
-            if self._is_valid(number, what):
-                return max(at_ms, self.now_ms)
-            heapq.heappop(self._heap)
-        return None
+        """Return when the next thing happens by itself, to it or to a child of it, or None."""
+        own_ms = self.next_own_ms()
+        others_ms = self.family.next_ms() if self.root is None else None
+        if own_ms is None or others_ms is None:
+            return own_ms if others_ms is None else others_ms
+        return min(own_ms, others_ms)
 
     def _is_valid(self, number: int, what: Running | Message | str) -> bool:
         if isinstance(what, str):
@@ -191,15 +246,19 @@ class World:
 
     def _pop(self) -> Delivery | None:
         """Take the next thing that happens by itself; `NOTHING` if the run is not asked about it."""
-        if self._next_ms() is None:
+        own_ms, next_ms = self.next_own_ms(), self._next_ms()
+        if next_ms is None:
             return None
+        if own_ms is None or next_ms < own_ms:
+            self.family.proceed()
+            return NOTHING
         at_ms, _, what = heapq.heappop(self._heap)
         self.now_ms = max(self.now_ms, at_ms)
         if isinstance(what, Running):
             ended = what.report(self.now_ms, self._push, stop=self._has_cancelled(what))
-            return Delivery(WORKFLOW_ID, self.children.ended(what, ended) if what.child else ended)
+            return Delivery(self.workflow_id, self.children.ended(what, ended) if what.child else ended)
         if not isinstance(what, str):
-            return Delivery(WORKFLOW_ID, what)
+            return Delivery(self.workflow_id, what)
         item = self._dues.pop(what)[0]
         if isinstance(item, RetryDue):
             limit = queue_limit(item, self.now_ms)
@@ -207,7 +266,7 @@ class World:
                 self._set_due(*limit)
             self._begin(item.task)
         elif not isinstance(item, QueueTimeoutDue | CancelDue) or self.attempts.is_waiting(item):
-            return Delivery(WORKFLOW_ID, item, due_key=what)
+            return Delivery(self.workflow_id, item, due_key=what)
         return NOTHING
 
     def _has_cancelled(self, running: Running) -> bool:
@@ -240,7 +299,7 @@ class World:
         try:
             step(self.execution, deliveries, self.now_ms, decision)
             if pending_local(self.execution):
-                self._run_local(decision)
+                run_local(self, decision)
                 finish(self.execution, decision)
         except NonDeterminismError as error:
             raise self.broken("the workflow's code did what no replay could repeat", error) from error
@@ -249,40 +308,6 @@ class World:
         except Exception as error:
             raise self.broken("the run is stuck", error) from error
         return decision
-
-    def _run_local(self, decision: Decision) -> None:
-        """Run the local activities of a step, those first that end first."""
-        ends: list[tuple[int, int]] = []
-        outcome: dict[int, tuple[Any, int]] = {}
-        while waiting := pending_local(self.execution):
-            for command in waiting:
-                if command.id not in outcome:
-                    ended_ms, ended, retry_ms = self._local_outcome(command)
-                    outcome[command.id] = ended, retry_ms
-                    heapq.heappush(ends, (ended_ms, command.id))
-            ended_ms, command_id = heapq.heappop(ends)
-            if command_id in self.execution.run.commands:  # type: ignore[union-attr]
-                self.now_ms = max(self.now_ms, ended_ms)
-                ended, retry_ms = outcome[command_id]
-                if retry_ms:
-                    retry_local(self.execution, ended, retry_ms, self.now_ms, decision)
-                else:
-                    deliver_local(self.execution, ended, self.now_ms, decision)
-
-    def _local_outcome(self, command: LocalActivityCommand) -> tuple[int, Any, int]:
-        """Return when the command comes to an end in this step, how, and when its retry is due if that is too far off for it."""
-        at_ms, attempt = self.now_ms, command.attempt - 1
-        while True:
-            attempt += 1
-            task = local_task(self.execution, command, attempt)
-            running = self.attempts.begin(task, command.call, at_ms, limits=())
-            at_ms = running.ends_ms if running.ends_ms is not None else at_ms
-            ended = running.report(at_ms, _nothing)
-            assert isinstance(ended, ActivityEnded)  # it has no token
-            pause_ms = local_pause_ms(command, ended, lambda: 0.0, at_ms)
-            if pause_ms is None or pause_ms > PAUSE_MS_MAX:
-                return at_ms, ended, at_ms + pause_ms if pause_ms else 0
-            at_ms += pause_ms
 
     def _commit(self, decision: Decision) -> None:
         for event in decision.events:
@@ -300,6 +325,8 @@ class World:
             self._begin(task)
         for outgoing in decision.outgoing:
             self.children.sent(outgoing, self.execution.run, self.now_ms)
+        if decision.continued is not None and self.root is not None:
+            self.family.start(self.workflow_id, decision.continued, self.now_ms)
         if decision.closed and self.execution.run is not None:
             self.error = error_of(self.execution)
 
@@ -309,44 +336,18 @@ class World:
     def _begin(self, task: ActivityTask) -> None:
         run = self.execution.run
         command = run.commands.get(task.id) if run is not None else None
-        key = f"{RUN_ID}/{task.id}"
+        key = f"{self.run_id}/{task.id}"
         limits = tuple(kind for kind in ("queue", "total") if f"{key}/{kind}" in self._dues)
         running = self.attempts.begin(task, getattr(command, "call", None), self.now_ms, limits=limits, may_defer=True)
         if running.ends_ms is not None:
             self._push(running.ends_ms, running)
-
-    def _ask(self, number: int, arrival: Arrival) -> None:
-        run = self.execution.run
-        if run is None:
-            return
-        decision = Decision()
-        message = AskQuery(name=arrival.query, args=arrival.value, reply=f"request-{number}")
-        step(self.execution, [Delivery(WORKFLOW_ID, message)], self.now_ms, decision)
-        reply = decision.replies[0][1]
-        if run.spoiled:
-            error = exception_of(Failure.from_wire(reply.failure), (), self.codec)
-            raise self.broken(f"the query {arrival.query!r} changed the run: a query may only read", error)
-        if reply.failure is not None:
-            answer = Answer(
-                arrival.query, self.steps, error=exception_of(Failure.from_wire(reply.failure), (), self.codec)
-            )
-        else:
-            value = self.codec.decode(from_raw(reply.result), Any, what="answer")  # type: ignore[arg-type]
-            answer = Answer(arrival.query, self.steps, value)
-        self.answers.append(answer)
-        text = (
-            f"query {arrival.query} answered: {answer.value!r}"
-            if answer.error is None
-            else f"query {arrival.query} failed: {answer.error}"
-        )
-        self.log.append(Entry(self.now_ms, text, self.steps))
 
     # --- crashes
 
     def _check_replay(self, when: str, crash: Crash | None = None) -> None:
         """Replay the history, hold the result against the run as it is, and go on with the replayed one."""
         try:
-            replayed = rebuilt(self.workflow, self.codec, self.history)
+            replayed = rebuilt(self.workflow, self.codec, self.history, self.workflow_id, self.run_id)
         except NonDeterminismError as error:
             raise self.broken(f"{when} could not be replayed", error) from error
         problem = difference(self.execution, replayed, self.history)
@@ -372,16 +373,19 @@ class World:
         self.log.append(Entry(self.now_ms, text, self.steps))
         self.execution.dispose()
         try:
-            self.execution = rebuilt(self.workflow, self.codec, self.history)
+            self.execution = rebuilt(self.workflow, self.codec, self.history, self.workflow_id, self.run_id)
         except NonDeterminismError as error:
             raise self.broken("a crash could not be replayed", error) from error
 
     def told(self) -> Story:
         """Return the story as far as it was told: what did not come to pass is left out."""
+        if self.root is not None:
+            return self.root.told()
+        steps = max([self.steps, *(child.steps for child in self.family.children)])
         first_left = min([number for number, _ in self._arrivals], default=len(self._in_order))
         arrivals = self._in_order[:first_left]
-        crashes = [crash for crash in self.story.crashes if crash.step <= self.steps + 1]
-        return self.attempts.told(structs.replace(self.story, arrivals=arrivals, crashes=crashes)).shortened()
+        crashes = [crash for crash in self.story.crashes if crash.step <= steps + 1]
+        return self.attempts.fates.told(structs.replace(self.story, arrivals=arrivals, crashes=crashes)).shortened()
 
     def broken(self, what: str, error: BaseException | None) -> ExecutionError:
         """Return the error that shows this execution."""
@@ -390,10 +394,6 @@ class World:
         parts = [what + (f":\n{type(error).__name__}: {error}" if error is not None else "")]
         parts.append(timeline_of(self.workflow.name, self.log, None))
         story = self.told()
-        parts.append(f"To make this execution again:\n{reproducing(self.name, story)}")
+        parts.append(f"To make this execution again:\n{reproducing(self.name, story, self.family.ran())}")
         self.execution.dispose()
         return ExecutionError("\n\n".join(parts), story=story, events=len(self.history))
-
-
-def _nothing(_at_ms: int, _what: object) -> None:
-    """A local activity reports once."""
