@@ -1,6 +1,7 @@
 """Executions in which the own code of children is run: in the same time, with fates drawn for their activities too."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from typing import Any
 
@@ -10,9 +11,19 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from durable import Signal, activity, continue_as_new, external, info, proxy, sleep, start_child, workflow
-from durable.errors import ChildWorkflowError, RunAlreadyOpenError, RunClosedError
-from durable.history import tag_of
-from durable.testing import Cancelled, Completed, Execution, Failed, Terminated, assert_replays, executions, outcomes
+from durable.errors import ChildWorkflowError, RunAlreadyOpenError, RunClosedError, RunOutcomeError
+from durable.history import ChildStartRequested, RunStarted, tag_of
+from durable.testing import (
+    Cancelled,
+    Completed,
+    Execution,
+    Failed,
+    Terminated,
+    TestEnvironment,
+    assert_replays,
+    executions,
+    outcomes,
+)
 
 word = Signal("word", str)
 DRAW = settings(max_examples=150, deadline=None, database=None, derandomize=True, phases=(Phase.generate,))
@@ -140,6 +151,12 @@ def tags(execution: Execution[Any]) -> list[str]:
     return [tag_of(each.event) for each in execution.history]
 
 
+def workflow_id(execution: Execution[Any]) -> str:
+    started = execution.history[0].event
+    assert isinstance(started, RunStarted)
+    return started.workflow_id
+
+
 def test_the_code_of_a_child_is_run_in_the_same_time() -> None:
     """As an execution of its own, with its calls; the parent hears of its start and its end."""
     execution = told(order, "a", activities={"reserve": [{"takes_ms": 5_000, "value": 3}]})
@@ -225,6 +242,37 @@ def test_a_child_that_is_run_is_replayed_at_crashes() -> None:
     assert execution.result == 7
     assert execution.crashes >= 2
     assert execution.children[0].crashes >= 2
+
+
+FAMILIES: list[tuple[Any, tuple[Any, ...], tuple[Any, ...]]] = [
+    (order, ("a",), (pack,)),
+    (grand, ("a",), (order, pack)),
+    *((hasty, (policy,), (pack,)) for policy in ("terminate", "cancel", "abandon")),
+    *((impatient, (cancellation,), (pack,)) for cancellation in ("wait", "try", "abandon")),
+    (talker, (), (listener,)),
+    (twice, (), (pack,)),
+    (counted, (), (counts,)),
+]
+
+
+@pytest.mark.parametrize(("flow", "args", "own"), FAMILIES, ids=lambda value: getattr(value, "name", None))
+async def test_it_is_as_in_a_store(flow: Any, args: tuple[Any, ...], own: tuple[Any, ...]) -> None:
+    """A worker records the same histories, of the parent and of its children."""
+    execution = told(flow, *args, own=own)
+    async with TestEnvironment(workflows=[flow, *own], activities=[reserve, release]) as env:
+        env.fake(reserve, returns=7)
+        env.fake(release, returns=None)
+        handle = await env.client.start(flow, id="the-run")(*args)
+        assert await handle.result() == execution.result
+        assert [tag_of(each.event) for each in await handle.history()] == tags(execution)
+        asked = [each.event for each in await handle.history() if isinstance(each.event, ChildStartRequested)]
+        drawn = [each.event for each in execution.history if isinstance(each.event, ChildStartRequested)]
+        latest = {workflow_id(run): run for run in execution.children}
+        for real, made in zip(asked, drawn, strict=True):
+            child = env.client.handle(real.workflow_id)
+            with contextlib.suppress(RunOutcomeError):
+                await child.result()
+            assert [tag_of(each.event) for each in await child.history()] == tags(latest[made.workflow_id])
 
 
 @settings(DRAW, max_examples=60)
