@@ -32,14 +32,15 @@ def test_a_workload_gives_its_figures(store: str, name: str, request: pytest.Fix
         place.close()
     named = {figure.name: figure.value for figure in figures}
     assert len({(figure.part, figure.name) for figure in figures}) == len(figures)
-    # What a process has in memory may become less meanwhile, by more than a few runs need.
-    assert all(value >= 0 for called, value in named.items() if not called.startswith("memory"))
+    # What a process has in memory may become less meanwhile, by more than a few runs need; so may what a server has.
+    shrinks = {"memory of the worker for each", *(["the store for each"] if store == "redis" else [])}
+    assert all(value >= 0 for called, value in named.items() if called not in shrinks)
     match name:
         case "W7":
             assert named["from the kill until all was done"] > 0
         case "W9":
             assert named["woken and finished"] > 0
-            assert named["the store for each"] > 0
+            assert named["the store for each"] > 0 or store == "redis"
         case "W11":
             assert named["2 processes against 1"] == named["2 processes"] / named["1 process"]
 

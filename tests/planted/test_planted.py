@@ -28,7 +28,7 @@ CONTROLS = [
     *(
         Look(f"executions:{rule}", budget=max(each.budget for each in ASKED if each.finder == f"executions:{rule}"))
         for rule in RULES
-        if ALL or rule in ("is_settled", "loses_no_item")
+        if ALL or rule == "loses_no_item"
     ),
 ]
 pytestmark = [
