@@ -208,6 +208,8 @@ class Run:
         """
         self.closing = True
         self.loop.dispose()
+        for command in self.commands.values():
+            command.release()
         spoiled = self.spoiled
         vars(self).clear()
         self.closing, self.spoiled = True, spoiled  # for who still asks: objects of the code may outlive it

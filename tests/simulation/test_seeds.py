@@ -35,7 +35,7 @@ def test_what_a_calm_seed_has_found_stays_mended(seed: int) -> None:
     simulate(seed, chaos=CALM)
 
 
-@pytest.mark.parametrize("block", range(20))
+@pytest.mark.parametrize("block", range(10))
 def test_a_crowd_of_seeds_keeps_every_promise(block: int) -> None:
     """What CI simulates; `nox -s simulate` runs others, or more of them."""
     for seed in range(10_000 + 10 * block, 10_010 + 10 * block):

@@ -31,6 +31,9 @@ class Command:
     def note(self, event: Event) -> None:
         """Take an `event` of its own that the code does not see."""
 
+    def release(self) -> None:
+        """The run is dropped: let go of the futures, which refer to the command in turn."""
+
 
 class CommandFuture(Future[Any]):
     """The future that workflow code awaits for a command; cancelling it cancels the command, until `release`."""

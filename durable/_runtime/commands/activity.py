@@ -69,6 +69,9 @@ class ActivityCommand(Command):
         elif isinstance(event, ActivityHeartbeatRecorded):
             self.details = event.details
 
+    def release(self) -> None:
+        del self.future
+
     def resolve(self, event: Event) -> None:
         future = self.future
         if type(event) is ActivityCompleted:

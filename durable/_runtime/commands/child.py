@@ -87,6 +87,10 @@ class ChildCommand(Command):
 
     # --- what happened to it
 
+    def release(self) -> None:
+        self._starts.clear()
+        self._waits.clear()
+
     def resolve(self, event: Event) -> None:
         if type(event) is ChildStarted:
             self.child_run = event.run_id

@@ -31,6 +31,9 @@ class ExternalCommand(Command):
         super().__init__(run, id)
         self.future = CommandFuture(self)
 
+    def release(self) -> None:
+        del self.future
+
     def resolve(self, event: Event) -> None:
         if type(event) is not ExternalDelivered and type(event) is not ExternalFailed:
             super().resolve(event)

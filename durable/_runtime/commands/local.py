@@ -41,6 +41,9 @@ class LocalActivityCommand(Command):
         if isinstance(event, LocalActivityRetryScheduled):
             self.attempt, self.waits = event.attempt + 1, True
 
+    def release(self) -> None:
+        del self.future
+
     def resolve(self, event: Event) -> None:
         if type(event) is LocalActivityCompleted:
             del self.run.commands[self.id]
