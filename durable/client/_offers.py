@@ -1,6 +1,7 @@
 """Which workers are there for a run: what people want to know of one that does not go on."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from .._log import offered
 from ..stores import Store
@@ -18,7 +19,7 @@ async def absent_workers(
     needed = {runs} | {(place, "activity", name) for place, name in activities}
     found: list[str] = []
     for place in sorted({place for place, _, _ in needed}):
-        there = await insist(store.clock, lambda place=place: offered(store, place))  # type: ignore[misc]
+        there = await insist(store.clock, partial(offered, store, place))
         known = {("workflow", name) for name in there.workflows} | {("activity", name) for name in there.activities}
         known |= {(f"version {version} of workflow", name) for name, version in there.pinned}
         missing = sorted((kind, name) for where, kind, name in needed if where == place and (kind, name) not in known)

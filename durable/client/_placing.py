@@ -6,6 +6,7 @@ someone was quicker, and the next look decides anew.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from .._log import SendSignal, StartRun, Terminate, has_recorded, message_entry, start_entry
@@ -54,7 +55,7 @@ class Placing:
                 expects = "" if seen is None else seen.id
             try:
                 created = await line.insist(
-                    lambda e=expects: line.store.create(line.partition, document, [entry], latest=e)  # type: ignore[misc]
+                    partial(line.store.create, line.partition, document, [entry], latest=expects)
                 )
             except NameTakenError:
                 blind = False

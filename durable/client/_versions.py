@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from .._ids import DEFAULT_QUEUE, inbox_of
 from .._log import RunRecord, offered, read_run
@@ -73,7 +74,7 @@ async def version_uses(store: Store, queue: str | None) -> list[VersionUse]:
     served: set[str] = set()
     unpinned: set[tuple[str, str]] = set()
     for place in queues:
-        there = await insist(store.clock, lambda place=place: offered(store, place))  # type: ignore[misc]
+        there = await insist(store.clock, partial(offered, store, place))
         served |= there.inboxes
         unpinned |= {(place, name) for name in there.workflows}
         for name, version in there.pinned:
@@ -135,7 +136,7 @@ async def open_runs(store: Store) -> AsyncIterator[RunRecord]:
     before: str | None = None
     while True:
         wanted = DocumentFilter(states=("running",), before_id=before)
-        page = await insist(store.clock, lambda wanted=wanted: store.inspect.documents(wanted, limit=_PAGE))  # type: ignore[misc]
+        page = await insist(store.clock, partial(store.inspect.documents, wanted, limit=_PAGE))
         for _, document in page:
             yield read_run(document)
         if len(page) < _PAGE:
